@@ -1,0 +1,329 @@
+//! What one viewer may see, and the one fold that keeps it: the hub and the desktop both apply the same
+//! updates to the same board, so a snapshot plus the updates after it always equals the whole.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Caller, EndedHow, LineState, Withdrawal};
+use crate::card::{Card, Customer, Failure};
+use crate::ids::{AdapterId, CallId, CustomerKey, Line, QueueName};
+
+/// Everything a viewer sees.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Board {
+    /// Live calls and the last ended ones, oldest first (ids sort by time).
+    pub calls: BTreeMap<CallId, CallView>,
+    /// Lines and what they do.
+    pub lines: BTreeMap<Line, LineView>,
+    /// The adapters and whether they are heard: without one, no call of its phone system shows.
+    pub adapters: BTreeMap<AdapterId, AdapterView>,
+}
+
+/// One call as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallView {
+    /// Which call.
+    pub id: CallId,
+    /// Who the caller claims to be.
+    pub caller: Caller,
+    /// The queue called, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueName>,
+    /// When the adapter heard of it.
+    pub arrived_at: Timestamp,
+    /// The phones it rang, rings or talks at; only those the viewer may know of.
+    pub offers: BTreeMap<Line, Offer>,
+    /// Who it is, by the company's directories.
+    pub who: Who,
+    /// One card per source, in the order of the configuration.
+    pub cards: Vec<Card>,
+    /// When and how it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// A call's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When the adapter heard of it.
+    pub at: Timestamp,
+    /// In what way.
+    pub how: EndedHow,
+}
+
+/// A call at one phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Whose phone it is, where the hub knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// When it began to ring.
+    pub rang_at: Timestamp,
+    /// What it does now.
+    #[serde(flatten)]
+    pub state: OfferState,
+}
+
+/// What a call does at one phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum OfferState {
+    /// Rings.
+    Ringing,
+    /// Was answered here.
+    Answered {
+        /// When.
+        at: Timestamp,
+    },
+    /// Stopped ringing without an answer here.
+    Withdrawn {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        #[serde(flatten)]
+        why: Withdrawal,
+    },
+}
+
+/// Who is calling, by the company's own directories.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "who", rename_all = "snake_case")]
+pub enum Who {
+    /// The directories are being asked.
+    #[default]
+    Asking,
+    /// One customer.
+    Known {
+        /// Who.
+        customer: Customer,
+    },
+    /// Several customers share the number. Their cards are asked for once one is chosen.
+    Several {
+        /// In the order of the directory.
+        customers: Vec<Customer>,
+        /// The one an agent chose.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chosen: Option<CustomerKey>,
+    },
+    /// No directory knows the number.
+    Unknown {
+        /// ISO 3166 code of the number's country, where it is certain.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        country: Option<String>,
+    },
+    /// There is no number to look up.
+    NoNumber,
+    /// No directory could be asked.
+    Failed {
+        /// What went wrong.
+        failure: Failure,
+    },
+}
+
+impl Who {
+    /// The customer the cards belong to, if that is settled.
+    pub fn customer(&self) -> Option<&Customer> {
+        match self {
+            Who::Known { customer } => Some(customer),
+            Who::Several { customers, chosen: Some(key) } => customers.iter().find(|c| c.key == *key),
+            _ => None,
+        }
+    }
+}
+
+/// A line as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineView {
+    /// Whose phone it is, where the hub knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// What it does.
+    pub state: LineState,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// An adapter as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterView {
+    /// It is logged in.
+    pub connected: bool,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// One change to a board.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "update", rename_all = "snake_case")]
+pub enum Update {
+    /// A call this viewer had not seen, or the whole of it anew.
+    Call {
+        /// All of it.
+        view: Box<CallView>,
+    },
+    /// A call at one phone changed.
+    Offer {
+        /// Which call.
+        call: CallId,
+        /// Which phone.
+        line: Line,
+        /// What it does there now.
+        offer: Offer,
+    },
+    /// It is better known who is calling; the cards are those of this customer from now on.
+    Who {
+        /// Which call.
+        call: CallId,
+        /// Who.
+        #[serde(flatten)]
+        who: Who,
+        /// The cards to expect, usually all waiting.
+        cards: Vec<Card>,
+    },
+    /// A source answered, was late or failed.
+    Card {
+        /// Which call.
+        call: CallId,
+        /// The card.
+        card: Card,
+    },
+    /// A call ended.
+    Ended {
+        /// Which call.
+        call: CallId,
+        /// When and how.
+        ended: Ended,
+    },
+    /// A line changed.
+    Line {
+        /// Which.
+        line: Line,
+        /// What it does now.
+        view: LineView,
+    },
+    /// An adapter came or went.
+    Adapter {
+        /// Which.
+        adapter: AdapterId,
+        /// What it does now.
+        view: AdapterView,
+    },
+}
+
+/// What a call is doing as a whole, derived from its offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallState<'a> {
+    /// No phone rings and none has answered.
+    Waiting,
+    /// Phones ring.
+    Ringing(Vec<&'a Line>),
+    /// Someone talks with the caller.
+    Talking {
+        /// On this line.
+        line: &'a Line,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Over.
+    Ended(Ended),
+}
+
+impl CallView {
+    /// What the call is doing now.
+    pub fn state(&self) -> CallState<'_> {
+        if let Some(ended) = self.ended {
+            return CallState::Ended(ended);
+        }
+        let answered = self.offers.iter().find_map(|(line, offer)| match offer.state {
+            OfferState::Answered { at } => Some(CallState::Talking { line, since: at }),
+            _ => None,
+        });
+        answered.unwrap_or_else(|| {
+            let ringing: Vec<_> = self
+                .offers
+                .iter()
+                .filter(|(_, offer)| offer.state == OfferState::Ringing)
+                .map(|(line, _)| line)
+                .collect();
+            if ringing.is_empty() { CallState::Waiting } else { CallState::Ringing(ringing) }
+        })
+    }
+
+    /// The line that answered and its offer, also after the call's end.
+    pub fn answered(&self) -> Option<(&Line, &Offer)> {
+        self.offers.iter().find(|(_, offer)| matches!(offer.state, OfferState::Answered { .. }))
+    }
+
+    fn end_offers(&mut self, ended: Ended) {
+        let why = match ended.how {
+            EndedHow::Abandoned => Withdrawal::CallerGaveUp,
+            EndedHow::Completed | EndedHow::Lost => Withdrawal::StoppedRinging,
+        };
+        for offer in self.offers.values_mut() {
+            if offer.state == OfferState::Ringing {
+                offer.state = OfferState::Withdrawn { at: ended.at, why: why.clone() };
+            }
+        }
+        self.ended = Some(ended);
+    }
+}
+
+impl Board {
+    /// How many ended calls a board keeps; the oldest are dropped first.
+    pub const MOST_ENDED: usize = 50;
+
+    /// Applies one change. A change of a call that is not on the board is ignored: it was dropped.
+    pub fn apply(&mut self, update: Update) {
+        match update {
+            Update::Call { view } => {
+                self.calls.insert(view.id, *view);
+                self.drop_oldest_ended();
+            }
+            Update::Offer { call, line, offer } => {
+                if let Some(view) = self.calls.get_mut(&call) {
+                    view.offers.insert(line, offer);
+                }
+            }
+            Update::Who { call, who, cards } => {
+                if let Some(view) = self.calls.get_mut(&call) {
+                    view.who = who;
+                    view.cards = cards;
+                }
+            }
+            Update::Card { call, card } => {
+                let place = self.calls.get_mut(&call).and_then(|view| {
+                    view.cards.iter_mut().find(|c| {
+                        (&c.source, c.gives, &c.customer) == (&card.source, card.gives, &card.customer)
+                    })
+                });
+                if let Some(place) = place {
+                    *place = card;
+                }
+            }
+            Update::Ended { call, ended } => {
+                if let Some(view) = self.calls.get_mut(&call) {
+                    view.end_offers(ended);
+                    self.drop_oldest_ended();
+                }
+            }
+            Update::Line { line, view } => {
+                self.lines.insert(line, view);
+            }
+            Update::Adapter { adapter, view } => {
+                self.adapters.insert(adapter, view);
+            }
+        }
+    }
+
+    fn drop_oldest_ended(&mut self) {
+        let ended: Vec<_> =
+            self.calls.values().filter(|view| view.ended.is_some()).map(|view| view.id).collect();
+        if ended.len() > Board::MOST_ENDED {
+            for call in &ended[..ended.len() - Board::MOST_ENDED] {
+                self.calls.remove(call);
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What a source can say about a customer, and the state of each card on its way to the screen.
+//! Money is a decimal and a currency; what is not known is absent, never zero.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CustomerKey, SourceName};
+use crate::private::Private;
+
+/// An amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Exact, as the source gave it.
+    pub amount: Decimal,
+    /// ISO 4217 code, upper case; absent when the source does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+}
+
+/// Who a number belongs to, as the company's own directory says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// The key every other source is asked with.
+    pub key: CustomerKey,
+    /// Name as written in the directory.
+    pub name: Private<String>,
+    /// A word such as `VIP`, where the directory has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Where the customer is, as a person would say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Private<String>>,
+    /// The colleague who looks after the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_manager: Option<String>,
+    /// The directory that said so.
+    pub source: SourceName,
+}
+
+/// The kind of fact a source gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gives {
+    /// Number → who it is; every other source is asked with what this one gives.
+    Customer,
+    /// What the customer owes or is owed.
+    Balance,
+    /// Terms and limit.
+    Credit,
+    /// What was bought lately.
+    Purchases,
+}
+
+impl Gives {
+    /// The card's title on a screen.
+    pub fn title(self) -> &'static str {
+        match self {
+            Gives::Customer => "Customer",
+            Gives::Balance => "Balance",
+            Gives::Credit => "Credit terms",
+            Gives::Purchases => "Recent purchases",
+        }
+    }
+}
+
+/// What a source answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "gives", rename_all = "snake_case")]
+pub enum Facts {
+    /// See [`Balance`].
+    Balance(Balance),
+    /// See [`Credit`].
+    Credit(Credit),
+    /// Newest first, as the source ordered them.
+    Purchases {
+        /// At most [`MOST_PURCHASES`].
+        purchases: Vec<Purchase>,
+    },
+}
+
+/// The most purchases a card holds.
+pub const MOST_PURCHASES: usize = 20;
+
+/// An accounting balance. Positive: the customer owes the company.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// All that is open.
+    pub balance: Money,
+    /// The part that is past its due date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdue: Option<Money>,
+    /// The oldest due date among the overdue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_due: Option<Date>,
+}
+
+/// Terms on which a customer buys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// The most the customer may owe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Money>,
+    /// What is left of the limit, where the source itself says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<Money>,
+    /// Days until an invoice is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// Sales on credit are stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<bool>,
+    /// Anything else the source says about the terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// One line of a sale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// Day of the sale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
+    /// What was sold.
+    pub product: String,
+    /// How many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Decimal>,
+    /// For how much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+}
+
+/// One source's place on a call's pop-up, filled or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// Who was asked.
+    pub source: SourceName,
+    /// What it gives.
+    pub gives: Gives,
+    /// For which customer it was asked.
+    pub customer: CustomerKey,
+    /// How far it has come.
+    #[serde(flatten)]
+    pub state: CardState,
+}
+
+/// How far a card has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum CardState {
+    /// Asked; no answer yet.
+    Waiting,
+    /// The deadline has passed; an answer that still comes will be shown, marked late.
+    Late {
+        /// The deadline that passed, in milliseconds.
+        deadline_ms: u64,
+    },
+    /// Answered.
+    Filled {
+        /// What it said.
+        facts: Facts,
+        /// When the figures were true: the source's own word where it gives one, else when it answered.
+        as_of: Timestamp,
+        /// From asking to the answer, in milliseconds.
+        took_ms: u64,
+        /// It came after the deadline.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
+    },
+    /// Answered: it holds nothing on this customer.
+    Nothing {
+        /// From asking to the answer, in milliseconds.
+        took_ms: u64,
+    },
+    /// No answer, and why.
+    Failed {
+        /// What went wrong.
+        failure: Failure,
+        /// From asking to giving up, in milliseconds.
+        took_ms: u64,
+    },
+}
+
+/// Why a source gave no answer. `Display` is what the agent reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "failure", rename_all = "snake_case")]
+pub enum Failure {
+    /// Nothing came, not even long after the deadline.
+    NoAnswer {
+        /// The deadline, in milliseconds.
+        deadline_ms: u64,
+    },
+    /// It could not be reached.
+    Unreachable,
+    /// It refused; an HTTP status or a database's refusal.
+    Refused {
+        /// In a few words, without any of the customer's data.
+        what: String,
+    },
+    /// It answered something that is not what the configuration says.
+    NotUnderstood {
+        /// Which part, in a few words, without any of the customer's data.
+        what: String,
+    },
+    /// It answered more than the hub takes.
+    TooLarge,
+    /// Too many questions are already waiting for it.
+    Busy,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::NoAnswer { deadline_ms } => write!(f, "no answer in {deadline_ms} ms"),
+            Failure::Unreachable => f.write_str("cannot be reached"),
+            Failure::Refused { what } => write!(f, "refused: {what}"),
+            Failure::NotUnderstood { what } => write!(f, "answer not understood: {what}"),
+            Failure::TooLarge => f.write_str("answer too large"),
+            Failure::Busy => f.write_str("too busy"),
+        }
+    }
+}

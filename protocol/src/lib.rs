@@ -1,0 +1,22 @@
+//! The words the Pinkas programs share: what a call is, what a viewer may see, what crosses a link.
+//! Pure values only: no IO, no runtime, no clock. Everything here is parsed once at the door and can
+//! then be trusted; nothing here is SIP-shaped (that stays inside the adapter).
+
+pub mod adapter_link;
+pub mod agent_link;
+pub mod board;
+pub mod call;
+pub mod card;
+pub mod close;
+pub mod ids;
+pub mod number;
+pub mod private;
+pub mod text;
+pub mod wire;
+
+pub use board::{Board, CallView, LineView, Offer, OfferState, Update, Who};
+pub use call::{CallChange, CallEvent, Caller, EndedHow, Event, LineEvent, LineState, Withdrawal};
+pub use card::{Card, CardState, Customer, Facts, Failure, Gives, Money};
+pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName, SourceName};
+pub use number::{Number, NumberPlan};
+pub use private::Private;

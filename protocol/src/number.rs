@@ -1,0 +1,208 @@
+//! The one way to read a phone number: the adapter uses it for callers, the hub for what sources hold,
+//! so both sides of a comparison were read by the same rules.
+
+use std::fmt;
+
+use phonenumber::Mode;
+use phonenumber::country::Id as Country;
+use serde::{Deserialize, Serialize};
+
+use crate::text;
+
+/// A phone number as far as it could be understood. Debug output hides the digits.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Number {
+    /// A number of the public network in E.164 form: `+` and 7 to 15 digits.
+    E164 {
+        /// With the leading `+`, digits only.
+        e164: String,
+    },
+    /// A phone inside the company, by its short internal number.
+    Extension {
+        /// Digits only.
+        digits: String,
+    },
+    /// Anything else a phone system sent in a number's place; shown, never looked up.
+    Other {
+        /// At most 40 characters of plain text.
+        text: String,
+    },
+}
+
+impl Number {
+    /// The number as a key for looking things up; `None` where a lookup would be a guess.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Number::E164 { e164 } => Some(e164),
+            Number::Extension { digits } => Some(digits),
+            Number::Other { .. } => None,
+        }
+    }
+
+    /// The number as a person reads it: `+972 50-123-4567`, `101`.
+    pub fn shown(&self) -> String {
+        match self {
+            Number::E164 { e164 } => match phonenumber::parse(None, e164) {
+                Ok(number) => number.format().mode(Mode::International).to_string(),
+                Err(_) => e164.clone(),
+            },
+            Number::Extension { digits } => digits.clone(),
+            Number::Other { text } => text.clone(),
+        }
+    }
+
+    /// The country a public number belongs to, as an ISO 3166 code (`IL`), where that is certain.
+    pub fn country(&self) -> Option<String> {
+        let Number::E164 { e164 } = self else { return None };
+        let id = phonenumber::parse(None, e164).ok()?.country().id()?;
+        Some(format!("{id:?}"))
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Number::E164 { .. } => "Number::E164(…)",
+            Number::Extension { .. } => "Number::Extension(…)",
+            Number::Other { .. } => "Number::Other(…)",
+        })
+    }
+}
+
+/// How numbers without a country code are to be read at one site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberPlan {
+    country: Option<Country>,
+    extension_digits: usize,
+}
+
+/// The longest internal number unless the configuration says otherwise, in digits.
+pub const EXTENSION_DIGITS: usize = 4;
+
+impl Default for NumberPlan {
+    fn default() -> Self {
+        NumberPlan { country: None, extension_digits: EXTENSION_DIGITS }
+    }
+}
+
+impl NumberPlan {
+    /// A plan for `country` (ISO 3166 code, `""` for none) in which numbers of up to
+    /// `extension_digits` digits are phones of the company. `None` when the country is not known.
+    pub fn new(country: &str, extension_digits: usize) -> Option<Self> {
+        let country = match country {
+            "" => None,
+            code => Some(code.to_ascii_uppercase().parse().ok()?),
+        };
+        Some(NumberPlan { country, extension_digits })
+    }
+
+    /// Reads a number as a person or a phone system wrote it; `None` when nothing is there.
+    ///
+    /// Spaces, dots, dashes and brackets are ignored, `00` reads as `+`, and a number without a
+    /// country code belongs to the plan's country. What cannot be a number is kept as text.
+    pub fn read(&self, raw: &str) -> Option<Number> {
+        let raw = text::plain(raw, 40)?;
+        let other = |text: &str| Some(Number::Other { text: text.to_owned() });
+        let mut digits = String::new();
+        for c in raw.chars() {
+            match c {
+                '0'..='9' => digits.push(c),
+                '+' if digits.is_empty() => digits.push('+'),
+                ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' => {}
+                _ => return other(&raw),
+            }
+        }
+        if let Some(rest) = digits.strip_prefix("00") {
+            digits = format!("+{rest}");
+        }
+        let significant = digits.trim_start_matches('+').len();
+        if significant == 0 {
+            return other(&raw);
+        }
+        if !digits.starts_with('+') && significant <= self.extension_digits {
+            return Some(Number::Extension { digits });
+        }
+        if !(7..=15).contains(&significant) {
+            return other(&raw);
+        }
+        if !digits.starts_with('+') && self.country.is_none() {
+            return other(&raw);
+        }
+        match phonenumber::parse(self.country, &digits) {
+            Ok(number) => {
+                let e164 = number.format().mode(Mode::E164).to_string();
+                let plausible = (8..=16).contains(&e164.len());
+                if plausible { Some(Number::E164 { e164 }) } else { other(&raw) }
+            }
+            Err(_) => other(&raw),
+        }
+    }
+}
+
+/// Loads the number tables (about a tenth of a second), so that the first call does not wait.
+pub fn warm_up() {
+    let _ = Number::E164 { e164: "+12015550123".to_owned() }.shown();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(country: &str, raw: &str, expected: &str) {
+        let plan = NumberPlan::new(country, 4).expect("a known country");
+        let read = match plan.read(raw) {
+            None => "nothing".to_owned(),
+            Some(Number::E164 { e164 }) => e164,
+            Some(Number::Extension { digits }) => format!("ext {digits}"),
+            Some(Number::Other { text }) => format!("other {text}"),
+        };
+        assert_eq!(read, expected, "{raw:?} read in {country:?}");
+    }
+
+    #[test]
+    fn the_same_phone_written_differently_is_one_number() {
+        for raw in ["+972501234567", "050-123-4567", "050 1234567", "00972 50 123 4567"] {
+            check("IL", raw, "+972501234567");
+        }
+        check("PL", "12 345 67 89", "+48123456789");
+        check("PL", "+48 12 345 67 89", "+48123456789");
+        check("DE", "0170 1234567", "+491701234567");
+    }
+
+    #[test]
+    fn internal_numbers_and_short_codes_are_never_customers() {
+        check("IL", "101", "ext 101");
+        check("IL", "20100", "other 20100");
+        check("", "0501234567", "other 0501234567");
+    }
+
+    #[test]
+    fn hostile_numbers_are_kept_as_text_and_never_looked_up() {
+        check("IL", "'; DROP TABLE", "other '; DROP TABLE");
+        check("IL", "{{7*7}}", "other {{7*7}}");
+        check("IL", "\u{202E}\u{0007}", "nothing");
+        check("IL", "+", "other +");
+        check("IL", &"9".repeat(60), &format!("other {}…", "9".repeat(40)));
+        let kept = NumberPlan::default().read("anonymous").expect("text is kept");
+        assert_eq!(kept.key(), None);
+    }
+
+    #[test]
+    fn a_number_is_shown_as_people_write_it_and_hidden_in_logs() {
+        let number = NumberPlan::default().read("+48123456789").expect("a number");
+        assert_eq!(number.shown(), "+48 12 345 67 89");
+        assert_eq!(number.country().as_deref(), Some("PL"));
+        assert_eq!(format!("{number:?}"), "Number::E164(…)");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic_and_reading_again_changes_nothing(raw in ".{0,60}") {
+            let plan = NumberPlan::new("IL", 4).expect("a known country");
+            if let Some(Number::E164 { e164 }) = plan.read(&raw) {
+                proptest::prop_assert_eq!(plan.read(&e164), Some(Number::E164 { e164 }));
+            }
+        }
+    }
+}
