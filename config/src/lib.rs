@@ -2,6 +2,7 @@
 //! what to do. Used by every program; the only place that opens configuration and secret files.
 //! Every key a program reads it names here; keys nobody asked for are reported as unknown.
 
+pub mod program;
 mod section;
 
 use std::fmt;

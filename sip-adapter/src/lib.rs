@@ -1,1 +1,12 @@
-//! Empty for now.
+//! Hears a phone system over SIP and tells the hub who is calling whom.
+//! The adapter only listens: it sends SUBSCRIBE and answers NOTIFY, never INVITE or REFER, and
+//! registers nothing that could take a call from a phone.
+
+pub mod sip;
+
+pub mod calls;
+pub mod config;
+pub mod hear;
+pub mod outbox;
+pub mod run;
+pub mod uplink;

@@ -1,0 +1,295 @@
+//! Events the hub may not have yet, and the live calls, on disk (sled): written before they are told,
+//! dropped when the hub has them durably. One thread writes; sequence numbers count up by one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use pinkas_protocol::{CallId, Event, wire};
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use crate::calls::{Decided, LiveCall};
+
+/// The most events kept while the hub is away. When it is full the oldest are kept and new ones are
+/// not noted, so that nothing the hub was promised disappears.
+pub const MOST_EVENTS: u64 = 200_000;
+
+const EVENT: u8 = b'e';
+const LIVE: u8 = b'l';
+const META_OUTBOX: &[u8] = b"m/outbox";
+const META_DURABLE: &[u8] = b"m/durable";
+
+/// What the uplink must know, always consistent: all events up to `latest` have been written, and
+/// after them these calls are live.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The highest sequence number written, 0 for none.
+    pub latest: u64,
+    /// The calls that have not ended.
+    pub live: Arc<BTreeSet<CallId>>,
+}
+
+/// The outbox as its readers see it.
+#[derive(Clone)]
+pub struct Outbox {
+    db: sled::Db,
+    /// Made when the folder was made.
+    pub id: Uuid,
+    /// Changes after every write.
+    pub written: watch::Receiver<Written>,
+    writes: mpsc::Sender<Write>,
+}
+
+enum Write {
+    Decided(Decided),
+    Durable(u64),
+}
+
+/// Opens or makes the outbox in a folder, starts its writer, and gives the live calls of the last run.
+///
+/// Fails with a sentence for people when the folder cannot be used.
+pub fn open(folder: &Path) -> anyhow::Result<(Outbox, BTreeMap<CallId, LiveCall>)> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let db =
+        sled::Config::new().path(folder).cache_capacity(16 << 20).flush_every_ms(None).open().with_context(
+            || format!("cannot open the outbox in {}; does another adapter use it?", folder.display()),
+        )?;
+    let id = match db.get(META_OUTBOX)? {
+        Some(bytes) => Uuid::from_slice(&bytes).context("the outbox is damaged: its id is not readable")?,
+        None => {
+            let id = Uuid::now_v7();
+            db.insert(META_OUTBOX, id.as_bytes())?;
+            id
+        }
+    };
+    let durable = read_u64(&db, META_DURABLE)?;
+    let last = db.scan_prefix([EVENT]).keys().next_back().transpose()?.and_then(|key| sequence_of(&key));
+    let mut live = BTreeMap::new();
+    for item in db.scan_prefix([LIVE]) {
+        let (key, value) = item?;
+        let call = key.get(1..).and_then(|id| Uuid::from_slice(id).ok()).map(CallId);
+        let record = std::str::from_utf8(&value).ok().and_then(|text| wire::decode(text).ok());
+        match (call, record) {
+            (Some(call), Some(record)) => drop(live.insert(call, record)),
+            _ => bail!("the outbox in {} holds a record that is not readable", folder.display()),
+        }
+    }
+    let latest = last.unwrap_or(0).max(durable);
+    let ids: BTreeSet<CallId> = live.keys().copied().collect();
+    let first = Written { latest, live: Arc::new(ids) };
+    let (written_in, written) = watch::channel(first.clone());
+    let (writes, queue) = mpsc::channel(1024);
+    let writer = Writer {
+        db: db.clone(),
+        file: folder.join("db"),
+        queue,
+        kept: latest.saturating_sub(durable),
+        now: first,
+        full: false,
+        written: written_in,
+    };
+    std::thread::Builder::new()
+        .name("outbox".to_owned())
+        .spawn(move || writer.run())
+        .context("cannot start a thread")?;
+    Ok((Outbox { db, id, written, writes }, live))
+}
+
+impl Outbox {
+    /// Notes a decision. Waits while the writer is behind; an error means that the writer has stopped.
+    pub async fn note(&self, decided: Decided) -> anyhow::Result<()> {
+        self.writes.send(Write::Decided(decided)).await.ok().context("the outbox can no longer be written")
+    }
+
+    /// The hub has everything up to `sequence` on disk.
+    pub async fn durable(&self, sequence: u64) {
+        // A stopped writer is reported where events are noted; an unacknowledged event is only repeated.
+        let _ = self.writes.send(Write::Durable(sequence)).await;
+    }
+
+    /// The first event after `sequence` with its number.
+    pub fn after(&self, sequence: u64) -> anyhow::Result<Option<(u64, Event)>> {
+        let from = event_key(sequence.saturating_add(1));
+        let Some(item) = self.db.range(from..[EVENT + 1; 1].to_vec()).next() else { return Ok(None) };
+        let (key, value) = item?;
+        let sequence = sequence_of(&key).context("the outbox is damaged: a key is not readable")?;
+        let text = std::str::from_utf8(&value).context("the outbox is damaged: an event is not text")?;
+        Ok(Some((sequence, wire::decode(text)?)))
+    }
+}
+
+struct Writer {
+    db: sled::Db,
+    file: PathBuf,
+    queue: mpsc::Receiver<Write>,
+    kept: u64,
+    now: Written,
+    full: bool,
+    written: watch::Sender<Written>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        while let Some(first) = self.queue.blocking_recv() {
+            let mut writes = vec![first];
+            while writes.len() < 256
+                && let Ok(more) = self.queue.try_recv()
+            {
+                writes.push(more);
+            }
+            if let Err(e) = self.write(writes) {
+                tracing::error!("the outbox cannot be written, so this adapter stops: {e:#}");
+                return;
+            }
+        }
+    }
+
+    fn write(&mut self, writes: Vec<Write>) -> anyhow::Result<()> {
+        let mut batch = sled::Batch::default();
+        let mut live = (*self.now.live).clone();
+        let mut told = false;
+        for write in writes {
+            match write {
+                Write::Durable(sequence) => self.drop_durable(sequence, &mut batch)?,
+                Write::Decided(decided) => {
+                    told = true;
+                    self.add(decided, &mut batch, &mut live);
+                }
+            }
+        }
+        self.db.apply_batch(batch)?;
+        if told {
+            // The page cache survives this program's death: only now may the events be told.
+            self.db.flush()?;
+            self.now.live = Arc::new(live);
+            self.written.send_replace(self.now.clone());
+            // The disk survives the machine's; the pop does not wait for it.
+            File::open(&self.file)?.sync_data()?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, decided: Decided, batch: &mut sled::Batch, live: &mut BTreeSet<CallId>) {
+        for event in &decided.events {
+            if self.kept >= MOST_EVENTS {
+                if !self.full {
+                    tracing::error!(
+                        "{MOST_EVENTS} events wait for the hub: new ones are lost until it is back"
+                    );
+                }
+                self.full = true;
+                continue;
+            }
+            self.now.latest += 1;
+            self.kept += 1;
+            batch.insert(event_key(self.now.latest), wire::encode(event).into_bytes());
+        }
+        for (call, record) in decided.live {
+            match record {
+                Some(record) => {
+                    live.insert(call);
+                    batch.insert(live_key(call), wire::encode(&record).into_bytes());
+                }
+                None => {
+                    live.remove(&call);
+                    batch.remove(live_key(call));
+                }
+            }
+        }
+    }
+
+    fn drop_durable(&mut self, sequence: u64, batch: &mut sled::Batch) -> anyhow::Result<()> {
+        if sequence > self.now.latest || sequence <= read_u64(&self.db, META_DURABLE)? {
+            return Ok(());
+        }
+        for key in self.db.range(event_key(0)..=event_key(sequence)).keys() {
+            batch.remove(key?);
+            self.kept = self.kept.saturating_sub(1);
+        }
+        self.full = false;
+        batch.insert(META_DURABLE, &sequence.to_be_bytes());
+        Ok(())
+    }
+}
+
+fn event_key(sequence: u64) -> Vec<u8> {
+    let mut key = vec![EVENT];
+    key.extend(sequence.to_be_bytes());
+    key
+}
+
+fn live_key(call: CallId) -> Vec<u8> {
+    let mut key = vec![LIVE];
+    key.extend(call.0.as_bytes());
+    key
+}
+
+fn sequence_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
+}
+
+fn read_u64(db: &sled::Db, key: &[u8]) -> anyhow::Result<u64> {
+    let bytes = db.get(key)?;
+    let value = bytes.map(|bytes| bytes.as_ref().try_into().map(u64::from_be_bytes)).transpose();
+    Ok(value.context("the outbox is damaged: a counter is not readable")?.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinkas_protocol::{Line, LineEvent, LineState};
+
+    fn decided(line: &str) -> Decided {
+        let line = Line::parse(line).expect("a line");
+        let event = LineEvent {
+            line,
+            heard_at: "2026-01-01T00:00:00Z".parse().expect("a time"),
+            state: LineState::Idle,
+        };
+        Decided { events: vec![Event::Line(event)], ..Decided::default() }
+    }
+
+    async fn reach(outbox: &mut Outbox, latest: u64) {
+        outbox.written.wait_for(|written| written.latest >= latest).await.expect("the writer runs");
+    }
+
+    #[tokio::test]
+    async fn events_stay_until_they_are_durable_and_numbers_are_never_used_again() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let id = {
+            let (mut outbox, _) = open(dir.path()).expect("opens");
+            for line in ["101", "102", "103"] {
+                outbox.note(decided(line)).await.expect("noted");
+            }
+            reach(&mut outbox, 3).await;
+            assert_eq!(outbox.after(0).expect("read").map(|(n, _)| n), Some(1));
+            outbox.durable(2).await;
+            outbox.note(decided("104")).await.expect("noted");
+            reach(&mut outbox, 4).await;
+            assert_eq!(outbox.after(0).expect("read").map(|(n, _)| n), Some(3));
+            outbox.durable(4).await;
+            outbox.note(decided("105")).await.expect("noted");
+            reach(&mut outbox, 5).await;
+            outbox.durable(5).await;
+            outbox.note(Decided::default()).await.expect("noted");
+            outbox.id
+        };
+        // The writer thread ends after the handle; the lock on the folder with it.
+        let mut tries = 0;
+        let (outbox, _) = loop {
+            match open(dir.path()) {
+                Ok(open) => break open,
+                Err(e) if tries > 200 => panic!("{e:#}"),
+                Err(_) => tries += 1,
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        };
+        assert_eq!(outbox.id, id);
+        assert_eq!(outbox.after(0).expect("read"), None);
+        assert_eq!(outbox.written.borrow().latest, 5);
+    }
+}

@@ -1,0 +1,107 @@
+//! The link to the hub: repeats what the hub does not have, then tells each event as it is written.
+
+use pinkas_link::{Backoff, Ended, Link};
+use pinkas_protocol::adapter_link::{AdapterSays, HubToAdapter};
+use pinkas_protocol::wire;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::outbox::Outbox;
+
+/// Keeps a link to the hub until `stop`.
+pub async fn run(config: &Config, mut outbox: Outbox, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    let mut told: Option<Ended> = None;
+    loop {
+        let ended = tokio::select! {
+            () = stop.cancelled() => return,
+            ended = one_link(config, &mut outbox, &mut backoff, &mut told, &stop) => ended,
+        };
+        let Some(ended) = ended else { return };
+        if told.as_ref() != Some(&ended) {
+            tracing::warn!("hub at {}: {ended}; events are kept and the link is tried again", config.hub);
+            told = Some(ended.clone());
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(backoff.after(&ended)) => {}
+        }
+    }
+}
+
+/// One link from dialling to its end; `None` when told to stop.
+async fn one_link(
+    config: &Config,
+    outbox: &mut Outbox,
+    backoff: &mut Backoff,
+    told: &mut Option<Ended>,
+    stop: &CancellationToken,
+) -> Option<Ended> {
+    let mut link = match Link::dial(&config.hub, "/adapter").await {
+        Ok(link) => link,
+        Err(ended) => return Some(ended),
+    };
+    match talk(config, outbox, &mut link, backoff, told, stop).await {
+        Ok(()) => {
+            link.close().await;
+            None
+        }
+        Err(ended) => Some(ended),
+    }
+}
+
+async fn talk(
+    config: &Config,
+    outbox: &mut Outbox,
+    link: &mut Link,
+    backoff: &mut Backoff,
+    told: &mut Option<Ended>,
+    stop: &CancellationToken,
+) -> Result<(), Ended> {
+    link.send(&AdapterSays::Hello {
+        version: wire::VERSION,
+        adapter: config.name.clone(),
+        secret: config.secret.clone(),
+        outbox: outbox.id,
+    })
+    .await?;
+    let mut sent = match link.next().await? {
+        HubToAdapter::Welcome { durable } => durable,
+        HubToAdapter::Durable { .. } => return Err(Ended::Broken),
+    };
+    outbox.durable(sent).await;
+    backoff.reset();
+    tracing::info!("hub at {}: connected", config.hub);
+    *told = None;
+    let mut caught_up = false;
+    loop {
+        let written = outbox.written.borrow_and_update().clone();
+        while sent < written.latest {
+            // What the hub already has was dropped here: the next kept event is the next to send.
+            let next = outbox.after(sent).unwrap_or_else(|e| {
+                tracing::error!("the outbox cannot be read: {e:#}");
+                None
+            });
+            let Some((sequence, event)) = next else { break };
+            link.send(&AdapterSays::Event { sequence, event }).await?;
+            sent = sequence;
+        }
+        if !caught_up {
+            let calls = written.live.iter().copied().collect();
+            link.send(&AdapterSays::Live { calls }).await?;
+            caught_up = true;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            changed = outbox.written.changed() => if changed.is_err() {
+                // The writer has stopped; run ends the program, and nothing more can be told.
+                stop.cancelled().await;
+                return Ok(());
+            },
+            said = link.next::<HubToAdapter>() => match said? {
+                HubToAdapter::Durable { sequence } => outbox.durable(sequence).await,
+                HubToAdapter::Welcome { .. } => {}
+            },
+        }
+    }
+}
