@@ -1,1 +1,12 @@
-//! Empty for now.
+//! Gathers what a company knows about a caller and tells the agent whose phone rings.
+//! `core` decides and is pure; `links`, `sources` and `store` touch the world; `run` wires them.
+
+pub mod core;
+
+pub mod config;
+pub mod gather;
+pub mod links;
+pub mod lookup;
+pub mod run;
+pub mod sources;
+pub mod store;

@@ -271,15 +271,32 @@ impl CallView {
 }
 
 impl Board {
-    /// How many ended calls a board keeps; the oldest are dropped first.
+    /// How many ended calls one viewer's board keeps; the oldest are dropped first.
     pub const MOST_ENDED: usize = 50;
 
-    /// Applies one change. A change of a call that is not on the board is ignored: it was dropped.
+    /// Applies one change to a viewer's board. A change of a call that is not on it is ignored: that
+    /// call was dropped.
     pub fn apply(&mut self, update: Update) {
+        self.fold(update);
+        self.keep_ended(Board::MOST_ENDED);
+    }
+
+    /// Drops the oldest ended calls until at most `most` are left, and says which.
+    pub fn keep_ended(&mut self, most: usize) -> Vec<CallId> {
+        let ended = self.calls.values().filter(|view| view.ended.is_some());
+        let too_many = ended.clone().count().saturating_sub(most);
+        let drop: Vec<CallId> = ended.take(too_many).map(|view| view.id).collect();
+        for call in &drop {
+            self.calls.remove(call);
+        }
+        drop
+    }
+
+    /// Applies one change and drops nothing; for the hub, which bounds its board by itself.
+    pub fn fold(&mut self, update: Update) {
         match update {
             Update::Call { view } => {
                 self.calls.insert(view.id, *view);
-                self.drop_oldest_ended();
             }
             Update::Offer { call, line, offer } => {
                 if let Some(view) = self.calls.get_mut(&call) {
@@ -305,7 +322,6 @@ impl Board {
             Update::Ended { call, ended } => {
                 if let Some(view) = self.calls.get_mut(&call) {
                     view.end_offers(ended);
-                    self.drop_oldest_ended();
                 }
             }
             Update::Line { line, view } => {
@@ -313,16 +329,6 @@ impl Board {
             }
             Update::Adapter { adapter, view } => {
                 self.adapters.insert(adapter, view);
-            }
-        }
-    }
-
-    fn drop_oldest_ended(&mut self) {
-        let ended: Vec<_> =
-            self.calls.values().filter(|view| view.ended.is_some()).map(|view| view.id).collect();
-        if ended.len() > Board::MOST_ENDED {
-            for call in &ended[..ended.len() - Board::MOST_ENDED] {
-                self.calls.remove(call);
             }
         }
     }

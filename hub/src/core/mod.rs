@@ -1,0 +1,273 @@
+//! What the hub decides: who is told what, who is asked, what is kept. Pure: takes inputs in order,
+//! does no IO, reads no clock, cannot fail; the same inputs give the same outputs.
+
+mod agents;
+mod calls;
+mod cards;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pinkas_protocol::agent_link::HubToAgent;
+use pinkas_protocol::board::AdapterView;
+use pinkas_protocol::{
+    AdapterId, AgentId, Board, CallId, CallView, Card, Customer, CustomerKey, Event, Failure, Gives, Line,
+    LineView, Number, SourceName, Update,
+};
+use uuid::Uuid;
+
+pub use agents::{Agent, Staff, ViewerId};
+
+/// How many ended calls the hub holds for desktops to look back at.
+pub const MOST_ENDED: usize = 2_000;
+
+/// One thing that happened, in the order in which it did.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// An adapter logged in.
+    AdapterUp {
+        /// Which.
+        adapter: AdapterId,
+    },
+    /// An adapter's link ended.
+    AdapterDown {
+        /// Which.
+        adapter: AdapterId,
+    },
+    /// An adapter says something.
+    Event {
+        /// Which adapter.
+        adapter: AdapterId,
+        /// Its outbox.
+        outbox: Uuid,
+        /// Counts up within the outbox; what is not above the last one is a repetition.
+        sequence: u64,
+        /// What it says.
+        event: Event,
+    },
+    /// These are the calls an adapter still follows.
+    Live {
+        /// Which adapter.
+        adapter: AdapterId,
+        /// Its calls.
+        calls: Vec<CallId>,
+    },
+    /// A desktop logged in.
+    AgentUp {
+        /// Its connection.
+        viewer: ViewerId,
+        /// Who sits there.
+        agent: AgentId,
+    },
+    /// A desktop's link ended.
+    AgentDown {
+        /// Its connection.
+        viewer: ViewerId,
+    },
+    /// An agent says which of several customers is calling.
+    Choose {
+        /// From which connection.
+        viewer: ViewerId,
+        /// On which call.
+        call: CallId,
+        /// Which of them.
+        customer: CustomerKey,
+    },
+    /// The directories said who it is.
+    Who {
+        /// For which call.
+        call: CallId,
+        /// All customers on the number, or why nobody could say.
+        found: Result<Vec<Customer>, Failure>,
+    },
+    /// A source answered, was late or failed.
+    Card {
+        /// For which call.
+        call: CallId,
+        /// What to show.
+        card: Card,
+    },
+}
+
+/// What is to be done about it.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// Messages, each for some desktops; encoded once however many those are.
+    pub tell: Vec<(Vec<ViewerId>, HubToAgent)>,
+    /// Questions to sources.
+    pub ask: Vec<Ask>,
+    /// What goes to disk, in this order.
+    pub keep: Vec<Keep>,
+}
+
+/// A question to the sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Who has this number?
+    Who {
+        /// For which call.
+        call: CallId,
+        /// The caller's.
+        number: Number,
+    },
+    /// Everything about this customer.
+    Cards {
+        /// For which call.
+        call: CallId,
+        /// The caller's number.
+        number: Option<Number>,
+        /// Who it is.
+        customer: Customer,
+    },
+}
+
+/// Something to keep.
+#[derive(Debug, Clone)]
+pub enum Keep {
+    /// An event for the call log; once it is on disk, its adapter is told.
+    Noted {
+        /// Who said it.
+        adapter: AdapterId,
+        /// Its outbox.
+        outbox: Uuid,
+        /// Its number there.
+        sequence: u64,
+        /// What was said.
+        event: Event,
+    },
+    /// An event the hub itself concluded, for the call log.
+    Concluded {
+        /// Whose call it was.
+        adapter: AdapterId,
+        /// What was concluded.
+        event: Event,
+    },
+    /// A call as it stands, or `None` once it is no longer held.
+    Call {
+        /// Which.
+        call: CallId,
+        /// As it stands.
+        kept: Option<Box<KeptCall>>,
+    },
+    /// A line as it stands.
+    Line {
+        /// Which.
+        line: Line,
+        /// As it stands.
+        view: LineView,
+    },
+}
+
+/// A call with what is not shown of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KeptCall {
+    /// The adapter that follows it.
+    pub adapter: AdapterId,
+    /// All of it.
+    pub view: CallView,
+}
+
+/// What a hub starts with: the disk's word.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Calls that have not been dropped.
+    pub calls: BTreeMap<CallId, KeptCall>,
+    /// Lines.
+    pub lines: BTreeMap<Line, LineView>,
+    /// The last sequence number on disk, by adapter and outbox.
+    pub durable: BTreeMap<(AdapterId, Uuid), u64>,
+}
+
+/// The whole state of a hub.
+pub struct Hub {
+    staff: Staff,
+    blank_cards: Vec<(SourceName, Gives)>,
+    board: Board,
+    owner: BTreeMap<CallId, AdapterId>,
+    seen: BTreeMap<(AdapterId, Uuid), u64>,
+    viewers: BTreeMap<ViewerId, AgentId>,
+}
+
+impl Hub {
+    /// A hub for these people and sources (in the order in which cards are shown) that goes on from
+    /// what was kept; `outputs` gets the questions that were open.
+    pub fn new(staff: Staff, sources: Vec<(SourceName, Gives)>, kept: Kept, outputs: &mut Outputs) -> Hub {
+        let blank_cards = sources.into_iter().filter(|(_, gives)| *gives != Gives::Customer).collect();
+        let mut hub = Hub {
+            staff,
+            blank_cards,
+            board: Board { lines: kept.lines, ..Board::default() },
+            owner: BTreeMap::new(),
+            seen: kept.durable,
+            viewers: BTreeMap::new(),
+        };
+        for (call, KeptCall { adapter, view }) in kept.calls {
+            hub.owner.insert(call, adapter);
+            hub.board.calls.insert(call, view);
+        }
+        let open: Vec<CallId> =
+            hub.board.calls.values().filter(|v| v.ended.is_none()).map(|v| v.id).collect();
+        for call in open {
+            hub.ask_again(call, outputs);
+        }
+        hub
+    }
+
+    /// Takes in one input.
+    pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
+        match input {
+            Input::AdapterUp { adapter } => self.adapter_is(now, adapter, Presence::Connected, out),
+            Input::AdapterDown { adapter } => self.adapter_is(now, adapter, Presence::Gone, out),
+            Input::Event { adapter, outbox, sequence, event } => {
+                let seen = self.seen.entry((adapter.clone(), outbox)).or_default();
+                if sequence > *seen {
+                    *seen = sequence;
+                    self.noted(&adapter, &event, out);
+                    out.keep.push(Keep::Noted { adapter, outbox, sequence, event });
+                }
+            }
+            Input::Live { adapter, calls } => self.only_live(now, &adapter, &calls, out),
+            Input::AgentUp { viewer, agent } => self.agent_up(now, viewer, agent, out),
+            Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
+            Input::Choose { viewer, call, customer } => self.chosen(viewer, call, &customer, out),
+            Input::Who { call, found } => self.who_found(call, found, out),
+            Input::Card { call, card } => self.card_landed(call, card, out),
+        }
+    }
+
+    /// Everything, as a supervisor sees it.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    fn adapter_is(&mut self, now: Timestamp, adapter: AdapterId, presence: Presence, out: &mut Outputs) {
+        let view = AdapterView { connected: presence == Presence::Connected, since: now };
+        let update = Update::Adapter { adapter, view };
+        self.board.fold(update.clone());
+        out.update(self.viewers.keys().copied().collect(), update);
+    }
+
+    /// Puts a call on the disk as it stands now.
+    fn keep_call(&self, call: CallId, out: &mut Outputs) {
+        let kept = self.board.calls.get(&call).zip(self.owner.get(&call));
+        let kept =
+            kept.map(|(view, adapter)| Box::new(KeptCall { adapter: adapter.clone(), view: view.clone() }));
+        out.keep.push(Keep::Call { call, kept });
+    }
+}
+
+impl Outputs {
+    fn update(&mut self, to: Vec<ViewerId>, update: Update) {
+        if !to.is_empty() {
+            self.tell.push((to, HubToAgent::Update { update }));
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Connected,
+    Gone,
+}

@@ -1,0 +1,410 @@
+//! The core told stories: a small office, what happens to it, and what each person's board then shows.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pinkas_protocol::agent_link::{HubToAgent, Role};
+use pinkas_protocol::board::CallState;
+use pinkas_protocol::{
+    AdapterId, Board, CallChange, CallEvent, CallId, Caller, Card, CardState, Customer, EndedHow, Event,
+    Failure, Gives, Line, LineEvent, LineState, NumberPlan, OfferState, Private, SourceName, Who, Withdrawal,
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::{Agent, Ask, Hub, Input, Keep, Kept, KeptCall, Outputs, Staff, ViewerId};
+
+fn id<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    text.parse().expect("an id")
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).expect("a time")
+}
+
+fn call(n: u128) -> CallId {
+    CallId(Uuid::from_u128(n))
+}
+
+fn staff() -> Staff {
+    let agent = |name: &str, lines: &[&str], role| {
+        let lines = lines.iter().map(|line| id(line)).collect();
+        (id(&name.to_lowercase()), Agent { name: name.to_owned(), lines, role })
+    };
+    Staff::new(vec![
+        agent("Ana", &["101"], Role::Agent),
+        agent("Bob", &["102", "103"], Role::Agent),
+        agent("Sima", &[], Role::Supervisor),
+    ])
+}
+
+fn customer(key: &str) -> Customer {
+    Customer {
+        key: id(key),
+        name: Private(format!("Customer {key}")),
+        class: None,
+        place: None,
+        account_manager: None,
+        source: id("customers"),
+    }
+}
+
+/// An office with its desktops: each applies what it is told to its own board.
+struct Office {
+    hub: Hub,
+    boards: BTreeMap<ViewerId, Board>,
+    asked: Vec<Ask>,
+    kept: Kept,
+    log: Vec<Event>,
+    sequence: u64,
+    second: i64,
+}
+
+impl Office {
+    fn open(kept: Kept) -> Office {
+        let sources: Vec<(SourceName, Gives)> = vec![
+            (id("customers"), Gives::Customer),
+            (id("books"), Gives::Balance),
+            (id("till"), Gives::Purchases),
+        ];
+        let mut out = Outputs::default();
+        let again =
+            Kept { calls: kept.calls.clone(), lines: kept.lines.clone(), durable: kept.durable.clone() };
+        let hub = Hub::new(staff(), sources, kept, &mut out);
+        let mut office = Office {
+            hub,
+            boards: BTreeMap::new(),
+            asked: Vec::new(),
+            kept: again,
+            log: Vec::new(),
+            sequence: 0,
+            second: 0,
+        };
+        office.carry_out(out);
+        office
+    }
+
+    fn carry_out(&mut self, out: Outputs) {
+        for (to, message) in out.tell {
+            for viewer in to {
+                let board = self.boards.entry(viewer).or_default();
+                match message.clone() {
+                    HubToAgent::Welcome { board: whole, .. } => *board = whole,
+                    HubToAgent::Update { update } => board.apply(update),
+                }
+            }
+        }
+        self.asked.extend(out.ask);
+        for keep in out.keep {
+            match keep {
+                Keep::Noted { adapter, outbox, sequence, event } => {
+                    self.kept.durable.insert((adapter, outbox), sequence);
+                    self.log.push(event);
+                }
+                Keep::Concluded { event, .. } => self.log.push(event),
+                Keep::Call { call, kept } => match kept {
+                    Some(kept) => drop(self.kept.calls.insert(call, *kept)),
+                    None => drop(self.kept.calls.remove(&call)),
+                },
+                Keep::Line { line, view } => drop(self.kept.lines.insert(line, view)),
+            }
+        }
+    }
+
+    fn happens(&mut self, input: Input) {
+        self.second += 1;
+        let mut out = Outputs::default();
+        self.hub.handle(at(self.second), input, &mut out);
+        self.carry_out(out);
+    }
+
+    fn logs_in(&mut self, viewer: u64, who: &str) {
+        self.happens(Input::AgentUp { viewer: ViewerId(viewer), agent: id(who) });
+    }
+
+    fn event(&mut self, n: u128, change: CallChange) {
+        let event = CallEvent { call: call(n), heard_at: at(self.second), change };
+        self.says(Event::Call(event));
+    }
+
+    fn says(&mut self, event: Event) {
+        self.sequence += 1;
+        let sequence = self.sequence;
+        self.happens(Input::Event { adapter: adapter(), outbox: Uuid::nil(), sequence, event });
+    }
+
+    fn arrives(&mut self, n: u128, number: &str) {
+        let number = NumberPlan::new("PL", 4).expect("a country").read(number);
+        let caller = Caller { number, name: None, withheld: false };
+        self.event(n, CallChange::Arrived { caller, queue: None });
+    }
+
+    fn rings(&mut self, n: u128, line: &str) {
+        self.event(n, CallChange::Offered { line: id(line) });
+    }
+
+    fn shown(&self, viewer: u64) -> String {
+        let board = &self.boards[&ViewerId(viewer)];
+        let calls = board.calls.values().map(|view| {
+            let state = match view.state() {
+                CallState::Waiting => "waiting".to_owned(),
+                CallState::Ringing(lines) => format!("rings {lines:?}"),
+                CallState::Talking { line, .. } => format!("talks {line:?}"),
+                CallState::Ended(ended) => format!("{:?}", ended.how),
+            };
+            let who = match &view.who {
+                Who::Known { customer } => customer.key.to_string(),
+                Who::Several { customers, chosen } => {
+                    let keys: Vec<_> = customers.iter().map(|c| c.key.as_str()).collect();
+                    format!("{} chosen {}", keys.join("|"), chosen.as_ref().map_or("-", |k| k.as_str()))
+                }
+                Who::Asking => "asking".to_owned(),
+                Who::Unknown { country } => format!("unknown {}", country.as_deref().unwrap_or("-")),
+                Who::NoNumber => "no number".to_owned(),
+                Who::Failed { failure } => failure.to_string(),
+            };
+            format!("#{} {state} {who} {} cards", view.id.0.as_u128(), view.cards.len())
+        });
+        calls.collect::<Vec<_>>().join("; ").replace("Line(", "").replace(')', "")
+    }
+}
+
+fn adapter() -> AdapterId {
+    id("main")
+}
+
+fn ring_all() -> Office {
+    let mut office = Office::open(Kept::default());
+    for (viewer, who) in [(1, "ana"), (2, "bob"), (3, "sima")] {
+        office.logs_in(viewer, who);
+    }
+    office.arrives(7, "+48123456789");
+    office
+}
+
+#[test]
+fn only_those_whose_phone_rings_are_told_and_supervisors_see_all() {
+    let mut office = ring_all();
+    assert_eq!([office.shown(1), office.shown(2)], ["", ""]);
+    assert_eq!(office.shown(3), "#7 waiting asking 0 cards");
+    office.rings(7, "101");
+    assert_eq!(office.shown(1), "#7 rings [101] asking 0 cards");
+    assert_eq!(office.shown(2), "");
+    office.rings(7, "102");
+    assert_eq!(office.shown(1), "#7 rings [101] asking 0 cards", "another's phone is not shown");
+    assert_eq!(office.shown(3), "#7 rings [101, 102] asking 0 cards");
+}
+
+#[test]
+fn sources_are_asked_before_a_phone_rings_and_each_answer_is_shown_as_it_lands() {
+    let mut office = ring_all();
+    assert!(matches!(&office.asked[..], [Ask::Who { call: c, .. }] if *c == call(7)));
+    office.rings(7, "101");
+    office.happens(Input::Who { call: call(7), found: Ok(vec![customer("C1")]) });
+    assert_eq!(office.shown(1), "#7 rings [101] C1 2 cards");
+    assert!(matches!(&office.asked[1], Ask::Cards { customer, .. } if customer.key == id("C1")));
+    let late = Card {
+        source: id("books"),
+        gives: Gives::Balance,
+        customer: id("C1"),
+        state: CardState::Late { deadline_ms: 800 },
+    };
+    office.happens(Input::Card { call: call(7), card: late.clone() });
+    let board = &office.boards[&ViewerId(1)];
+    assert_eq!(board.calls[&call(7)].cards[0], late);
+    assert_eq!(board.calls[&call(7)].cards[1].state, CardState::Waiting);
+}
+
+#[test]
+fn everyone_it_rang_at_is_told_who_took_it() {
+    let mut office = ring_all();
+    for line in ["101", "102"] {
+        office.rings(7, line);
+    }
+    office.event(7, CallChange::Answered { line: id("102") });
+    let why = Withdrawal::AnsweredElsewhere { by: id("102") };
+    office.event(7, CallChange::Withdrawn { line: id("101"), why: why.clone() });
+    let board = &office.boards[&ViewerId(1)];
+    let offers = &board.calls[&call(7)].offers;
+    assert_eq!(offers[&id::<Line>("102")].agent.as_deref(), Some("Bob"));
+    assert!(matches!(&offers[&id::<Line>("101")].state, OfferState::Withdrawn { why: w, .. } if *w == why));
+    office.event(7, CallChange::Ended { how: EndedHow::Completed });
+    assert_eq!(office.shown(1), "#7 Completed asking 0 cards");
+}
+
+#[test]
+fn a_choice_is_believed_only_from_those_who_see_the_call_and_only_for_those_found() {
+    let mut office = ring_all();
+    office.rings(7, "101");
+    office.happens(Input::Who { call: call(7), found: Ok(vec![customer("C1"), customer("C2")]) });
+    assert_eq!(office.shown(1), "#7 rings [101] C1|C2 chosen - 0 cards");
+    let asked = office.asked.len();
+    let choose =
+        |viewer, key: &str| Input::Choose { viewer: ViewerId(viewer), call: call(7), customer: id(key) };
+    office.happens(choose(2, "C1"));
+    office.happens(choose(1, "C9"));
+    office.happens(choose(9, "C1"));
+    assert_eq!(office.asked.len(), asked, "nothing was asked for them");
+    office.happens(choose(1, "C2"));
+    assert_eq!(office.shown(1), "#7 rings [101] C1|C2 chosen C2 2 cards");
+    office.happens(choose(1, "C1"));
+    let stale = Card {
+        source: id("books"),
+        gives: Gives::Balance,
+        customer: id("C2"),
+        state: CardState::Nothing { took_ms: 1 },
+    };
+    office.happens(Input::Card { call: call(7), card: stale });
+    let cards = &office.boards[&ViewerId(1)].calls[&call(7)].cards;
+    assert!(
+        cards.iter().all(|c| c.customer == id("C1") && c.state == CardState::Waiting),
+        "no other customer's figures"
+    );
+}
+
+#[test]
+fn unknown_withheld_and_unreachable_directories_are_told_apart() {
+    let mut office = ring_all();
+    office.happens(Input::Who { call: call(7), found: Ok(vec![]) });
+    assert_eq!(office.shown(3), "#7 waiting unknown PL 0 cards");
+    office.event(
+        8,
+        CallChange::Arrived { caller: Caller { withheld: true, ..Caller::default() }, queue: None },
+    );
+    office.arrives(9, "+48123456789");
+    office.happens(Input::Who { call: call(9), found: Err(Failure::Unreachable) });
+    assert_eq!(
+        office.shown(3),
+        "#7 waiting unknown PL 0 cards; #8 waiting no number 0 cards; #9 waiting cannot be reached 0 cards"
+    );
+    assert_eq!(office.asked.len(), 2, "a withheld caller is not looked up");
+}
+
+#[test]
+fn what_an_adapter_repeats_is_taken_once() {
+    let mut office = ring_all();
+    let event = |sequence| Input::Event {
+        adapter: adapter(),
+        outbox: Uuid::nil(),
+        sequence,
+        event: Event::Line(LineEvent { line: id("101"), heard_at: at(0), state: LineState::Idle }),
+    };
+    let before = office.log.len();
+    for sequence in [2, 3, 3, 2, 1, 5, 4] {
+        office.happens(event(sequence));
+    }
+    assert_eq!(office.log.len() - before, 3, "2, 3 and 5");
+    let anew =
+        Input::Event { adapter: adapter(), outbox: Uuid::max(), sequence: 1, event: office.log[0].clone() };
+    office.happens(anew);
+    assert_eq!(office.log.len() - before, 4, "another outbox counts anew");
+}
+
+#[test]
+fn after_a_restart_live_calls_stand_and_open_questions_are_asked_again() {
+    let mut office = ring_all();
+    office.rings(7, "101");
+    office.happens(Input::Who { call: call(7), found: Ok(vec![customer("C1")]) });
+    office.arrives(8, "+48220000000");
+    let mut again = Office::open(office.kept);
+    assert!(matches!(&again.asked[..], [Ask::Cards { .. }, Ask::Who { call: c, .. }] if *c == call(8)));
+    again.logs_in(1, "ana");
+    assert_eq!(again.shown(1), "#7 rings [101] C1 2 cards");
+    again.happens(Input::Live { adapter: adapter(), calls: vec![call(8)] });
+    assert_eq!(again.shown(1), "#7 Lost C1 2 cards", "a call its adapter no longer follows is over");
+    let other = Input::Live { adapter: id("other"), calls: vec![] };
+    again.happens(other);
+    assert!(again.hub.board().calls[&call(8)].ended.is_none(), "another adapter's word does not end it");
+}
+
+#[test]
+fn the_hub_holds_only_so_many_ended_calls() {
+    let mut office = Office::open(Kept::default());
+    for n in 1..=(super::MOST_ENDED as u128 + 5) {
+        office.arrives(n, "+48123456789");
+        office.event(n, CallChange::Ended { how: EndedHow::Abandoned });
+    }
+    assert_eq!(office.hub.board().calls.len(), super::MOST_ENDED);
+    assert_eq!(office.kept.calls.len(), super::MOST_ENDED, "the disk drops what the board drops");
+}
+
+/// What one person may see of the hub's whole board, said independently of the code under test.
+fn allowed(whole: &Board, who: &str) -> Board {
+    let lines: &[&str] = match who {
+        "ana" => &["101"],
+        "bob" => &["102", "103"],
+        _ => &[],
+    };
+    let supervisor = who == "sima";
+    let mine = |line: &Line| lines.contains(&line.as_str());
+    let mut board = whole.clone();
+    board.calls.retain(|_, view| supervisor || view.offers.keys().any(mine));
+    board.lines.retain(|line, _| supervisor || mine(line));
+    if !supervisor {
+        for view in board.calls.values_mut() {
+            view.offers
+                .retain(|line, offer| mine(line) || matches!(offer.state, OfferState::Answered { .. }));
+        }
+    }
+    board.keep_ended(Board::MOST_ENDED);
+    board
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Rule 42 of the style and invariant 4: whatever happens in whatever order, with desktops coming and
+    /// going and the hub restarting, each desktop's board is exactly what its person may see.
+    #[test]
+    fn every_board_is_always_exactly_what_its_person_may_see(
+        steps in proptest::collection::vec((0u8..14, 0u128..4, 0usize..3, 0u8..4), 0..60),
+    ) {
+        let people = ["ana", "bob", "sima"];
+        let mut office = Office::open(Kept::default());
+        for (what, n, pick, extra) in steps {
+            let line = ["101", "102", "103"][pick];
+            let other = ["102", "103", "101"][pick];
+            let number = ["+48123456789", "+48220000000", "101", "?"][usize::from(extra)];
+            match what {
+                0 => office.arrives(n, number),
+                1 | 2 => office.rings(n, line),
+                3 => office.event(n, CallChange::Answered { line: id(line) }),
+                4 => office.event(n, CallChange::Withdrawn {
+                    line: id(line),
+                    why: Withdrawal::AnsweredElsewhere { by: id(other) },
+                }),
+                5 => office.event(n, CallChange::Ended { how: EndedHow::Completed }),
+                6 => office.says(Event::Line(LineEvent { line: id(line), heard_at: at(0), state: LineState::Busy })),
+                7 => {
+                    let found = (0..extra).map(|k| customer(&format!("C{k}"))).collect();
+                    office.happens(Input::Who { call: call(n), found: Ok(found) });
+                }
+                8 => office.happens(Input::Card { call: call(n), card: Card {
+                    source: id("books"), gives: Gives::Balance, customer: id("C0"),
+                    state: CardState::Late { deadline_ms: u64::from(extra) },
+                }}),
+                9 => office.happens(Input::Choose { viewer: ViewerId(pick as u64), call: call(n), customer: id("C1") }),
+                10 => office.logs_in(pick as u64, people[pick]),
+                11 => {
+                    office.happens(Input::AgentDown { viewer: ViewerId(pick as u64) });
+                    office.boards.remove(&ViewerId(pick as u64));
+                }
+                12 => office.happens(Input::Live { adapter: adapter(), calls: vec![call(n)] }),
+                _ => {
+                    let sequence = office.sequence;
+                    office = Office::open(office.kept);
+                    office.sequence = sequence;
+                }
+            }
+            for (viewer, board) in &office.boards {
+                let who = people[viewer.0 as usize];
+                prop_assert_eq!(board, &allowed(office.hub.board(), who), "{} after {}", who, what);
+            }
+            let kept: BTreeMap<_, _> = office.kept.calls.iter().map(|(id, KeptCall { view, .. })| (*id, view.clone())).collect();
+            prop_assert_eq!(&kept, &office.hub.board().calls, "the disk is the board");
+        }
+    }
+}

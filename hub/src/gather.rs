@@ -1,0 +1,348 @@
+//! Asks all sources at once and reports each answer as it lands. A slow, hung, failing or panicking
+//! source delays no other and costs bounded memory: each question is its own task with its own deadline,
+//! and a source that already has its fill of questions is told busy. Holds no opinion on what is shown.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::join_all;
+use pinkas_protocol::{CallId, Card, CardState, Customer, CustomerKey, Failure, Number};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::sources::asking::Asked;
+use crate::sources::fields::MOST_CUSTOMERS;
+use crate::sources::{ConfiguredSource, Question};
+
+/// What came back for a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landed {
+    /// For which call it was asked.
+    pub call: CallId,
+    /// What it is.
+    pub what: LandedWhat,
+}
+
+/// See [`Landed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LandedWhat {
+    /// Everyone the directories have on the number; empty when it is unknown to all of them.
+    Who(Result<Vec<Customer>, Failure>),
+    /// One source's card has come further.
+    Card(Card),
+}
+
+/// All sources, and the questions that are on their way.
+pub struct Gather {
+    sources: Vec<Arc<Asked>>,
+    landed: mpsc::Sender<Landed>,
+    running: Mutex<HashMap<CallId, Vec<AbortHandle>>>,
+}
+
+impl Gather {
+    /// Answers go to `landed`; when it is full, the tasks of the calls concerned wait and nobody else.
+    pub fn new(sources: Vec<ConfiguredSource>, landed: mpsc::Sender<Landed>) -> Self {
+        let sources = sources.into_iter().map(|source| Arc::new(Asked::new(source))).collect();
+        Gather { sources, landed, running: Mutex::new(HashMap::new()) }
+    }
+
+    /// The cards a customer's pop-up begins with: one for each source but the directories, waiting.
+    pub fn cards_for(&self, customer: &CustomerKey) -> Vec<Card> {
+        self.cards().map(|asked| asked.card(customer, CardState::Waiting)).collect()
+    }
+
+    /// Asks all directories whose number this is. One [`LandedWhat::Who`] comes back, when each has
+    /// answered or is late: everyone found; else the first failure; else nobody.
+    pub fn ask_who(&self, call: CallId, number: Number) {
+        let directories: Vec<_> = self.sources.iter().filter(|s| s.is_directory()).cloned().collect();
+        let landed = self.landed.clone();
+        self.start(call, async move {
+            let question = Question { number: Some(number), customer: None };
+            let found = join_all(directories.iter().map(|directory| directory.who(&question))).await;
+            let what = LandedWhat::Who(merged(found));
+            // The hub is ending when nobody takes it.
+            let _ = landed.send(Landed { call, what }).await;
+        });
+    }
+
+    /// Asks every other source about `customer`, at the same time. Each answer comes back as it lands;
+    /// of a source that is late, first that it is, then what it says or that it is given up.
+    pub fn ask_cards(&self, call: CallId, number: Option<Number>, customer: Customer) {
+        let question = Arc::new(Question { number, customer: Some(customer.clone()) });
+        for asked in self.cards() {
+            let (asked, landed) = (asked.clone(), self.landed.clone());
+            let (question, key) = (question.clone(), customer.key.clone());
+            self.start(call, async move {
+                let mut waiting = asked.ask(&question);
+                loop {
+                    let (state, more) = waiting.next().await;
+                    let what = LandedWhat::Card(asked.card(&key, state));
+                    if landed.send(Landed { call, what }).await.is_err() || !more {
+                        break;
+                    }
+                }
+            });
+        }
+    }
+
+    /// Drops all that is still asked for a call. What has landed already may still arrive.
+    pub fn forget(&self, call: CallId) {
+        let tasks = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+        tasks.into_iter().flatten().for_each(|task| task.abort());
+    }
+
+    fn cards(&self) -> impl Iterator<Item = &Arc<Asked>> {
+        self.sources.iter().filter(|asked| !asked.is_directory())
+    }
+
+    fn start(&self, call: CallId, work: impl Future<Output = ()> + Send + 'static) {
+        let task = tokio::spawn(work).abort_handle();
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        // Calls that nobody forgets must not pile up: a call whose questions are all answered goes here.
+        running.retain(|_, tasks| {
+            tasks.retain(|task| !task.is_finished());
+            !tasks.is_empty()
+        });
+        running.entry(call).or_default().push(task);
+    }
+}
+
+impl Drop for Gather {
+    fn drop(&mut self) {
+        let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        running.into_values().flatten().for_each(|task| task.abort());
+    }
+}
+
+/// Everyone found, in the order of the configuration and each once; a failure only when nobody was.
+fn merged(answers: Vec<Result<Vec<Customer>, Failure>>) -> Result<Vec<Customer>, Failure> {
+    let mut found: Vec<Customer> = Vec::new();
+    let mut failed = None;
+    for answer in answers {
+        match answer {
+            Ok(customers) => {
+                for customer in customers {
+                    let known = found.iter().any(|other| other.key == customer.key);
+                    if !known && found.len() < MOST_CUSTOMERS {
+                        found.push(customer);
+                    }
+                }
+            }
+            Err(failure) => failed = failed.or(Some(failure)),
+        }
+    }
+    match failed {
+        Some(failure) if found.is_empty() => Err(failure),
+        _ => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use futures_util::future::BoxFuture;
+    use pinkas_protocol::{Facts, Gives, Private, SourceName};
+    use tokio::time::Instant;
+
+    use crate::sources::asking::{MOST_AT_ONCE, ms};
+    use crate::sources::{Answer, Source};
+
+    /// What a pretend source does when asked.
+    #[derive(Clone)]
+    enum Does {
+        After(u64, Result<Answer, Failure>),
+        Never,
+        Panics,
+    }
+
+    impl Source for Does {
+        fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
+            Box::pin(async {
+                match self {
+                    Does::After(ms, answer) => {
+                        tokio::time::sleep(Duration::from_millis(*ms)).await;
+                        answer.clone()
+                    }
+                    Does::Never => std::future::pending().await,
+                    Does::Panics => panic!("a fault in a source"),
+                }
+            })
+        }
+    }
+
+    fn source(name: &str, gives: Gives, does: Does) -> ConfiguredSource {
+        let name = SourceName::parse(name).expect("a name");
+        ConfiguredSource { name, gives, deadline: Duration::from_millis(800), source: Arc::new(does) }
+    }
+
+    fn call(n: u8) -> CallId {
+        format!("00000000-0000-7000-8000-0000000000{n:02}").parse().expect("a call")
+    }
+
+    fn customer(key: &str) -> Customer {
+        Customer {
+            key: CustomerKey::parse(key).expect("a key"),
+            name: Private("Levi".to_owned()),
+            class: None,
+            place: None,
+            account_manager: None,
+            source: SourceName::parse("directory").expect("a name"),
+        }
+    }
+
+    fn sales() -> Result<Answer, Failure> {
+        Ok(Answer::Facts { facts: Facts::Purchases { purchases: Vec::new() }, as_of: None })
+    }
+
+    fn people(keys: &[&str]) -> Result<Answer, Failure> {
+        Ok(Answer::Customers(keys.iter().map(|key| customer(key)).collect()))
+    }
+
+    /// What landed and when, in milliseconds since the asking.
+    async fn next(landed: &mut mpsc::Receiver<Landed>, since: Instant) -> String {
+        let Some(landed) = landed.recv().await else { return "the end".to_owned() };
+        let at = ms(since.elapsed());
+        match landed.what {
+            LandedWhat::Who(Ok(who)) => {
+                let keys: Vec<_> = who.iter().map(|customer| customer.key.as_str()).collect();
+                format!("{at}: {}", keys.join(" "))
+            }
+            LandedWhat::Who(Err(failure)) => format!("{at}: {failure}"),
+            LandedWhat::Card(card) => {
+                let state = match card.state {
+                    CardState::Waiting => "waiting".to_owned(),
+                    CardState::Late { deadline_ms } => format!("late after {deadline_ms}"),
+                    CardState::Filled { took_ms, late, .. } => format!("filled in {took_ms}, late {late}"),
+                    CardState::Nothing { took_ms } => format!("nothing in {took_ms}"),
+                    CardState::Failed { failure, took_ms } => format!("{failure} after {took_ms}"),
+                };
+                format!("{at}: {} {state}", card.source)
+            }
+        }
+    }
+
+    fn gather(sources: Vec<ConfiguredSource>) -> (Gather, mpsc::Receiver<Landed>) {
+        let (landed, receiver) = mpsc::channel(64);
+        (Gather::new(sources, landed), receiver)
+    }
+
+    async fn cards(sources: Vec<ConfiguredSource>, expected: &[&str]) {
+        let (gather, mut landed) = gather(sources);
+        let since = Instant::now();
+        gather.ask_cards(call(1), None, customer("7"));
+        for expected in expected {
+            assert_eq!(next(&mut landed, since).await, *expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_never_answers_delays_no_other_and_is_late_exactly_at_its_deadline() {
+        let sources = vec![
+            source("hung", Gives::Balance, Does::Never),
+            source("quick", Gives::Purchases, Does::After(0, sales())),
+            source("down", Gives::Credit, Does::After(5, Err(Failure::Unreachable))),
+            source("slow", Gives::Purchases, Does::After(2000, sales())),
+        ];
+        cards(
+            sources,
+            &[
+                "0: quick filled in 0, late false",
+                "5: down cannot be reached after 5",
+                "800: hung late after 800",
+                "800: slow late after 800",
+                "2000: slow filled in 2000, late true",
+                "10000: hung no answer in 800 ms after 10000",
+            ],
+        )
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_in_a_source_is_a_failed_card() {
+        let sources = vec![
+            source("faulty", Gives::Balance, Does::Panics),
+            source("empty", Gives::Credit, Does::After(1, Ok(Answer::Nothing))),
+            source("lying", Gives::Credit, Does::After(2, people(&["7"]))),
+        ];
+        cards(
+            sources,
+            &[
+                "0: faulty answer not understood: a fault inside the hub after 0",
+                "1: empty nothing in 1",
+                "2: lying answer not understood: not what this source is to give after 2",
+            ],
+        )
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_with_its_fill_of_questions_is_busy_at_once() {
+        let (gather, mut landed) = gather(vec![source("hung", Gives::Balance, Does::Never)]);
+        let since = Instant::now();
+        for _ in 0..=MOST_AT_ONCE {
+            gather.ask_cards(call(1), None, customer("7"));
+        }
+        assert_eq!(next(&mut landed, since).await, "0: hung too busy after 0");
+        assert_eq!(next(&mut landed, since).await, "800: hung late after 800");
+        gather.forget(call(1));
+        // Until the dropped questions are gone their places are taken.
+        tokio::task::yield_now().await;
+        while landed.try_recv().is_ok() {}
+        gather.ask_cards(call(2), None, customer("7"));
+        assert_eq!(next(&mut landed, since).await, "1600: hung late after 800");
+    }
+
+    async fn who(sources: Vec<ConfiguredSource>, expected: &str) {
+        let (gather, mut landed) = gather(sources);
+        let number = pinkas_protocol::NumberPlan::default().read("+48123456789").expect("a number");
+        gather.ask_who(call(1), number);
+        assert_eq!(next(&mut landed, Instant::now()).await, expected);
+        drop(gather);
+        assert_eq!(next(&mut landed, Instant::now()).await, "the end", "one result and no other");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_it_is_comes_once_merged_in_the_order_of_the_configuration() {
+        let directory = |does: Does| source("d", Gives::Customer, does);
+        let slow = || directory(Does::After(300, people(&["1", "2"])));
+        let quick = || directory(Does::After(0, people(&["3", "2"])));
+        let down = || directory(Does::After(0, Err(Failure::Unreachable)));
+        let nobody = || directory(Does::After(0, Ok(Answer::Nothing)));
+        who(vec![slow(), quick()], "300: 1 2 3").await;
+        who(vec![down(), quick()], "0: 3 2").await;
+        who(vec![directory(Does::Never), quick()], "800: 3 2").await;
+        who(vec![directory(Does::Never), nobody()], "800: no answer in 800 ms").await;
+        who(vec![nobody(), down()], "0: cannot be reached").await;
+        who(vec![nobody()], "0: ").await;
+        who(vec![source("card", Gives::Credit, Does::Panics)], "0: ").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_forgotten_calls_questions_are_dropped_and_leave_nothing_behind() {
+        let (gather, mut landed) = gather(vec![source("slow", Gives::Balance, Does::After(100, sales()))]);
+        let since = Instant::now();
+        gather.ask_cards(call(1), None, customer("7"));
+        gather.forget(call(1));
+        gather.ask_cards(call(2), None, customer("7"));
+        let first = landed.recv().await.expect("an answer");
+        assert_eq!((first.call, ms(since.elapsed())), (call(2), 100));
+        gather.ask_cards(call(3), None, customer("7"));
+        let calls = gather.running.lock().map(|running| running.keys().copied().collect::<Vec<_>>());
+        assert_eq!(calls.ok(), Some(vec![call(3)]));
+    }
+
+    #[tokio::test]
+    async fn cards_wait_in_the_order_of_the_configuration_and_directories_have_none() {
+        let sources = vec![
+            source("b", Gives::Balance, Does::Never),
+            source("d", Gives::Customer, Does::Never),
+            source("a", Gives::Credit, Does::Never),
+        ];
+        let cards = gather(sources).0.cards_for(&customer("7").key);
+        let names: Vec<_> = cards.iter().map(|card| card.source.as_str()).collect();
+        assert_eq!(names, ["b", "a"]);
+        assert!(cards.iter().all(|card| card.state == CardState::Waiting));
+    }
+}

@@ -1,0 +1,52 @@
+//! One adapter's link.
+
+use std::sync::Arc;
+
+use pinkas_protocol::adapter_link::AdapterSays;
+use pinkas_protocol::close::Close;
+use pinkas_protocol::wire;
+use tokio::sync::mpsc;
+
+use super::{Doors, LINK_QUEUE, Stranger, ToHub, carry, say_close, secret_matches};
+use crate::core::Input;
+
+pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
+    let Some((hello, mut socket)) = stranger.hello::<AdapterSays>().await else { return };
+    let (adapter, outbox) = match hello {
+        AdapterSays::Hello { version, .. } if version != wire::VERSION => {
+            return say_close(&mut socket, Close::WrongVersion).await;
+        }
+        AdapterSays::Hello { adapter, secret, outbox, .. }
+            if secret_matches(doors.adapters.get(&adapter), &secret) =>
+        {
+            (adapter, outbox)
+        }
+        AdapterSays::Hello { adapter, .. } => {
+            tracing::warn!(%adapter, "an adapter was refused: unknown name or wrong secret");
+            return say_close(&mut socket, Close::WrongSecret).await;
+        }
+        _ => return say_close(&mut socket, Close::NoHello).await,
+    };
+    let (out, mut frames) = mpsc::channel(LINK_QUEUE);
+    let up = ToHub::AdapterUp { adapter: adapter.clone(), outbox, link, out };
+    if doors.hub.send(up).await.is_err() {
+        return say_close(&mut socket, Close::Stopping).await;
+    }
+    tracing::info!(%adapter, "adapter connected");
+    let close = carry(&mut socket, &mut frames, &doors.hub, |said: AdapterSays| {
+        let input = match said {
+            AdapterSays::Event { sequence, event } => {
+                Input::Event { adapter: adapter.clone(), outbox, sequence, event }
+            }
+            AdapterSays::Live { calls } => Input::Live { adapter: adapter.clone(), calls },
+            AdapterSays::Hello { .. } => return Err(Close::BadMessage),
+        };
+        Ok(ToHub::Said { adapter: adapter.clone(), link, input })
+    })
+    .await;
+    if let Some(close) = close {
+        say_close(&mut socket, close).await;
+    }
+    tracing::info!(%adapter, "adapter disconnected");
+    let _ = doors.hub.send(ToHub::AdapterDown { adapter, link }).await;
+}

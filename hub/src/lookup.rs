@@ -1,0 +1,276 @@
+//! `pinkas-hub lookup NUMBER`: asks every source as a call from that number would, and prints what each
+//! said, how long it took and how old it is. For whoever connects a system and wants to see it work;
+//! needs no running hub and changes nothing.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use pinkas_protocol::{CardState, Customer, Facts, Failure, Money, NumberPlan};
+use tokio::time::Instant;
+
+use crate::sources::asking::Asked;
+use crate::sources::{ConfiguredSource, Question};
+
+/// Asks all `sources` about `raw_number`, all at once and each with its own deadline, and writes what they
+/// said to `out` in plain words. What comes long after a deadline is waited for, and marked late.
+pub async fn lookup(
+    sources: Vec<ConfiguredSource>,
+    plan: &NumberPlan,
+    raw_number: &str,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let Some(number) = plan.read(raw_number) else {
+        return writeln!(out, "That is no number.");
+    };
+    writeln!(out, "{}", number.shown())?;
+    if number.key().is_none() {
+        return writeln!(out, "This cannot be read as a phone number, so no source is asked.");
+    }
+    let sources: Vec<Asked> = sources.into_iter().map(Asked::new).collect();
+    let question = Question { number: Some(number), customer: None };
+
+    let directories: Vec<&Asked> = sources.iter().filter(|source| source.is_directory()).collect();
+    if directories.is_empty() {
+        return writeln!(out, "No source gives \"customer\", so nobody can be found.");
+    }
+    let asked = directories.iter().map(|directory| async {
+        let since = Instant::now();
+        (directory.who(&question).await, since.elapsed())
+    });
+    let answers = join_all(asked).await;
+    let lines = directories.iter().zip(&answers).flat_map(|(directory, (answer, took))| {
+        who(answer).into_iter().map(|said| line(directory, said, took_words(*took), ""))
+    });
+    table(out, lines.collect())?;
+
+    let mut customers: Vec<Customer> = Vec::new();
+    for customer in answers.into_iter().filter_map(|(answer, _)| answer.ok()).flatten() {
+        if !customers.iter().any(|known| known.key == customer.key) {
+            customers.push(customer);
+        }
+    }
+    for customer in customers {
+        writeln!(out, "\n{} ({})", customer.name.0, customer.key)?;
+        let question = Question { customer: Some(customer), ..question.clone() };
+        let cards: Vec<&Asked> = sources.iter().filter(|source| !source.is_directory()).collect();
+        let states = join_all(cards.iter().map(|source| source.settled(&question))).await;
+        let now = Timestamp::now();
+        let lines = cards.iter().zip(states).flat_map(|(source, state)| card(source, &state, now));
+        table(out, lines.collect())?;
+    }
+    Ok(())
+}
+
+/// Source, title, what was said, how long it took, how old it is.
+type Line = [String; 5];
+
+fn line(source: &Asked, said: String, took: String, age: &str) -> Line {
+    [source.name().to_string(), source.gives().title().to_owned(), said, took, age.to_owned()]
+}
+
+fn who(answer: &Result<Vec<Customer>, Failure>) -> Vec<String> {
+    match answer {
+        Ok(customers) if customers.is_empty() => vec!["does not know this number".to_owned()],
+        Ok(customers) => customers.iter().map(customer).collect(),
+        Err(failure) => vec![failure.to_string()],
+    }
+}
+
+fn customer(customer: &Customer) -> String {
+    let mut said = format!("{} ({})", customer.name.0, customer.key);
+    let place = customer.place.as_ref().map(|place| &place.0);
+    for more in [customer.class.as_ref(), place, customer.account_manager.as_ref()].into_iter().flatten() {
+        said.push_str(", ");
+        said.push_str(more);
+    }
+    said
+}
+
+fn card(source: &Asked, state: &CardState, now: Timestamp) -> Vec<Line> {
+    let one = |said: String, took_ms: u64| vec![line(source, said, format!("{took_ms} ms"), "")];
+    match state {
+        CardState::Waiting => one("still waiting".to_owned(), 0),
+        CardState::Late { deadline_ms } => one(format!("no answer in {deadline_ms} ms"), *deadline_ms),
+        CardState::Nothing { took_ms } => one("holds nothing on this customer".to_owned(), *took_ms),
+        CardState::Failed { failure, took_ms } => one(failure.to_string(), *took_ms),
+        CardState::Filled { facts: found, as_of, took_ms, late } => {
+            let took = format!("{took_ms} ms");
+            let age = if *late { format!("{}, late", age(now, *as_of)) } else { age(now, *as_of) };
+            let mut said = facts(found).into_iter();
+            let first = line(source, said.next().unwrap_or_default(), took, &age);
+            let more = said.map(|said| [String::new(), String::new(), said, String::new(), String::new()]);
+            std::iter::once(first).chain(more).collect()
+        }
+    }
+}
+
+fn facts(facts: &Facts) -> Vec<String> {
+    match facts {
+        Facts::Balance(found) => {
+            let mut said = money(&found.balance);
+            if let Some(overdue) = &found.overdue {
+                said.push_str(&format!("; overdue {}", money(overdue)));
+            }
+            if let Some(due) = found.oldest_due {
+                said.push_str(&format!("; oldest due {due}"));
+            }
+            vec![said]
+        }
+        Facts::Credit(found) => {
+            let parts = [
+                found.limit.as_ref().map(|limit| format!("limit {}", money(limit))),
+                found.available.as_ref().map(|available| format!("available {}", money(available))),
+                found.days.map(|days| format!("{days} days")),
+                found.hold.map(|hold| if hold { "on hold" } else { "not on hold" }.to_owned()),
+                found.note.clone(),
+            ];
+            vec![parts.into_iter().flatten().collect::<Vec<_>>().join("; ")]
+        }
+        Facts::Purchases { purchases } => purchases
+            .iter()
+            .map(|purchase| {
+                let parts = [
+                    purchase.date.map(|date| date.to_string()),
+                    purchase.quantity.map(|quantity| format!("{quantity} ×")),
+                    Some(purchase.product.clone()),
+                    purchase.amount.as_ref().map(money),
+                ];
+                parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
+            })
+            .collect(),
+    }
+}
+
+fn money(money: &Money) -> String {
+    match &money.currency {
+        Some(currency) => format!("{} {currency}", money.amount),
+        None => money.amount.to_string(),
+    }
+}
+
+fn took_words(took: Duration) -> String {
+    format!("{} ms", took.as_millis())
+}
+
+fn age(now: Timestamp, as_of: Timestamp) -> String {
+    match now.duration_since(as_of).as_secs() {
+        ..5 => "as of now".to_owned(),
+        secs @ 5..120 => format!("{secs} s old"),
+        secs @ 120..7200 => format!("{} min old", secs / 60),
+        secs @ 7200..172_800 => format!("{} h old", secs / 3600),
+        secs => format!("{} days old", secs / 86_400),
+    }
+}
+
+fn table(out: &mut dyn Write, lines: Vec<Line>) -> io::Result<()> {
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2), width(3)];
+    for [source, title, said, took, age] in lines {
+        let [w0, w1, w2, w3] = widths;
+        let text = format!("  {source:w0$}  {title:w1$}  {said:w2$}  {took:>w3$}  {age}");
+        writeln!(out, "{}", text.trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use futures_util::future::BoxFuture;
+    use pinkas_protocol::card::{Balance, Purchase};
+    use pinkas_protocol::{CustomerKey, Gives, Private, SourceName};
+
+    use crate::sources::{Answer, Source};
+
+    struct After(Duration, Result<Answer, Failure>);
+
+    impl Source for After {
+        fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
+            Box::pin(async {
+                tokio::time::sleep(self.0).await;
+                self.1.clone()
+            })
+        }
+    }
+
+    fn source(name: &str, gives: Gives, after_ms: u64, answer: Result<Answer, Failure>) -> ConfiguredSource {
+        ConfiguredSource {
+            name: SourceName::parse(name).expect("a name"),
+            gives,
+            deadline: Duration::from_millis(800),
+            source: Arc::new(After(Duration::from_millis(after_ms), answer)),
+        }
+    }
+
+    fn levi() -> Customer {
+        Customer {
+            key: CustomerKey::parse("1001").expect("a key"),
+            name: Private("Levi Bakery".to_owned()),
+            class: Some("VIP".to_owned()),
+            place: None,
+            account_manager: None,
+            source: SourceName::parse("directory").expect("a name"),
+        }
+    }
+
+    fn ils(amount: i64) -> Money {
+        Money { amount: amount.into(), currency: Some("ILS".to_owned()) }
+    }
+
+    async fn printed(sources: Vec<ConfiguredSource>, number: &str) -> String {
+        let plan = NumberPlan::new("IL", 4).expect("a known country");
+        let mut out = Vec::new();
+        lookup(sources, &plan, number, &mut out).await.expect("written");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_sources_answer_is_printed_with_its_time_and_age() {
+        let as_of = Timestamp::now().checked_sub(jiff::SignedDuration::from_mins(3)).ok();
+        let balance = Balance { balance: ils(1250), overdue: Some(ils(300)), oldest_due: None };
+        let bread = Purchase {
+            date: Some(jiff::civil::date(2026, 11, 20)),
+            product: "flour".to_owned(),
+            quantity: Some(2.into()),
+            amount: Some(ils(80)),
+        };
+        let purchases = Facts::Purchases { purchases: vec![bread.clone(), bread] };
+        let sources = vec![
+            source("directory", Gives::Customer, 12, Ok(Answer::Customers(vec![levi()]))),
+            source("old directory", Gives::Customer, 5000, Ok(Answer::Nothing)),
+            source(
+                "accounting",
+                Gives::Balance,
+                40,
+                Ok(Answer::Facts { facts: Facts::Balance(balance), as_of }),
+            ),
+            source("sales", Gives::Purchases, 900, Ok(Answer::Facts { facts: purchases, as_of: None })),
+            source("terms", Gives::Credit, 7, Err(Failure::Unreachable)),
+            source("more terms", Gives::Credit, 3_600_000, Ok(Answer::Nothing)),
+        ];
+        let expected = "\
++972 50-123-4567
+  directory      Customer  Levi Bakery (1001), VIP   12 ms
+  old directory  Customer  no answer in 800 ms      800 ms
+
+Levi Bakery (1001)
+  accounting  Balance           1250 ILS; overdue 300 ILS          40 ms  3 min old
+  sales       Recent purchases  2026-11-20  2 ×  flour  80 ILS    900 ms  as of now, late
+                                2026-11-20  2 ×  flour  80 ILS
+  terms       Credit terms      cannot be reached                   7 ms
+  more terms  Credit terms      no answer in 800 ms             10000 ms
+";
+        assert_eq!(printed(sources, "050-123-4567").await, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_number_asks_nobody() {
+        assert!(printed(Vec::new(), "'; DROP TABLE").await.contains("no source is asked"));
+        assert!(printed(Vec::new(), " ").await.contains("no number"));
+        assert!(printed(Vec::new(), "0501234567").await.contains("nobody can be found"));
+    }
+}

@@ -1,0 +1,74 @@
+//! The hub as a program.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use pinkas_config::program;
+use pinkas_hub::{config, lookup, run, store};
+
+/// Gathers what a company knows about a caller and tells the agent whose phone rings.
+#[derive(Parser)]
+#[command(name = "pinkas-hub", version)]
+struct Args {
+    /// Configuration file (TOML)
+    #[arg(long, short, global = true, default_value = "hub.toml")]
+    config: PathBuf,
+    /// Print a commented configuration to start from, and end
+    #[arg(long)]
+    print_default: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read the configuration, tell every mistake in it, and end
+    Check,
+    /// Ask every source about a number and print what each says
+    Lookup {
+        /// As people write it, for example 050-123-4567
+        number: String,
+    },
+    /// Print the call log of a stopped hub, one JSON line for each event
+    Log,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    program::log_to_stderr("info");
+    if args.print_default {
+        print!("{}", config::DEFAULT);
+        return ExitCode::SUCCESS;
+    }
+    let config = match config::load(&args.config) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            eprintln!("{mistakes}");
+            return ExitCode::from(2);
+        }
+    };
+    match args.command {
+        Some(Command::Check) => {
+            println!(
+                "{}: no mistakes; {} people, {} sources",
+                args.config.display(),
+                config.agents.len(),
+                config.sources.len()
+            );
+            ExitCode::SUCCESS
+        }
+        Some(Command::Lookup { number }) => program::run_until_signal(async |_| {
+            Ok(lookup::lookup(config.sources, &config.numbers, &number, &mut std::io::stdout()).await?)
+        }),
+        Some(Command::Log) => program::run_until_signal(async |_| {
+            let mut out = std::io::stdout().lock();
+            for entry in store::log(&config.state)? {
+                writeln!(out, "{}", pinkas_protocol::wire::encode(&entry?))?;
+            }
+            Ok(())
+        }),
+        None => program::run_until_signal(async |stop| run::run_here(config, stop).await),
+    }
+}

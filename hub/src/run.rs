@@ -1,0 +1,210 @@
+//! Wires the hub together: one task owns the core; links, sources and the store send to it and are told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::extract::ws::Utf8Bytes;
+use jiff::Timestamp;
+use pinkas_protocol::adapter_link::HubToAdapter;
+use pinkas_protocol::close::Close;
+use pinkas_protocol::{AdapterId, number, wire};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::core::{Ask, Hub, Input, Outputs, ViewerId};
+use crate::gather::{Gather, Landed, LandedWhat};
+use crate::links::{self, Doors, ToHub, ToLink};
+use crate::store::{self, Durable, Store};
+
+/// From links to the core; when it is full, links wait, and with them whoever sends.
+const INBOX: usize = 4096;
+/// From sources to the core; when it is full, answers wait.
+const LANDED: usize = 1024;
+
+/// Serves where the configuration says until `stop`. A port that is taken is waited for, with one line.
+pub async fn run_here(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut told = false;
+    let listener = loop {
+        match TcpListener::bind(config.listen).await {
+            Ok(listener) => break listener,
+            Err(e) if !told => {
+                tracing::error!(
+                    "cannot listen on {}: {e}; is another hub running? Trying again",
+                    config.listen
+                );
+                told = true;
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    };
+    run(config, listener, stop).await
+}
+
+/// Serves on `listener` until `stop`.
+pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+    number::warm_up();
+    let (store, kept) = store::open(&config.state)?;
+    let (inbox_in, mut inbox) = mpsc::channel(INBOX);
+    let (landed_in, mut landed) = mpsc::channel(LANDED);
+    let names = config.sources.iter().map(|source| (source.name.clone(), source.gives)).collect();
+    let gather = Gather::new(config.sources, landed_in);
+    let mut outputs = Outputs::default();
+    let hub = Hub::new(config.staff, names, kept, &mut outputs);
+    let durable = store.durable.clone();
+    let mut desk = Desk { hub, gather, store, viewers: BTreeMap::new(), adapters: BTreeMap::new() };
+    desk.carry_out(outputs).await?;
+
+    let address = listener.local_addr()?;
+    let doors = Doors { adapters: config.adapters, agents: config.agents, hub: inbox_in };
+    let serving = tokio::spawn(links::serve(listener, Arc::new(doors), stop.clone()));
+    tracing::info!("hub listens on {address}");
+    desk.work(&mut inbox, &mut landed, durable, &stop).await?;
+    desk.close_all();
+    serving.await.context("the listener failed")?
+}
+
+/// The core and the ends of everything it talks to.
+struct Desk {
+    hub: Hub,
+    gather: Gather,
+    store: Store,
+    viewers: BTreeMap<ViewerId, mpsc::Sender<ToLink>>,
+    adapters: BTreeMap<AdapterId, AdapterLink>,
+}
+
+struct AdapterLink {
+    link: u64,
+    outbox: Uuid,
+    told: u64,
+    out: mpsc::Sender<ToLink>,
+}
+
+impl Desk {
+    async fn work(
+        &mut self,
+        inbox: &mut mpsc::Receiver<ToHub>,
+        landed: &mut mpsc::Receiver<Landed>,
+        mut durable: tokio::sync::watch::Receiver<Durable>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        loop {
+            let mut outputs = Outputs::default();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                said = inbox.recv() => match said {
+                    Some(said) => self.hear(said, &mut outputs),
+                    None => return Ok(()),
+                },
+                Some(landed) = landed.recv() => {
+                    let input = match landed.what {
+                        LandedWhat::Who(found) => Input::Who { call: landed.call, found },
+                        LandedWhat::Card(card) => Input::Card { call: landed.call, card },
+                    };
+                    self.hub.handle(Timestamp::now(), input, &mut outputs);
+                }
+                changed = durable.changed() => {
+                    changed.context("the store's writer has stopped")?;
+                    let now = durable.borrow_and_update().clone();
+                    self.tell_durable(&now);
+                }
+            }
+            self.carry_out(outputs).await?;
+        }
+    }
+
+    fn hear(&mut self, said: ToHub, outputs: &mut Outputs) {
+        let now = Timestamp::now();
+        match said {
+            ToHub::AdapterUp { adapter, outbox, link, out } => {
+                let durable =
+                    self.store.durable.borrow().get(&(adapter.clone(), outbox)).copied().unwrap_or(0);
+                send(&out, &HubToAdapter::Welcome { durable });
+                let new = AdapterLink { link, outbox, told: durable, out };
+                if let Some(old) = self.adapters.insert(adapter.clone(), new) {
+                    let _ = old.out.try_send(ToLink::Close(Close::Replaced));
+                }
+                self.hub.handle(now, Input::AdapterUp { adapter }, outputs);
+            }
+            ToHub::AdapterDown { adapter, link } => {
+                if self.adapters.get(&adapter).is_some_and(|current| current.link == link) {
+                    self.adapters.remove(&adapter);
+                    self.hub.handle(now, Input::AdapterDown { adapter }, outputs);
+                }
+            }
+            ToHub::AgentUp { viewer, agent, out } => {
+                self.viewers.insert(viewer, out);
+                self.hub.handle(now, Input::AgentUp { viewer, agent }, outputs);
+            }
+            ToHub::AgentDown { viewer } => {
+                self.viewers.remove(&viewer);
+                self.hub.handle(now, Input::AgentDown { viewer }, outputs);
+            }
+            ToHub::Said { adapter, link, input } => {
+                // What a replaced link still sends is not heard: its successor repeats it.
+                if self.adapters.get(&adapter).is_some_and(|current| current.link == link) {
+                    self.hub.handle(now, input, outputs);
+                }
+            }
+            ToHub::Chose { viewer, call, customer } => {
+                self.hub.handle(now, Input::Choose { viewer, call, customer }, outputs);
+            }
+        }
+    }
+
+    /// Tells first, asks next, and hands the rest to the disk.
+    async fn carry_out(&mut self, outputs: Outputs) -> anyhow::Result<()> {
+        for (to, message) in outputs.tell {
+            let frame = Utf8Bytes::from(wire::encode(&message));
+            for viewer in to {
+                let told = self.viewers.get(&viewer).map(|out| out.try_send(ToLink::Frame(frame.clone())));
+                if let Some(Err(_)) = told {
+                    // Its queue is full or its link is gone: the next hello brings the whole board.
+                    self.viewers.remove(&viewer);
+                    let mut nothing = Outputs::default();
+                    self.hub.handle(Timestamp::now(), Input::AgentDown { viewer }, &mut nothing);
+                }
+            }
+        }
+        for ask in outputs.ask {
+            match ask {
+                Ask::Who { call, number } => self.gather.ask_who(call, number),
+                Ask::Cards { call, number, customer } => self.gather.ask_cards(call, number, customer),
+            }
+        }
+        if !outputs.keep.is_empty() {
+            self.store.keep.send(outputs.keep).await.ok().context("the store's writer has stopped")?;
+        }
+        Ok(())
+    }
+
+    fn tell_durable(&mut self, durable: &Durable) {
+        for (adapter, link) in &mut self.adapters {
+            let now = durable.get(&(adapter.clone(), link.outbox)).copied().unwrap_or(0);
+            if now > link.told {
+                link.told = now;
+                send(&link.out, &HubToAdapter::Durable { sequence: now });
+            }
+        }
+    }
+
+    fn close_all(&mut self) {
+        let adapters = self.adapters.values().map(|link| &link.out);
+        for out in self.viewers.values().chain(adapters) {
+            let _ = out.try_send(ToLink::Close(Close::Stopping));
+        }
+    }
+}
+
+/// A full queue only delays an acknowledgement: the next one covers it.
+fn send(out: &mpsc::Sender<ToLink>, message: &HubToAdapter) {
+    let _ = out.try_send(ToLink::Frame(Utf8Bytes::from(wire::encode(message))));
+}

@@ -1,0 +1,341 @@
+//! From the rows a source gave to the facts a card shows: which fields each kind of fact has, and how
+//! a row of cells becomes a customer, a balance, terms or purchases. Every kind of source ends here, so
+//! all of them are strict in the same way. Failure texts name fields, never what was in them.
+
+use jiff::Timestamp;
+use pinkas_protocol::card::{Balance, Credit, MOST_PURCHASES, Purchase};
+use pinkas_protocol::text::{LONGEST, plain};
+use pinkas_protocol::{Customer, CustomerKey, Facts, Failure, Gives, Money, Private, SourceName};
+
+use super::Answer;
+use super::cell::{Cell, Wrong};
+
+/// One thing a source can say; its word is the key in `[source.fields]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// The customer's key.
+    Id,
+    /// The customer's name.
+    Name,
+    /// A word such as `VIP`.
+    Class,
+    /// Where the customer is.
+    Place,
+    /// The colleague who looks after the customer.
+    AccountManager,
+    /// All that is open.
+    Balance,
+    /// The part past its due date.
+    Overdue,
+    /// The oldest due date among the overdue.
+    OldestDue,
+    /// ISO 4217 code of the row's amounts.
+    Currency,
+    /// The most the customer may owe.
+    Limit,
+    /// What is left of the limit.
+    Available,
+    /// Days until an invoice is due.
+    Days,
+    /// Sales on credit are stopped.
+    Hold,
+    /// Free text about the terms.
+    Note,
+    /// Day of a sale.
+    Date,
+    /// What was sold.
+    Product,
+    /// How many.
+    Quantity,
+    /// For how much.
+    Amount,
+    /// When the figures were true.
+    AsOf,
+}
+
+impl Field {
+    /// The fields of one kind of fact.
+    pub fn of(gives: Gives) -> &'static [Field] {
+        use Field::*;
+        match gives {
+            Gives::Customer => &[Id, Name, Class, Place, AccountManager],
+            Gives::Balance => &[Balance, Overdue, OldestDue, Currency, AsOf],
+            Gives::Credit => &[Limit, Available, Days, Hold, Note, Currency, AsOf],
+            Gives::Purchases => &[Date, Product, Quantity, Amount, Currency],
+        }
+    }
+
+    /// The fields without which there is no such fact. Terms have none: any one of theirs will do.
+    pub fn needed(gives: Gives) -> &'static [Field] {
+        match gives {
+            Gives::Customer => &[Field::Id, Field::Name],
+            Gives::Balance => &[Field::Balance],
+            Gives::Credit => &[],
+            Gives::Purchases => &[Field::Product],
+        }
+    }
+
+    /// The field's name in a configuration, and the column it is looked for in.
+    pub fn word(self) -> &'static str {
+        match self {
+            Field::Id => "id",
+            Field::Name => "name",
+            Field::Class => "class",
+            Field::Place => "place",
+            Field::AccountManager => "account_manager",
+            Field::Balance => "balance",
+            Field::Overdue => "overdue",
+            Field::OldestDue => "oldest_due",
+            Field::Currency => "currency",
+            Field::Limit => "limit",
+            Field::Available => "available",
+            Field::Days => "days",
+            Field::Hold => "hold",
+            Field::Note => "note",
+            Field::Date => "date",
+            Field::Product => "product",
+            Field::Quantity => "quantity",
+            Field::Amount => "amount",
+            Field::AsOf => "as_of",
+        }
+    }
+
+    /// Another usual name of the column: `limit` is a word of SQL, and a sale has a `sold_on`.
+    pub fn other_word(self) -> Option<&'static str> {
+        match self {
+            Field::Limit => Some("credit_limit"),
+            Field::Date => Some("sold_on"),
+            Field::Id => Some("customer_id"),
+            _ => None,
+        }
+    }
+}
+
+/// One record of a source: the cells of the fields that were asked of it.
+#[derive(Default)]
+pub struct Row(pub Vec<(Field, Cell)>);
+
+impl Row {
+    fn cell(&self, field: Field) -> &Cell {
+        self.0.iter().find(|(name, _)| *name == field).map_or(&Cell::Missing, |(_, cell)| cell)
+    }
+
+    fn read<T>(&self, field: Field, read: fn(&Cell) -> Result<T, Wrong>) -> Result<T, Failure> {
+        read(self.cell(field)).map_err(|Wrong(what)| not_understood(field, what))
+    }
+
+    fn text(&self, field: Field) -> Result<Option<String>, Failure> {
+        Ok(self.read(field, Cell::text)?.and_then(|text| plain(&text, LONGEST)))
+    }
+
+    fn money(&self, field: Field, asked: &Asked<'_>) -> Result<Option<Money>, Failure> {
+        let Some(amount) = self.read(field, Cell::decimal)? else { return Ok(None) };
+        let written = self.read(Field::Currency, Cell::text)?;
+        let currency = written.as_deref().and_then(currency).or_else(|| asked.currency.map(str::to_owned));
+        Ok(Some(Money { amount, currency }))
+    }
+}
+
+/// What a source is to give, and what the configuration says about it.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The kind of fact.
+    pub gives: Gives,
+    /// Whose word it is.
+    pub source: &'a SourceName,
+    /// The currency of amounts that come without one.
+    pub currency: Option<&'a str>,
+}
+
+/// The most customers taken from one directory for one number.
+pub const MOST_CUSTOMERS: usize = 20;
+
+/// How many rows an answer of this kind can use.
+pub fn most_rows(gives: Gives) -> usize {
+    match gives {
+        Gives::Customer => MOST_CUSTOMERS,
+        Gives::Purchases => MOST_PURCHASES,
+        Gives::Balance | Gives::Credit => 1,
+    }
+}
+
+/// The facts in `rows`; more rows than the answer can use are left alone.
+pub fn answer(asked: &Asked<'_>, rows: &[Row]) -> Result<Answer, Failure> {
+    let rows = rows.get(..most_rows(asked.gives)).unwrap_or(rows);
+    match asked.gives {
+        Gives::Customer => {
+            let found: Result<Vec<_>, _> = rows.iter().map(|row| customer(asked, row)).collect();
+            Ok(Answer::Customers(found?.into_iter().flatten().collect()))
+        }
+        Gives::Purchases => {
+            let found: Result<Vec<_>, _> = rows.iter().map(|row| purchase(asked, row)).collect();
+            let purchases: Vec<_> = found?.into_iter().flatten().collect();
+            if purchases.is_empty() {
+                return Ok(Answer::Nothing);
+            }
+            Ok(Answer::Facts { facts: Facts::Purchases { purchases }, as_of: None })
+        }
+        Gives::Balance => facts(rows, |row| Ok(balance(asked, row)?.map(Facts::Balance))),
+        Gives::Credit => facts(rows, |row| Ok(credit(asked, row)?.map(Facts::Credit))),
+    }
+}
+
+fn facts(rows: &[Row], read: impl Fn(&Row) -> Result<Option<Facts>, Failure>) -> Result<Answer, Failure> {
+    let Some(row) = rows.first() else { return Ok(Answer::Nothing) };
+    let Some(facts) = read(row)? else { return Ok(Answer::Nothing) };
+    Ok(Answer::Facts { facts, as_of: row.read(Field::AsOf, Cell::time)? })
+}
+
+/// A customer without a usable key is skipped: no other source could be asked for it.
+fn customer(asked: &Asked<'_>, row: &Row) -> Result<Option<Customer>, Failure> {
+    let id = needed(row, Field::Id)?.text().map_err(|Wrong(what)| not_understood(Field::Id, what))?;
+    let Some(key) = id.and_then(|id| CustomerKey::parse(&id).ok()) else { return Ok(None) };
+    needed(row, Field::Name)?;
+    let name = row.text(Field::Name)?.unwrap_or_else(|| key.to_string());
+    Ok(Some(Customer {
+        key,
+        name: Private(name),
+        class: row.text(Field::Class)?,
+        place: row.text(Field::Place)?.map(Private),
+        account_manager: row.text(Field::AccountManager)?,
+        source: asked.source.clone(),
+    }))
+}
+
+fn balance(asked: &Asked<'_>, row: &Row) -> Result<Option<Balance>, Failure> {
+    needed(row, Field::Balance)?;
+    // A sum over no invoices at all is NULL in SQL: nothing is known, which is not a balance of zero.
+    let Some(balance) = row.money(Field::Balance, asked)? else { return Ok(None) };
+    Ok(Some(Balance {
+        balance,
+        overdue: row.money(Field::Overdue, asked)?,
+        oldest_due: row.read(Field::OldestDue, Cell::date)?,
+    }))
+}
+
+fn credit(asked: &Asked<'_>, row: &Row) -> Result<Option<Credit>, Failure> {
+    let terms = [Field::Limit, Field::Available, Field::Days, Field::Hold, Field::Note];
+    if terms.iter().all(|field| matches!(row.cell(*field), Cell::Missing)) {
+        return Err(Failure::NotUnderstood { what: "none of the fields of credit is there".to_owned() });
+    }
+    let credit = Credit {
+        limit: row.money(Field::Limit, asked)?,
+        available: row.money(Field::Available, asked)?,
+        days: row.read(Field::Days, Cell::count)?,
+        hold: row.read(Field::Hold, Cell::yes_or_no)?,
+        note: row.text(Field::Note)?,
+    };
+    let empty = Credit { limit: None, available: None, days: None, hold: None, note: None };
+    Ok((credit != empty).then_some(credit))
+}
+
+fn purchase(asked: &Asked<'_>, row: &Row) -> Result<Option<Purchase>, Failure> {
+    needed(row, Field::Product)?;
+    let Some(product) = row.text(Field::Product)? else { return Ok(None) };
+    Ok(Some(Purchase {
+        date: row.read(Field::Date, Cell::date)?,
+        product,
+        quantity: row.read(Field::Quantity, Cell::decimal)?,
+        amount: row.money(Field::Amount, asked)?,
+    }))
+}
+
+fn needed(row: &Row, field: Field) -> Result<&Cell, Failure> {
+    match row.cell(field) {
+        Cell::Missing => Err(not_understood(field, "missing")),
+        cell => Ok(cell),
+    }
+}
+
+fn not_understood(field: Field, what: &str) -> Failure {
+    Failure::NotUnderstood { what: format!("field {}: {what}", field.word()) }
+}
+
+/// An ISO 4217 code in upper case, or nothing: a currency sign or a name is not guessed at.
+pub fn currency(raw: &str) -> Option<String> {
+    let code = raw.trim().to_ascii_uppercase();
+    (code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())).then_some(code)
+}
+
+/// A source's own word on when its figures were true, which cannot be later than now.
+pub fn not_in_the_future(as_of: Timestamp, now: Timestamp) -> Timestamp {
+    as_of.min(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(gives: Gives, rows: &[&[(Field, &str)]], expected: &str) {
+        let source = SourceName::parse("s").expect("a name");
+        let cell = |text: &str| if text.is_empty() { Cell::Null } else { Cell::Text(text.to_owned()) };
+        let rows: Vec<Row> = rows
+            .iter()
+            .map(|row| Row(row.iter().map(|(field, text)| (*field, cell(text))).collect()))
+            .collect();
+        let asked = Asked { gives, source: &source, currency: Some("ILS") };
+        let found = match answer(&asked, &rows) {
+            Ok(Answer::Customers(customers)) => {
+                customers.iter().map(|c| format!("{} {};", c.key, c.name.0)).collect()
+            }
+            Ok(Answer::Facts { facts, .. }) => format!("{facts:?}"),
+            Ok(Answer::Nothing) => "nothing".to_owned(),
+            Err(failure) => failure.to_string(),
+        };
+        assert!(found.contains(expected), "{found} does not hold {expected}");
+    }
+
+    #[test]
+    fn a_balance_needs_its_amount_and_null_is_not_zero() {
+        use Field::{Balance, Currency, Overdue};
+        check(
+            Gives::Balance,
+            &[&[(Balance, "1250.50"), (Currency, "usd")]],
+            "amount: 1250.50, currency: Some(\"USD\")",
+        );
+        check(Gives::Balance, &[&[(Balance, "-3"), (Currency, "$")]], "amount: -3, currency: Some(\"ILS\")");
+        check(Gives::Balance, &[&[(Balance, "")]], "nothing");
+        check(Gives::Balance, &[], "nothing");
+        check(Gives::Balance, &[&[(Overdue, "1")]], "answer not understood: field balance: missing");
+        check(Gives::Balance, &[&[(Balance, "1,250.50")]], "field balance: not a number");
+    }
+
+    #[test]
+    fn customers_without_a_usable_key_are_skipped_and_names_are_plain_text() {
+        use Field::{Id, Name};
+        let long = "9".repeat(65);
+        check(
+            Gives::Customer,
+            &[&[(Id, &long), (Name, "A")], &[(Id, "7"), (Name, "\u{202E}B\nC")], &[(Id, "8"), (Name, "")]],
+            "7 B C;8 8;",
+        );
+        check(Gives::Customer, &[&[(Id, "7")]], "field name: missing");
+    }
+
+    #[test]
+    fn terms_need_any_one_field() {
+        check(Gives::Credit, &[&[(Field::Days, "30")]], "days: Some(30)");
+        check(Gives::Credit, &[&[(Field::Days, "")]], "nothing");
+        check(Gives::Credit, &[&[(Field::Hold, "maybe")]], "field hold: not yes or no");
+        check(Gives::Credit, &[&[(Field::Currency, "ILS")]], "none of the fields of credit is there");
+    }
+
+    #[test]
+    fn no_more_purchases_are_taken_than_a_card_holds() {
+        let row: &[(Field, &str)] = &[(Field::Product, "flour"), (Field::Date, "2026-11-20 10:00:00")];
+        let many: Vec<_> = std::iter::repeat_n(row, 50).collect();
+        let source = SourceName::parse("s").expect("a name");
+        let rows: Vec<Row> = many
+            .iter()
+            .map(|row| Row(row.iter().map(|(f, t)| (*f, Cell::Text((*t).to_owned()))).collect()))
+            .collect();
+        let asked = Asked { gives: Gives::Purchases, source: &source, currency: None };
+        match answer(&asked, &rows) {
+            Ok(Answer::Facts { facts: Facts::Purchases { purchases }, .. }) => {
+                assert_eq!(purchases.len(), MOST_PURCHASES);
+                assert_eq!(purchases[0].date, Some(jiff::civil::date(2026, 11, 20)));
+            }
+            _ => panic!("purchases expected"),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! A source that is a web service answering in JSON. The caller's number and the customer's key are put
+//! in the address percent-encoded, never pasted; the host is fixed by the configuration. Nothing is
+//! followed, unpacked or read beyond a bound: what is asked is one address, what is read is one answer.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use pinkas_config::Section;
+use pinkas_protocol::Failure;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode};
+use url::Url;
+
+use super::address::Address;
+use super::fields::Field;
+use super::json::{self, Rows, Shape};
+use super::{About, Answer, Question, Source, give_up};
+
+/// The keys of this kind of source.
+pub const KEYS: &[&str] = &["http", "headers", "bearer_env", "bearer_file", "rows", "fields"];
+
+/// The largest answer read, in bytes.
+pub const LARGEST: usize = 1024 * 1024;
+
+/// Longer than any connection inside a company takes.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A web service.
+pub struct Http {
+    about: About,
+    client: Client,
+    address: Address,
+    shape: Shape,
+}
+
+/// Reads the keys of this kind, noting every mistake.
+pub fn read(table: &mut Section<'_>, about: About) -> Option<Http> {
+    let address = table.text("http").and_then(|text| {
+        Address::new(&text, about.gives)
+            .map_err(|what| table.note("http", format!("this address cannot be used: {what}")))
+            .ok()
+    });
+    let rows = match table.text("rows").map(|text| Rows::new(&text)) {
+        None => Some(None),
+        Some(Ok(rows)) => Some(Some(rows)),
+        Some(Err(what)) => {
+            table.note("rows", format!("`rows`: {what}"));
+            None
+        }
+    };
+    let headers = headers(table);
+    let fields = super::mapping(table, about.gives, json::path);
+    if let Some(fields) = &fields {
+        let mapped = |field: &Field| fields.iter().any(|(mapped, _)| mapped == field);
+        let missing: Vec<_> =
+            Field::needed(about.gives).iter().filter(|field| !mapped(field)).map(|f| f.word()).collect();
+        if !missing.is_empty() || fields.is_empty() {
+            let example = missing.first().unwrap_or(&"limit");
+            let what =
+                format!("[source.fields] does not say where `{example}` is: write {example} = \"$.…\"");
+            table.note("fields", what);
+            return None;
+        }
+    }
+    // Ignored when it is there already: every program of the workspace uses this one provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::builder()
+        .user_agent(concat!("pinkas-hub/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers?)
+        .redirect(Policy::none())
+        .referer(false)
+        .no_proxy()
+        .connect_timeout(CONNECT)
+        .timeout(give_up(about.deadline))
+        .build();
+    let client = client.map_err(|e| table.note("http", format!("no web client can be made: {e}"))).ok()?;
+    let shape = Shape { rows: rows?, fields: fields? };
+    Some(Http { address: address?, shape, client, about })
+}
+
+fn headers(table: &mut Section<'_>) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let mut right = true;
+    let mut written = table.table("headers");
+    for (name, value) in written.entries() {
+        match (HeaderName::try_from(&name), HeaderValue::try_from(&value)) {
+            (Ok(header), _) if header == AUTHORIZATION => {
+                written.note(&name, "do not write secrets here: use `bearer_env` or `bearer_file`");
+                right = false;
+            }
+            (Ok(header), Ok(value)) => {
+                headers.insert(header, value);
+            }
+            _ => {
+                written.note(&name, format!("`{name}` cannot be sent as a header"));
+                right = false;
+            }
+        }
+    }
+    if let Some(bearer) = table.secret("bearer") {
+        match HeaderValue::try_from(format!("Bearer {}", bearer.0)) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                headers.insert(AUTHORIZATION, value);
+            }
+            Err(_) => {
+                let key = if table.has("bearer_env") { "bearer_env" } else { "bearer_file" };
+                table.note(key, "the secret holds characters that cannot be sent in a header");
+                right = false;
+            }
+        }
+    }
+    right.then_some(headers)
+}
+
+impl Http {
+    async fn body(&self, url: Url) -> Result<Option<Vec<u8>>, Failure> {
+        let mut response = self.client.get(url).send().await.map_err(|e| broken(&e))?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            status if status.is_redirection() => {
+                return Err(Failure::Refused { what: "redirect".to_owned() });
+            }
+            status => return Err(Failure::Refused { what: format!("HTTP {}", status.as_u16()) }),
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
+            if body.len() + chunk.len() > LARGEST {
+                return Err(Failure::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body))
+    }
+}
+
+/// reqwest's own text holds the address, and with it the customer's key: only the kind is told.
+fn broken(error: &reqwest::Error) -> Failure {
+    if error.is_body() || error.is_decode() {
+        Failure::NotUnderstood { what: "the answer broke off".to_owned() }
+    } else {
+        Failure::Unreachable
+    }
+}
+
+impl Source for Http {
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
+        Box::pin(async move {
+            let body = match self.address.for_question(question)? {
+                Some(url) => self.body(url).await?,
+                None => None,
+            };
+            match body {
+                Some(body) => self.shape.answer(&self.about.asked(), &body),
+                None => Ok(Answer::Nothing),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{HeaderMap, Uri};
+    use axum::response::Response;
+    use tokio::net::TcpListener;
+
+    use crate::sources::testing::{HOSTILE, configured, line, question};
+
+    /// What a pretend service was asked, and the port it listens at.
+    struct Service {
+        port: u16,
+        asked: Arc<Mutex<Vec<String>>>,
+    }
+
+    /// A real server on the loopback that answers every request in the same way.
+    async fn service(
+        status: u16,
+        headers: &'static [(&'static str, &'static str)],
+        body: Vec<u8>,
+    ) -> Service {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = asked.clone();
+        let answer = move |uri: Uri, sent: HeaderMap| {
+            let bearer = sent.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or("");
+            noted.lock().expect("no panic").push(format!("{uri} {bearer}").trim_end().to_owned());
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            let response = response.body(Body::from(body.clone())).expect("a response");
+            async move { response }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        Service { port, asked }
+    }
+
+    async fn asked(service: &Service, more: &str, key: &str) -> String {
+        let port = service.port;
+        let text = format!(
+            "[[source]]\nname = \"erp\"\ngives = \"balance\"\n\
+             http = \"http://127.0.0.1:{port}/api/customers/{{customer.id}}/balance\"\n{more}\n\
+             [source.fields]\nbalance = \"$.data.amount\"\ncurrency = \"$.data.currency\"\noverdue = \"$.data.overdue\""
+        );
+        let source = configured(Path::new(""), &text).expect("a right configuration");
+        line(source.ask(&question(key)).await)
+    }
+
+    async fn check(status: u16, body: &str, expected: &str) {
+        let service = service(status, &[("location", "/elsewhere")], body.as_bytes().to_vec()).await;
+        assert_eq!(asked(&service, "", "1001").await, expected, "for HTTP {status} {body}");
+        assert_eq!(service.asked.lock().expect("no panic").len(), 1, "one request and no other");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_as_the_configuration_says_and_exactly() {
+        check(200, r#"{"data":{"amount":1250.5,"currency":"ils","overdue":"0.10"}}"#, "1250.5 ILS 0.10 ILS")
+            .await;
+        check(200, r#"{"data":{"amount":"-7","currency":null}}"#, "-7 ?").await;
+        check(200, r#"{"data":{"amount":null}}"#, "nothing").await;
+        check(404, "no such customer", "nothing").await;
+    }
+
+    #[tokio::test]
+    async fn a_wrong_answer_is_a_failure_that_quotes_nothing_of_it() {
+        check(200, r#"{"data":{"amount":"secret"}}"#, "answer not understood: field balance: not a number")
+            .await;
+        check(200, r#"{"data":{"amount":[1]}}"#, "answer not understood: field balance: not a number").await;
+        check(200, r#"{"data":{"sum":1}}"#, "answer not understood: field balance: missing").await;
+        check(200, "<html>secret", "answer not understood: not JSON (line 1, column 1)").await;
+        check(200, &"[".repeat(100_000), "answer not understood: not JSON (line 1, column 128)").await;
+        check(500, "{}", "refused: HTTP 500").await;
+        check(401, "{}", "refused: HTTP 401").await;
+        check(302, "{}", "refused: redirect").await;
+        check(204, "", "refused: HTTP 204").await;
+    }
+
+    #[tokio::test]
+    async fn a_huge_answer_is_cut() {
+        let service = service(200, &[], vec![b' '; LARGEST * 8]).await;
+        assert_eq!(asked(&service, "", "1001").await, "answer too large");
+    }
+
+    #[tokio::test]
+    async fn a_packed_answer_is_not_unpacked() {
+        let service = service(200, &[("content-encoding", "gzip")], vec![0x1f, 0x8b, 8, 0]).await;
+        assert_eq!(asked(&service, "", "1001").await, "answer not understood: not JSON (line 1, column 1)");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_down_cannot_be_reached() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let service = Service { port, asked: Arc::default() };
+        assert_eq!(asked(&service, "", "1001").await, "cannot be reached");
+    }
+
+    #[tokio::test]
+    async fn hostile_keys_hit_exactly_the_intended_path() {
+        let service = service(200, &[], br#"{"data":{"amount":1}}"#.to_vec()).await;
+        for key in HOSTILE {
+            assert_eq!(asked(&service, "", key).await, "1 ?");
+        }
+        let paths = service.asked.lock().expect("no panic").clone();
+        assert_eq!(
+            paths,
+            [
+                "/api/customers/%27%3B%20DROP%20TABLE%20sales%3B%20--/balance",
+                "/api/customers/..%2F..%2Fadmin/balance",
+                "/api/customers/%7B%7B7%2A7%7D%7D/balance",
+                "/api/customers/x%3Fy%3Dz%23/balance",
+                "/api/customers/1001%20OR%201%3D1/balance",
+                &format!("/api/customers/{}/balance", "9".repeat(64)),
+            ]
+        );
+        assert_eq!(asked(&service, "", "..").await, "refused: the key cannot be put in an address");
+    }
+
+    #[tokio::test]
+    async fn a_bearer_token_comes_from_a_file() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "t0ken\n").expect("written");
+        let service = service(404, &[], Vec::new()).await;
+        let more = format!("bearer_file = '{}'", file.path().display());
+        assert_eq!(asked(&service, &more, "7").await, "nothing");
+        let seen = service.asked.lock().expect("no panic").clone();
+        assert_eq!(seen, ["/api/customers/7/balance Bearer t0ken"]);
+    }
+
+    #[tokio::test]
+    async fn rows_are_found_in_a_list_wherever_it_is() {
+        let body = br#"{"items":[{"p":"flour","n":2,"d":"2026-11-20"},{"p":"\u202esalt\n"},{"p":null}]}"#;
+        let full = service(200, &[], body.to_vec()).await;
+        let empty = service(200, &[], br#"{"items":[]}"#.to_vec()).await;
+        let wrong = service(200, &[], br#"{"error":"x"}"#.to_vec()).await;
+        for rows in ["$.items", "$.items[*]"] {
+            let said = async |service: &Service| {
+                let text = format!(
+                    "[[source]]\nname = \"sales\"\ngives = \"purchases\"\nhttp = \"http://127.0.0.1:{}/?n={{number}}\"\n\
+                     rows = \"{rows}\"\n[source.fields]\nproduct = \"$.p\"\nquantity = \"$.n\"\ndate = \"$.d\"",
+                    service.port
+                );
+                let source = configured(Path::new(""), &text).expect("a right configuration");
+                line(source.ask(&question("7")).await)
+            };
+            assert_eq!(said(&full).await, "2026-11-20 2 flour ;  salt ;");
+            assert_eq!(said(&empty).await, "nothing");
+            let expected = if rows == "$.items" { "answer not understood: rows: missing" } else { "nothing" };
+            assert_eq!(said(&wrong).await, expected);
+        }
+        assert_eq!(full.asked.lock().expect("no panic")[0], "/?n=%2B972501234567");
+    }
+
+    #[tokio::test]
+    async fn mistakes_in_the_configuration_are_told_with_their_lines() {
+        let text = "[[source]]\nname = \"erp\"\ngives = \"balance\"\nhttp = \"https://{number}/x\"\nbearer = \"s3cret\"\n\
+                    rows = \"items\"\n[source.headers]\nAuthorization = \"x\"\n\"a b\" = \"x\"\n[source.fields]\nbalance = \"$[\"\nbalanec = \"$.x\"";
+        let mistakes = configured(Path::new(""), text).err().unwrap_or_default();
+        for expected in [
+            "4: this address cannot be used: its host must be written out",
+            "5: do not write the secret here",
+            "6: `rows`: items is not a JSONPath",
+            "8: do not write secrets here: use `bearer_env`",
+            "9: `a b` cannot be sent as a header",
+            "11: `balance`: $[ is not a JSONPath",
+            "12: `balanec` is not a key here; did you mean `balance`?",
+        ] {
+            assert!(mistakes.contains(expected), "{expected} is not in\n{mistakes}");
+        }
+        assert!(!mistakes.contains("s3cret"), "{mistakes}");
+        let text = "[[source]]\nname = \"erp\"\ngives = \"balance\"\nhttp = \"https://erp/{customer.id}\"\n";
+        let mistakes = configured(Path::new(""), text).err().unwrap_or_default();
+        assert!(mistakes.contains("[source.fields] does not say where `balance` is"), "{mistakes}");
+    }
+}

@@ -1,0 +1,337 @@
+//! Where the hub looks things up: the shape every source has, and reading `[[source]]` tables.
+//! One file per kind (`http`, `sql`, `csv`; `sample` is there to copy); what they share is in
+//! `template` (where a question's values go), `cell` and `fields` (what an answer must look like).
+//! A source is never trusted: it may be slow, hung, huge or wrong, and may only ever cost its own card.
+
+pub mod sample;
+
+pub mod asking;
+
+pub mod csv;
+pub mod http;
+pub mod sql;
+
+pub mod cell;
+pub mod fields;
+pub mod template;
+
+mod address;
+mod csv_table;
+mod fresh;
+mod json;
+pub mod sql_query;
+mod sql_values;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use pinkas_config::Section;
+use pinkas_protocol::{Customer, Facts, Failure, Gives, Number, NumberPlan, SourceName};
+
+use self::fields::Field;
+use self::fresh::Fresh;
+
+/// What a source is asked: by number for a directory, by customer for everything else.
+#[derive(Clone)]
+pub struct Question {
+    /// The caller's number, as claimed.
+    pub number: Option<Number>,
+    /// The customer, as a directory said.
+    pub customer: Option<Customer>,
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Question(…)")
+    }
+}
+
+/// What a source said.
+#[derive(Clone)]
+pub enum Answer {
+    /// Everyone the directory has on that number, in its order; empty when the number is unknown.
+    Customers(Vec<Customer>),
+    /// What is known about the customer.
+    Facts {
+        /// See [`Facts`].
+        facts: Facts,
+        /// When it was true, where the source itself says so.
+        as_of: Option<Timestamp>,
+    },
+    /// It holds nothing on this customer.
+    Nothing,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Answer::Customers(_) => "Customers(…)",
+            Answer::Facts { .. } => "Facts(…)",
+            Answer::Nothing => "Nothing",
+        })
+    }
+}
+
+/// A place to look things up. See `sample.rs` for the smallest one.
+pub trait Source: Send + Sync + 'static {
+    /// Answers one question. It is dropped when nobody waits for it any more, and may be called many
+    /// times at once; deadlines and the bound on that are the caller's.
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>>;
+}
+
+/// A source with what the configuration says about it.
+#[derive(Clone)]
+pub struct ConfiguredSource {
+    /// What the card is called.
+    pub name: SourceName,
+    /// What it gives.
+    pub gives: Gives,
+    /// After this long its card says that it is late.
+    pub deadline: Duration,
+    /// Whom to ask.
+    pub source: Arc<dyn Source>,
+}
+
+/// A deadline, unless the configuration says otherwise.
+pub const DEADLINE: Duration = Duration::from_millis(800);
+
+/// How long after its asking a late answer is still taken.
+pub fn give_up(deadline: Duration) -> Duration {
+    (deadline * 10).max(Duration::from_secs(10))
+}
+
+/// Reads all `[[source]]` tables and notes every mistake; what is returned is usable only when there was
+/// none. Opens files (`csv`), but no connection: the hub starts whether its sources are up or not.
+pub fn read(section: &mut Section<'_>, plan: &NumberPlan) -> Vec<ConfiguredSource> {
+    let mut names = BTreeSet::new();
+    let mut sources = Vec::new();
+    for mut table in section.tables("source") {
+        let name: Option<SourceName> = table.need_parsed("name", "a short name such as \"accounting\"");
+        if let Some(name) = &name
+            && !names.insert(name.clone())
+        {
+            table.note("name", format!("another source is called {name} too: give each its own name"));
+        }
+        if let Some(source) = one(&mut table, name, plan) {
+            sources.push(source);
+        }
+    }
+    sources
+}
+
+/// The keys that say where a source is, one of which each source has.
+const KINDS: [&str; 3] = ["http", "sql", "csv"];
+
+fn one(table: &mut Section<'_>, name: Option<SourceName>, plan: &NumberPlan) -> Option<ConfiguredSource> {
+    let gives = gives(table);
+    let deadline = table.duration("deadline").unwrap_or(DEADLINE);
+    let fresh = table.duration("fresh");
+    let currency = currency(table);
+    let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| table.has(kind)).collect();
+    let kind = match kinds[..] {
+        [kind] => kind,
+        [] => {
+            table.note("name", "this source does not say where it is: write `http`, `sql` or `csv`");
+            return known_elsewhere(table);
+        }
+        [_, second, ..] => {
+            table.note(second, "a source is one of `http`, `sql` and `csv`: make two sources of it");
+            return known_elsewhere(table);
+        }
+    };
+    // Without these the rest could only be read by guessing; both have been noted.
+    let (Some(name), Some(gives)) = (name, gives) else { return known_elsewhere(table) };
+    let about = About { name: name.clone(), gives, currency, deadline };
+    let source: Arc<dyn Source> = match kind {
+        "http" => Arc::new(http::read(table, about)?),
+        "sql" => Arc::new(sql::read(table, about)?),
+        _ => Arc::new(csv::read(table, about, plan)?),
+    };
+    let source = match fresh {
+        Some(fresh) => Arc::new(Fresh::new(source, fresh)),
+        None => source,
+    };
+    Some(ConfiguredSource { name, gives, deadline, source })
+}
+
+/// What every kind of source is told about itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// What it is called.
+    pub name: SourceName,
+    /// What it gives.
+    pub gives: Gives,
+    /// The currency of amounts that come without one.
+    pub currency: Option<String>,
+    /// After this long its card says that it is late.
+    pub deadline: Duration,
+}
+
+impl About {
+    /// What answers are made with.
+    pub fn asked(&self) -> fields::Asked<'_> {
+        fields::Asked { gives: self.gives, source: &self.name, currency: self.currency.as_deref() }
+    }
+}
+
+fn gives(table: &mut Section<'_>) -> Option<Gives> {
+    let word = table.need_text("gives", "one of \"customer\", \"balance\", \"credit\", \"purchases\"")?;
+    let gives = match word.as_str() {
+        "customer" => Gives::Customer,
+        "balance" => Gives::Balance,
+        "credit" => Gives::Credit,
+        "purchases" => Gives::Purchases,
+        _ => {
+            table.note("gives", "`gives` must be \"customer\", \"balance\", \"credit\" or \"purchases\"");
+            return None;
+        }
+    };
+    Some(gives)
+}
+
+fn currency(table: &mut Section<'_>) -> Option<String> {
+    let written = table.text("currency")?;
+    let currency = fields::currency(&written);
+    if currency.is_none() {
+        table.note("currency", "`currency` must be a code of three letters such as \"ILS\"");
+    }
+    currency
+}
+
+/// Names the keys of every kind, so that a source that could not be read is not also reported for keys
+/// that would have been right.
+fn known_elsewhere(table: &mut Section<'_>) -> Option<ConfiguredSource> {
+    let kinds = [http::KEYS, sql::KEYS, csv::KEYS];
+    for key in kinds.into_iter().flatten() {
+        table.has(key);
+    }
+    None
+}
+
+/// Reads `[source.fields]`: for each field of this kind of fact, what `read` makes of the text there.
+fn mapping<T>(
+    table: &mut Section<'_>,
+    gives: Gives,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Option<Vec<(Field, T)>> {
+    let mut fields = table.table("fields");
+    let mut mapping = Vec::new();
+    let mut complete = true;
+    for field in Field::of(gives) {
+        let Some(text) = fields.text(field.word()) else { continue };
+        match read(&text) {
+            Ok(value) => mapping.push((*field, value)),
+            Err(what) => {
+                fields.note(field.word(), format!("`{}`: {what}", field.word()));
+                complete = false;
+            }
+        }
+    }
+    complete.then_some(mapping)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &[&str]) {
+        let plan = NumberPlan::default();
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(dir.path().join("credit.csv"), "customer_id,days\n7,30\n").expect("written");
+        std::fs::write(dir.path().join("sales.db"), "").expect("written");
+        let file = dir.path().join("hub.toml");
+        let found = match pinkas_config::parse(&file, text, |section| Some(read(section, &plan))) {
+            Ok(sources) => {
+                sources.iter().map(|s| format!("{} {:?} {:?}", s.name, s.gives, s.deadline)).collect()
+            }
+            Err(mistakes) => {
+                mistakes.mistakes.iter().map(|m| format!("{}: {}", m.line, m.what)).collect::<Vec<_>>()
+            }
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[tokio::test]
+    async fn sources_of_every_kind_are_read_in_the_order_of_the_file() {
+        check(
+            r#"
+[[source]]
+name = "accounting"
+gives = "balance"
+http = "https://erp.example/api/customers/{customer.id}/balance"
+deadline = "500ms"
+fresh = "30s"
+[source.headers]
+X-Office = "7"
+[source.fields]
+balance = "$.data.amount"
+currency = "$.data.currency"
+
+[[source]]
+name = "sales"
+gives = "purchases"
+sql = "sqlite:sales.db"
+query = "select * from sales where customer_id = {customer.id}"
+
+[[source]]
+name = "warehouse"
+gives = "purchases"
+sql = "postgres://reader@db.example/sales"
+query = "select * from sales where customer_id = {customer.id}"
+
+[[source]]
+name = "terms"
+gives = "credit"
+csv = "credit.csv"
+"#,
+            &[
+                "accounting Balance 500ms",
+                "sales Purchases 800ms",
+                "warehouse Purchases 800ms",
+                "terms Credit 800ms",
+            ],
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_source_is_told_with_its_line() {
+        check(
+            r#"[[source]]
+name = "a"
+gives = "blance"
+http = "https://erp.example/{customer.id}"
+
+[[source]]
+name = "a"
+gives = "balance"
+http = "https://erp.example/{customer.id}"
+sql = "sqlite:sales.db"
+
+[[source]]
+gives = "balance"
+ldap = "ldap://x"
+"#,
+            &[
+                "3: `gives` must be \"customer\", \"balance\", \"credit\" or \"purchases\"",
+                "7: another source is called a too: give each its own name",
+                "10: a source is one of `http`, `sql` and `csv`: make two sources of it",
+                "12: `name` is missing: write a short name such as \"accounting\"",
+                "12: this source does not say where it is: write `http`, `sql` or `csv`",
+                "14: `ldap` is not a key here; keys here are `bearer_env`, `bearer_file`, `charset`, `csv`, `currency`, `deadline`, `fields`, `fresh`, `gives`, `headers`, `http`, `key`, `name`, `password_env`, `password_file`, `query`, `rows`, `separator`, `sql`",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_question_never_prints_what_it_holds() {
+        let number = NumberPlan::default().read("+48123456789");
+        assert_eq!(format!("{:?}", Question { number, customer: None }), "Question(…)");
+    }
+}

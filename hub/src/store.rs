@@ -1,0 +1,227 @@
+//! What the hub keeps (sled): the call log, each call and line as it stands, and how far each adapter's
+//! events are on disk. One thread writes, in groups; nobody is told "durable" before the disk has it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use pinkas_protocol::{AdapterId, CallId, Event, Line, wire};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use crate::core::{Keep, Kept};
+
+const LOG: u8 = b'n';
+const CALL: u8 = b'c';
+const LINE: u8 = b'l';
+const DURABLE: u8 = b'd';
+
+/// Waiting to be written; when it is full the hub waits for the disk.
+const QUEUE: usize = 16_384;
+const GROUP: usize = 512;
+
+/// One line of the call log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// When the hub kept it.
+    pub kept_at: Timestamp,
+    /// Who said it.
+    pub adapter: AdapterId,
+    /// Which outbox and number there; absent for what the hub itself concluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// What was said.
+    pub event: Event,
+}
+
+/// Where an event was noted first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Origin {
+    /// The adapter's outbox.
+    pub outbox: Uuid,
+    /// The number in it.
+    pub sequence: u64,
+}
+
+/// By adapter and outbox, the highest sequence number on disk.
+pub type Durable = BTreeMap<(AdapterId, Uuid), u64>;
+
+/// The writer's two ends.
+pub struct Store {
+    /// What is to be kept, in order.
+    pub keep: mpsc::Sender<Vec<Keep>>,
+    /// Changes after every write.
+    pub durable: watch::Receiver<Durable>,
+}
+
+/// Opens or makes the store in a folder, starts its writer, and gives what was kept.
+pub fn open(folder: &Path) -> anyhow::Result<(Store, Kept)> {
+    let db = open_db(folder)?;
+    let kept = read(&db).with_context(|| format!("the store in {} is damaged", folder.display()))?;
+    let next = db
+        .scan_prefix([LOG])
+        .keys()
+        .next_back()
+        .transpose()?
+        .and_then(|key| number(&key))
+        .map_or(1, |n| n + 1);
+    let (keep, queue) = mpsc::channel(QUEUE);
+    let (durable_in, durable) = watch::channel(kept.durable.clone());
+    let writer = Writer { db, file: folder.join("db"), queue, next, durable: durable_in };
+    std::thread::Builder::new()
+        .name("store".to_owned())
+        .spawn(move || writer.run())
+        .context("cannot start a thread")?;
+    Ok((Store { keep, durable }, kept))
+}
+
+/// Reads the whole call log, oldest first, of a hub that does not run.
+pub fn log(folder: &Path) -> anyhow::Result<impl Iterator<Item = anyhow::Result<LogEntry>>> {
+    anyhow::ensure!(folder.is_dir(), "there is no call log in {}", folder.display());
+    let db = open_db(folder)?;
+    Ok(db.scan_prefix([LOG]).map(|item| decode(&item?.1)))
+}
+
+fn open_db(folder: &Path) -> anyhow::Result<sled::Db> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    sled::Config::new()
+        .path(folder)
+        .cache_capacity(64 << 20)
+        .flush_every_ms(None)
+        .open()
+        .with_context(|| format!("cannot open the store in {}; does another hub use it?", folder.display()))
+}
+
+fn read(db: &sled::Db) -> anyhow::Result<Kept> {
+    let mut kept = Kept::default();
+    for item in db.scan_prefix([CALL]) {
+        let (key, value) = item?;
+        let call =
+            key.get(1..).and_then(|id| Uuid::from_slice(id).ok()).context("a call's key is not readable")?;
+        kept.calls.insert(CallId(call), decode(&value)?);
+    }
+    for item in db.scan_prefix([LINE]) {
+        let (key, value) = item?;
+        let line = key
+            .get(1..)
+            .and_then(|name| std::str::from_utf8(name).ok())
+            .and_then(|name| Line::parse(name).ok());
+        kept.lines.insert(line.context("a line's name is not readable")?, decode(&value)?);
+    }
+    for item in db.scan_prefix([DURABLE]) {
+        let (key, value) = item?;
+        let (outbox, adapter) = key
+            .get(1..)
+            .and_then(|key| key.split_at_checked(16))
+            .context("a counter's key is not readable")?;
+        let adapter = AdapterId::parse(std::str::from_utf8(adapter)?)?;
+        let sequence = u64::from_be_bytes(value.as_ref().try_into()?);
+        kept.durable.insert((adapter, Uuid::from_slice(outbox)?), sequence);
+    }
+    Ok(kept)
+}
+
+struct Writer {
+    db: sled::Db,
+    file: PathBuf,
+    queue: mpsc::Receiver<Vec<Keep>>,
+    next: u64,
+    durable: watch::Sender<Durable>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut group = Vec::new();
+        while self.queue.blocking_recv_many(&mut group, GROUP) > 0 {
+            let mut told = false;
+            let now = Timestamp::now();
+            let (batch, next, noted) = self.batch(group.drain(..).flatten(), now);
+            while let Err(e) = self.write(batch.clone()) {
+                if !told {
+                    tracing::error!(
+                        "the store cannot be written; calls still pop, and it is tried again: {e:#}"
+                    );
+                    told = true;
+                }
+                wait(Duration::from_secs(1));
+            }
+            if told {
+                tracing::info!("the store can be written again");
+            }
+            self.next = next;
+            if !noted.is_empty() {
+                self.durable.send_modify(|durable| durable.extend(noted));
+            }
+        }
+    }
+
+    fn batch(&self, keeps: impl Iterator<Item = Keep>, now: Timestamp) -> (sled::Batch, u64, Durable) {
+        let mut batch = sled::Batch::default();
+        let mut next = self.next;
+        let mut noted = Durable::new();
+        let mut log = |entry: LogEntry, batch: &mut sled::Batch| {
+            let mut key = vec![LOG];
+            key.extend(next.to_be_bytes());
+            batch.insert(key, wire::encode(&entry).into_bytes());
+            next += 1;
+        };
+        for keep in keeps {
+            match keep {
+                Keep::Noted { adapter, outbox, sequence, event } => {
+                    let origin = Some(Origin { outbox, sequence });
+                    log(LogEntry { kept_at: now, adapter: adapter.clone(), origin, event }, &mut batch);
+                    noted.insert((adapter, outbox), sequence);
+                }
+                Keep::Concluded { adapter, event } => {
+                    log(LogEntry { kept_at: now, adapter, origin: None, event }, &mut batch);
+                }
+                Keep::Call { call, kept } => {
+                    let mut key = vec![CALL];
+                    key.extend(call.0.as_bytes());
+                    match kept {
+                        Some(kept) => batch.insert(key, wire::encode(&kept).into_bytes()),
+                        None => batch.remove(key),
+                    }
+                }
+                Keep::Line { line, view } => {
+                    let mut key = vec![LINE];
+                    key.extend(line.as_str().as_bytes());
+                    batch.insert(key, wire::encode(&view).into_bytes());
+                }
+            }
+        }
+        for ((adapter, outbox), sequence) in &noted {
+            let mut key = vec![DURABLE];
+            key.extend(outbox.as_bytes());
+            key.extend(adapter.as_str().as_bytes());
+            batch.insert(key, &sequence.to_be_bytes());
+        }
+        (batch, next, noted)
+    }
+
+    fn write(&self, batch: sled::Batch) -> anyhow::Result<()> {
+        self.db.apply_batch(batch)?;
+        // sled's flush reaches the page cache, which survives this program; the sync survives the machine.
+        self.db.flush()?;
+        File::open(&self.file)?.sync_data()?;
+        Ok(())
+    }
+}
+
+/// Waits on this thread, which has nothing else to do.
+fn wait(time: Duration) {
+    std::thread::park_timeout(time);
+}
+
+fn number(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
+}
+
+fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> anyhow::Result<T> {
+    Ok(wire::decode(std::str::from_utf8(bytes)?)?)
+}
