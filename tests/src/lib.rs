@@ -1,1 +1,4 @@
-//! Empty for now.
+//! What whole-system tests share.
+
+pub mod lab;
+pub mod site;

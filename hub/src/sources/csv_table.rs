@@ -59,9 +59,12 @@ pub struct Table {
     rows: Rows,
 }
 
+/// One record's values, in the order of the fields.
+type Values = Box<[Box<str>]>;
+
 enum Rows {
     Customers(HashMap<Box<str>, Vec<Customer>>),
-    Facts { fields: Vec<Field>, by_key: HashMap<Box<str>, Vec<Box<[Box<str>]>>> },
+    Facts { fields: Vec<Field>, by_key: HashMap<Box<str>, Vec<Values>> },
 }
 
 /// Why a file cannot be used.
@@ -155,7 +158,7 @@ fn rows(layout: &Layout, text: &str) -> Result<(Rows, Skipped), Broken> {
     let header = reader.headers().map_err(|e| line_of(&e))?.clone();
     let columns = Columns::find(layout, &header)?;
     let mut customers: HashMap<Box<str>, Vec<Customer>> = HashMap::new();
-    let mut facts: HashMap<Box<str>, Vec<Box<[Box<str>]>>> = HashMap::new();
+    let mut facts: HashMap<Box<str>, Vec<Values>> = HashMap::new();
     let mut skipped: Skipped = None;
     let most = fields::most_rows(layout.about.gives);
     for (count, record) in reader.records().enumerate() {
@@ -171,7 +174,9 @@ fn rows(layout: &Layout, text: &str) -> Result<(Rows, Skipped), Broken> {
         } else {
             let rows = facts.entry(key.into()).or_default();
             if rows.len() < most {
-                rows.push(columns.fields.iter().map(|(_, at)| record[*at].into()).collect());
+                rows.push(
+                    columns.fields.iter().map(|(_, at)| record.get(*at).unwrap_or_default().into()).collect(),
+                );
             }
             true
         };

@@ -1,25 +1,24 @@
 //! Where the hub looks things up: the shape every source has, and reading `[[source]]` tables.
-//! One file per kind (`http`, `sql`, `csv`; `sample` is there to copy); what they share is in
-//! `template` (where a question's values go), `cell` and `fields` (what an answer must look like).
+//! One file per kind (`http`, `sql`, `csv`; `sample` is there to copy). They share `template` (where a
+//! question's values go), `cell` and `fields` (what an answer must look like) and `asking` (deadlines).
 //! A source is never trusted: it may be slow, hung, huge or wrong, and may only ever cost its own card.
 
 pub mod sample;
-
-pub mod asking;
 
 pub mod csv;
 pub mod http;
 pub mod sql;
 
+pub mod asking;
 pub mod cell;
 pub mod fields;
+pub mod sql_query;
 pub mod template;
 
 mod address;
 mod csv_table;
 mod fresh;
 mod json;
-pub mod sql_query;
 mod sql_values;
 
 #[cfg(test)]
@@ -327,6 +326,25 @@ ldap = "ldap://x"
                 "14: `ldap` is not a key here; keys here are `bearer_env`, `bearer_file`, `charset`, `csv`, `currency`, `deadline`, `fields`, `fresh`, `gives`, `headers`, `http`, `key`, `name`, `password_env`, `password_file`, `query`, `rows`, `separator`, `sql`",
             ],
         );
+    }
+
+    #[tokio::test]
+    async fn the_guides_examples_are_right() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
+        std::fs::create_dir(dir.path().join("export")).expect("created");
+        write("customers.csv", "number,id,name\n");
+        write("export/terms.csv", "account;kredyt;termin\n");
+        write("db-password", "x");
+        let guide = include_str!("../../../docs/sources.md").replace("bearer_env", "#");
+        let examples: String =
+            guide.split("```toml").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let file = dir.path().join("hub.toml");
+        let plan = NumberPlan::default();
+        match pinkas_config::parse(&file, &examples, |section| Some(read(section, &plan))) {
+            Ok(sources) => assert_eq!(sources.len(), 5),
+            Err(mistakes) => panic!("{mistakes}"),
+        }
     }
 
     #[test]

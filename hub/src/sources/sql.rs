@@ -30,6 +30,9 @@ const CONNECTIONS: u32 = 4;
 /// How long a question waits for one of them, or for a new one to be made.
 const ACQUIRE: Duration = Duration::from_secs(3);
 
+/// How many steps SQLite takes between looking whether its answer is still wanted.
+const STEPS: i32 = 10_000;
+
 /// A query to a database.
 pub struct Sql {
     about: About,
@@ -146,15 +149,14 @@ impl Sql {
     }
 
     async fn rows(&self, values: &[&str]) -> Result<Option<Vec<Row>>, Failure> {
-        let sql = AssertSqlSafe(self.query.sql()).into_sql_str();
         let most = fields::most_rows(self.about.gives);
         // One body for both drivers: their types differ, the steps do not.
         macro_rules! rows {
-            ($pool:expr, $arguments:path) => {{
-                let mut connection = $pool.acquire().await?;
-                let statement = connection.prepare(sql).await?;
+            ($connection:expr, $arguments:path) => {{
+                let sql = AssertSqlSafe(self.query.sql()).into_sql_str();
+                let statement = $connection.prepare(sql).await?;
                 let Some(arguments) = $arguments(&statement, values) else { return Ok(Ok(None)) };
-                let mut answers = statement.query_with(arguments).fetch(&mut *connection);
+                let mut answers = statement.query_with(arguments).fetch(&mut *$connection);
                 let mut rows = Vec::new();
                 while rows.len() < most
                     && let Some(row) = answers.try_next().await?
@@ -167,9 +169,24 @@ impl Sql {
                 Ok(Ok(Some(rows)))
             }};
         }
+        let postgres = async |pool: &PgPool| {
+            let mut connection = pool.acquire().await?;
+            rows!(connection, sql_values::postgres_arguments)
+        };
+        let sqlite = async |pool: &SqlitePool| {
+            let mut connection = pool.acquire().await?;
+            // A server stops a query at its `statement_timeout`. SQLite is told to stop as soon as nobody
+            // waits for this answer, else a few such queries would keep all connections for good.
+            let wanted = Arc::new(());
+            let watch = Arc::downgrade(&wanted);
+            let mut handle = connection.lock_handle().await?;
+            handle.set_progress_handler(STEPS, move || watch.strong_count() > 0);
+            drop(handle);
+            rows!(connection, sql_values::sqlite_arguments)
+        };
         let read: Result<Result<_, Failure>, sqlx::Error> = match &self.pool {
-            Pool::Postgres(pool) => async { rows!(pool, sql_values::postgres_arguments) }.await,
-            Pool::Sqlite(pool) => async { rows!(pool, sql_values::sqlite_arguments) }.await,
+            Pool::Postgres(pool) => postgres(pool).await,
+            Pool::Sqlite(pool) => sqlite(pool).await,
         };
         read.map_err(|error| failure(&error, self.dialect()))?
     }
@@ -197,7 +214,7 @@ fn failure(error: &sqlx::Error, dialect: Dialect) -> Failure {
                 Dialect::Sqlite => sql_values::sqlite_failure(&code, error.message()),
             }
         }
-        Io(_) | Tls(_) | PoolTimedOut | PoolClosed | WorkerCrashed => Failure::Unreachable,
+        Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed => Failure::Unreachable,
         _ => Failure::NotUnderstood { what: "the database's answer".to_owned() },
     }
 }
@@ -315,11 +332,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_query_that_nobody_waits_for_is_stopped_and_gives_its_connection_back() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        database(dir.path()).await;
+        let counts = "with recursive n(i) as
+             (select 1 union all select i + 1 from n where i < 3 or {customer.id} = 'endless')
+             select count(*) as product from n";
+        let source = source(dir.path(), "purchases", counts).expect("a right configuration");
+        for _ in 0..2 * CONNECTIONS {
+            let asked = question("endless");
+            let answer = tokio::time::timeout(Duration::from_millis(20), source.ask(&asked)).await;
+            assert!(answer.is_err(), "it ends only when it is dropped");
+        }
+        assert_eq!(line(source.ask(&question("1001")).await), "  3 ;");
+    }
+
+    #[tokio::test]
     async fn a_server_that_is_down_cannot_be_reached_and_does_not_stop_the_start() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         // It hears, and hangs up on whoever calls.
-        let hangs_up = std::thread::Builder::new().spawn(move || listener.accept().map(drop));
+        let hangs_up =
+            std::thread::Builder::new().name("server".to_owned()).spawn(move || listener.accept().map(drop));
         let text = format!(
             "[[source]]\nname = \"s\"\ngives = \"purchases\"\nsql = \"postgres://reader@127.0.0.1:{port}/sales\"\nquery = \"{SALES}\""
         );

@@ -1,0 +1,245 @@
+//! A pretend hub on one machine: lets any agent in and plays the same calls to it, over and over, so that
+//! the screen can be looked at without a phone system. It keeps nothing and checks no secret.
+//! Usage: `cargo run -p pinkas-agent --example fake_hub [PORT] [SCENE] [agent|supervisor]`
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
+use pinkas_protocol::board::{AdapterView, LineView};
+use pinkas_protocol::{
+    AdapterId, Board, CallId, CallView, CustomerKey, EndedHow, LineState, Number, OfferState, Private,
+    Update, Who, wire,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+use uuid::Uuid;
+
+#[path = "../src/sample.rs"]
+mod sample;
+
+/// Every scene, in the order in which `all` plays them.
+const SCENES: [&str; 10] = [
+    "known",
+    "hebrew",
+    "withheld",
+    "several",
+    "troubled",
+    "unknown",
+    "hostile",
+    "two",
+    "elsewhere",
+    "answered",
+];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let mut args = std::env::args().skip(1);
+    let port: u16 = args.next().map_or(Ok(7420), |port| port.parse())?;
+    let scene = args.next().unwrap_or_else(|| "all".to_owned());
+    let role = if args.next().as_deref() == Some("supervisor") { Role::Supervisor } else { Role::Agent };
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    println!(
+        "pretend hub at ws://127.0.0.1:{port}, playing {scene}; scenes are all, quiet, {}",
+        SCENES.join(", ")
+    );
+    loop {
+        let (stream, _) = listener.accept().await?;
+        if let Err(e) = attend(stream, &scene, role).await {
+            println!("the agent is gone: {e}");
+        }
+    }
+}
+
+struct Agent {
+    socket: tokio_tungstenite::WebSocketStream<TcpStream>,
+    customers: Vec<pinkas_protocol::Customer>,
+}
+
+async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()> {
+    let mut agent = Agent { socket: tokio_tungstenite::accept_async(stream).await?, customers: Vec::new() };
+    agent.hear(Duration::from_secs(5)).await?;
+    let (now, lines) = (Timestamp::now(), vec![sample::line("101")]);
+    let board = if role == Role::Supervisor { busy(now) } else { past(now) };
+    agent.say(&HubToAgent::Welcome { name: "Dana Levi".to_owned(), role, lines, now, board }).await?;
+    loop {
+        let scenes: Vec<&str> = if scene == "all" { SCENES.to_vec() } else { vec![scene] };
+        for scene in scenes {
+            play(&mut agent, scene).await?;
+        }
+    }
+}
+
+impl Agent {
+    async fn say(&mut self, message: &HubToAgent) -> anyhow::Result<()> {
+        Ok(self.socket.send(Message::text(wire::encode(message))).await?)
+    }
+
+    async fn update(&mut self, update: Update) -> anyhow::Result<()> {
+        self.say(&HubToAgent::Update { update }).await
+    }
+
+    /// Listens for this long; a choice is answered with the customer's cards.
+    async fn hear(&mut self, how_long: Duration) -> anyhow::Result<()> {
+        let until = tokio::time::Instant::now() + how_long;
+        loop {
+            let frame = match tokio::time::timeout_at(until, self.socket.next()).await {
+                Err(_) => return Ok(()),
+                Ok(None) => anyhow::bail!("the link ended"),
+                Ok(Some(frame)) => frame?,
+            };
+            let Message::Text(text) = frame else { continue };
+            match wire::decode::<AgentSays>(&text)? {
+                AgentSays::Hello { agent, .. } => {
+                    println!("{agent} is here");
+                    return Ok(());
+                }
+                AgentSays::Choose { call, customer } => self.chosen(call, customer).await?,
+            }
+        }
+    }
+
+    async fn chosen(&mut self, call: CallId, customer: CustomerKey) -> anyhow::Result<()> {
+        println!("{call}: {customer} was chosen");
+        let cards = sample::cards(customer.as_str(), "ILS", HEBREW_PRODUCTS, Timestamp::now());
+        let who = Who::Several { customers: self.customers.clone(), chosen: Some(customer) };
+        self.update(Update::Who { call, who, cards }).await
+    }
+}
+
+const PRODUCTS: [&str; 3] = ["Exterior paint, 10 l", "Deck boards, larch 4 m", "Stainless screws"];
+const HEBREW_PRODUCTS: [&str; 3] = ["לכה לעץ, 5 ליטר", "קרשי אורן, 4 מ׳", "מסמרים, 5 ק״ג"];
+
+async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
+    if scene == "quiet" {
+        return agent.hear(Duration::from_secs(60)).await;
+    }
+    let call = CallId(Uuid::now_v7());
+    let now = Timestamp::now();
+    let known = |key, name, class| Who::Known { customer: sample::customer(key, name, class) };
+    let mut view = match scene {
+        "hebrew" => {
+            let who = known("C-2", "דוד כהן — חומרי בניין בע\"מ", Some("VIP"));
+            let mut view = sample::arrived(call, "+972501234567", Some("David Cohen"), who, now);
+            view.cards = sample::cards("C-2", "ILS", HEBREW_PRODUCTS, now);
+            view
+        }
+        "withheld" => sample::arrived(call, "", None, Who::NoNumber, now),
+        "several" => {
+            let (levi, ruth) = ("מאפיית לוי בע\"מ", "Ruth Levi");
+            agent.customers =
+                vec![sample::customer("C-5", levi, Some("VIP")), sample::customer("C-6", ruth, None)];
+            let who = Who::Several { customers: agent.customers.clone(), chosen: None };
+            sample::arrived(call, "+972501234567", None, who, now)
+        }
+        "troubled" => {
+            let mut view =
+                sample::arrived(call, "+48601234567", None, known("C-1", "Zofia Wiśniewska", None), now);
+            view.cards = sample::troubled_cards("C-1");
+            view
+        }
+        "unknown" => {
+            let who = Who::Unknown { country: Some("GB".to_owned()) };
+            sample::arrived(call, "+442079460958", None, who, now)
+        }
+        "hostile" => hostile(call, now),
+        _ => {
+            let who = known("C-1", "Zofia Wiśniewska", Some("Gold"));
+            let mut view = sample::arrived(call, "+48601234567", Some("Z. Wisniewska"), who, now);
+            view.cards = sample::cards("C-1", "PLN", PRODUCTS, now);
+            view
+        }
+    };
+    view.queue = pinkas_protocol::QueueName::parse("Support").ok();
+    agent.update(sample::rings_as(view, "101", now)).await?;
+    let second = CallId(Uuid::now_v7());
+    if scene == "two" {
+        agent.hear(Duration::from_secs(1)).await?;
+        let view = sample::arrived(second, "+442079460958", None, Who::Unknown { country: None }, now);
+        agent.update(sample::rings_as(view, "101", Timestamp::now())).await?;
+    }
+    agent.hear(Duration::from_secs(8)).await?;
+    let now = Timestamp::now();
+    if scene == "answered" {
+        agent.update(sample::answered_at(call, "101", Some("Dana Levi"), now)).await?;
+        agent.hear(Duration::from_secs(6)).await?;
+        agent.update(sample::ended_at(call, EndedHow::Completed, Timestamp::now())).await?;
+    } else {
+        agent.update(sample::answered_at(call, "102", Some("Ana"), now)).await?;
+        agent.update(sample::withdrawn_at(call, "101", Some("102"), now)).await?;
+        agent.hear(Duration::from_secs(6)).await?;
+        agent.update(sample::ended_at(call, EndedHow::Completed, Timestamp::now())).await?;
+        agent.update(sample::ended_at(second, EndedHow::Abandoned, Timestamp::now())).await?;
+    }
+    agent.hear(Duration::from_secs(3)).await
+}
+
+fn hostile(call: CallId, now: Timestamp) -> CallView {
+    let name = "'; DROP TABLE customers; -- {{7*7}} \u{202E}gpj.exe ".repeat(60);
+    let mut view = sample::arrived(call, "+1", Some(&name), Who::Unknown { country: None }, now);
+    view.caller.number = Some(Number::Other { text: "anonymous@<script>alert(1)</script>".to_owned() });
+    view.caller.name = Some(Private(name.clone()));
+    view.who = Who::Known {
+        customer: sample::customer("C-9", &"שלום (עולם) ".repeat(40), Some(&name[..40])),
+    };
+    view.cards = sample::cards("C-9", "XTREMELONG", [&name, "x", &"ארוך מאוד ".repeat(30)], now);
+    view
+}
+
+/// An agent's board with three calls of the past.
+fn past(now: Timestamp) -> Board {
+    let mut board = Board::default();
+    let names =
+        [("Zofia Wiśniewska", "+48601234567"), ("דוד כהן", "+972501234567"), ("Marek Nowak", "+48123456789")];
+    for (n, (name, number)) in names.into_iter().enumerate() {
+        let began = now - SignedDuration::from_mins(60 - 13 * n as i64);
+        let call = CallId(Uuid::from_u128(n as u128 + 1));
+        let who = Who::Known { customer: sample::customer("C-1", name, None) };
+        board.apply(sample::rings_as(sample::arrived(call, number, None, who, began), "101", began));
+        let answered = began + SignedDuration::from_secs(9);
+        match n {
+            0 => board.apply(sample::answered_at(call, "101", Some("Dana Levi"), answered)),
+            1 => {
+                board.apply(sample::answered_at(call, "102", Some("Ana"), answered));
+                board.apply(sample::withdrawn_at(call, "101", Some("102"), answered));
+            }
+            _ => {}
+        }
+        let how = if n == 2 { EndedHow::Abandoned } else { EndedHow::Completed };
+        board.apply(sample::ended_at(call, how, began + SignedDuration::from_secs(201 + n as i64)));
+    }
+    board
+}
+
+/// A supervisor's board: calls that wait, ring and talk, and lines of every state.
+fn busy(now: Timestamp) -> Board {
+    let mut board = past(now);
+    let ago = |seconds| now - SignedDuration::from_secs(seconds);
+    let id = |n: u128| CallId(Uuid::from_u128(n + 100));
+    let known = |name| Who::Known { customer: sample::customer("C-1", name, None) };
+    let waits = sample::arrived(id(1), "+48601234567", None, known("Zofia Wiśniewska"), ago(82));
+    board.apply(Update::Call { view: Box::new(waits) });
+    let mut rings = sample::arrived(id(2), "+972501234567", None, known("דוד כהן — חומרי בניין"), ago(14));
+    rings.offers.insert(sample::line("101"), sample::offer(Some("Dana Levi"), ago(7), OfferState::Ringing));
+    rings.offers.insert(sample::line("103"), sample::offer(None, ago(7), OfferState::Ringing));
+    board.apply(Update::Call { view: Box::new(rings) });
+    let mut talks = sample::arrived(id(3), "", None, Who::NoNumber, ago(200));
+    let answered = OfferState::Answered { at: ago(192) };
+    talks.offers.insert(sample::line("102"), sample::offer(Some("Bob"), ago(199), answered));
+    board.apply(Update::Call { view: Box::new(talks) });
+    for (line, agent, state, since) in [
+        ("101", Some("Dana Levi"), LineState::Ringing, 7),
+        ("102", Some("Bob"), LineState::Busy, 192),
+        ("103", None, LineState::Ringing, 7),
+        ("104", Some("דנה לוי"), LineState::Idle, 1330),
+        ("105", Some("Piotr Zieliński"), LineState::Unknown, 4000),
+    ] {
+        let view = LineView { agent: agent.map(str::to_owned), state, since: ago(since) };
+        board.apply(Update::Line { line: sample::line(line), view });
+    }
+    if let Ok(adapter) = AdapterId::parse("office") {
+        board.apply(Update::Adapter { adapter, view: AdapterView { connected: false, since: ago(44) } });
+    }
+    board
+}

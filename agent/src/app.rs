@@ -1,0 +1,156 @@
+//! Wires the network, the model and the windows. `logic` takes in what came and decides what pops, also
+//! while the main window is hidden; `ui` shows. Nothing is drawn while nothing changes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use egui::{Context, Key};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{Choice, Command};
+use crate::config::Config;
+use crate::model::Model;
+use crate::net::{self, NetEvent};
+use crate::theme::Theme;
+use crate::views::main_window::{self, Tab};
+use crate::views::popup::PopupData;
+use crate::window::PopupWindow;
+use crate::{config, fonts, window};
+
+/// The longest time one frame takes in events; the rest waits for the next frame.
+const DRAIN_FOR: Duration = Duration::from_millis(10);
+/// How often an age on the screen changes.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Reads the configuration and shows the windows until the main one is closed.
+pub fn start(file: &Path) -> anyhow::Result<()> {
+    let config = config::load(file)?;
+    let made = eframe::run_native(
+        "pinkas-agent",
+        window::options(),
+        Box::new(move |creation| Ok(Box::new(App::new(&creation.egui_ctx, config)?))),
+    );
+    // eframe's error is not Sync, which anyhow wants.
+    made.map_err(|e| {
+        anyhow::anyhow!("no window could be opened: {e}; use --headless where there is no screen")
+    })
+}
+
+struct App {
+    model: Model,
+    theme: Theme,
+    tab: Option<Tab>,
+    popup: PopupWindow,
+    events: mpsc::Receiver<NetEvent>,
+    wishes: mpsc::Receiver<Command>,
+    choices: mpsc::Sender<Choice>,
+    stop: CancellationToken,
+}
+
+impl App {
+    fn new(ctx: &Context, config: Config) -> anyhow::Result<Self> {
+        fonts::install(ctx);
+        let theme = Theme::of(config.shade);
+        theme.apply(ctx);
+        let (out, events) = mpsc::channel(net::MOST_EVENTS);
+        let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
+        let (popup_wishes, wishes) = mpsc::channel(net::MOST_CHOICES);
+        let stop = CancellationToken::new();
+        let screen = ctx.clone();
+        let wake: net::Wake = Arc::new(move || screen.request_repaint());
+        net::spawn(config, out, choices_out, wake, stop.clone())
+            .context("the network thread did not start")?;
+        // The number tables take a tenth of a second to load: better now than at the first call.
+        std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;
+        let popup = PopupWindow::new(theme, popup_wishes);
+        let model = Model::new(TimeZone::system());
+        Ok(App { model, theme, tab: None, popup, events, wishes, choices, stop })
+    }
+
+    /// Takes in what came, at most [`DRAIN_FOR`] at a time; whether something is left.
+    fn drain(&mut self) -> bool {
+        let until = Instant::now() + DRAIN_FOR;
+        while let Ok(event) = self.events.try_recv() {
+            self.model.apply(event);
+            if Instant::now() >= until {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn obey(&mut self, wish: Command) {
+        match wish {
+            Command::Close(call) => self.model.close(call),
+            Command::Open(call) => self.model.open(call),
+            Command::Choose(choice) => {
+                if self.choices.try_send(choice).is_err() {
+                    tracing::warn!("a choice was not sent: too many wait for the hub already");
+                }
+            }
+        }
+    }
+
+    /// Shows the card that belongs on the screen now and asks to be woken when it next changes.
+    fn pop(&mut self, ctx: &Context, now: Timestamp) {
+        let data = PopupData::now(&self.model, now);
+        let ticks = data.as_ref().is_some_and(|data| data.clock.is_some() || data.notice.is_some());
+        self.popup.set(ctx, data);
+        if ticks {
+            ctx.request_repaint_after(TICK);
+        }
+        if let Some(at) = self.model.fades_at(now) {
+            let left = Duration::try_from(at.duration_since(now)).unwrap_or(TICK);
+            ctx.request_repaint_after(left);
+        }
+    }
+
+    fn tab(&self) -> Tab {
+        self.tab.unwrap_or(if self.model.supervises() { Tab::Live } else { Tab::Recent })
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
+        if self.drain() {
+            ctx.request_repaint();
+        }
+        while let Ok(wish) = self.wishes.try_recv() {
+            self.obey(wish);
+        }
+        self.pop(ctx, Timestamp::now());
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        let now = Timestamp::now();
+        let mut tab = self.tab();
+        let before = tab;
+        let data = main_window::data(&self.model, tab, now);
+        let mut wishes = main_window::ui(ui, &self.theme, &data, &mut tab);
+        if tab != before {
+            self.tab = Some(tab);
+            ui.ctx().request_repaint();
+        }
+        if ui.input(|input| input.key_pressed(Key::Escape)) {
+            wishes.extend(self.model.pop(now).map(|pop| Command::Close(pop.view.id)));
+        }
+        if !wishes.is_empty() {
+            wishes.into_iter().for_each(|wish| self.obey(wish));
+            self.pop(ui.ctx(), now);
+        }
+        self.popup.show(ui.ctx());
+        if data.ticks(&self.model) {
+            ui.ctx().request_repaint_after(TICK);
+        }
+    }
+
+    fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
+        self.stop.cancel();
+    }
+}

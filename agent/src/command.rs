@@ -1,0 +1,23 @@
+//! What the person in front of the screen asked for. Views only say it; `app` does it.
+
+use pinkas_protocol::{CallId, CustomerKey};
+
+/// One wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Of several customers on one number, this one is calling: goes to the hub.
+    Choose(Choice),
+    /// Take this call's card off the screen.
+    Close(CallId),
+    /// Show this call's card again.
+    Open(CallId),
+}
+
+/// Which of several customers is calling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// On which call.
+    pub call: CallId,
+    /// Who it is.
+    pub customer: CustomerKey,
+}

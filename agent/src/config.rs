@@ -1,0 +1,97 @@
+//! What the desktop needs to know: where the hub is, who the agent is, how it should look.
+//! All mistakes are told at once; a secret is read from its file or variable and never printed.
+
+use std::path::Path;
+use std::str::FromStr;
+
+pub use pinkas_config::Mistakes;
+use pinkas_config::Section;
+use pinkas_link::{HUB_URL_EXAMPLE, HubUrl};
+use pinkas_protocol::{AgentId, Private};
+
+/// Where the hub is unless the configuration says otherwise.
+pub const DEFAULT_HUB: &str = "ws://127.0.0.1:7420";
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the hub is.
+    pub hub: HubUrl,
+    /// Who logs in.
+    pub agent: AgentId,
+    /// With which secret.
+    pub secret: Private<String>,
+    /// Which colours.
+    pub shade: Shade,
+}
+
+/// Dark or light colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shade {
+    /// Light text on dark ground.
+    #[default]
+    Dark,
+    /// Dark text on light ground.
+    Light,
+}
+
+impl FromStr for Shade {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "dark" => Ok(Shade::Dark),
+            "light" => Ok(Shade::Light),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Reads the configuration file.
+pub fn load(file: &Path) -> Result<Config, Mistakes> {
+    pinkas_config::load(file, read)
+}
+
+/// Reads the configuration file and says in words what it means.
+pub fn check(file: &Path) -> anyhow::Result<()> {
+    let config = load(file)?;
+    println!("{}: all right; {} at {}", file.display(), config.agent, config.hub);
+    Ok(())
+}
+
+fn read(section: &mut Section<'_>) -> Option<Config> {
+    let hub = section.parsed("hub", HUB_URL_EXAMPLE).or_else(|| DEFAULT_HUB.parse().ok());
+    let agent = section.need_parsed("agent", "the name the hub knows you by, such as \"ana\"");
+    let secret = section.need_secret("secret");
+    let shade = section.parsed("theme", "\"dark\" or \"light\"").unwrap_or_default();
+    Some(Config { hub: hub?, agent: agent?, secret: secret?, shade })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_in(dir: &Path, text: &str) -> Result<Config, String> {
+        std::fs::write(dir.join("secret"), "s3cret").expect("written");
+        std::fs::write(dir.join("agent.toml"), text).expect("written");
+        load(&dir.join("agent.toml")).map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn a_name_and_a_secret_are_enough() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let config = read_in(dir.path(), "agent = \"ana\"\nsecret_file = \"secret\"").expect("right");
+        assert_eq!(config.hub.to_string(), DEFAULT_HUB);
+        assert_eq!(config.shade, Shade::Dark);
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let said = read_in(dir.path(), "hub = \"http://x\"\ntheme = \"pink\"").expect_err("wrong");
+        for part in ["`agent` is missing", "`hub` must be", "`theme` must be", "`secret_file` is missing"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+}

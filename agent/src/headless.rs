@@ -1,0 +1,231 @@
+//! The desktop without a screen: what reaches the board and what would pop, one JSON line each, and
+//! commands as JSON lines. For scripts, other programs and tests; the same network and model as the window.
+//!
+//! It must hold stdout open for nobody: when nothing reads it any more, it ends.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use pinkas_protocol::{CallId, CustomerKey, Withdrawal};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::command::Choice;
+use crate::config::{self, Config};
+use crate::model::{Here, Model};
+use crate::net::{self, NetEvent};
+
+/// The longest command line, in bytes.
+const LONGEST_LINE: usize = 4096;
+
+/// Reads the configuration and runs on stdin and stdout until it is interrupted.
+pub fn start(file: &Path) -> anyhow::Result<()> {
+    let config = config::load(file)?;
+    let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
+    // Not joined: it may wait for a line that never comes.
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || read_commands(&choices))?;
+    let stop = CancellationToken::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let interrupted = stop.clone();
+        tokio::spawn(async move {
+            // Without a signal handler an interrupt ends the program at once, which is as good.
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupted.cancel();
+            }
+        });
+        run(config, std::io::stdout(), choices_out, stop).await
+    });
+    Ok(())
+}
+
+/// Writes to `out` what happens until `stop`, or until `out` takes nothing more; sends `choices` to the hub.
+pub async fn run(
+    config: Config,
+    mut out: impl Write,
+    choices: mpsc::Receiver<Choice>,
+    stop: CancellationToken,
+) {
+    let (events_in, mut events) = mpsc::channel(net::MOST_EVENTS);
+    let net = net::run(config, events_in, choices, net::nobody_sleeps(), stop.clone());
+    let print = async {
+        let mut teller = Teller::new(TimeZone::UTC);
+        while let Some(event) = events.recv().await {
+            for line in teller.tell(event) {
+                // serde_json writes a Value without a line break, so one line is one message.
+                if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+                    stop.cancel();
+                    return;
+                }
+            }
+        }
+    };
+    tokio::join!(net, print);
+}
+
+/// Turns events into the lines a script reads.
+pub struct Teller {
+    model: Model,
+    popped: BTreeMap<CallId, Popped>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Popped {
+    Ringing,
+    Answered,
+}
+
+impl Teller {
+    /// Nothing told yet.
+    pub fn new(zone: TimeZone) -> Self {
+        Teller { model: Model::new(zone), popped: BTreeMap::new() }
+    }
+
+    /// What there is to say about one event, in order.
+    pub fn tell(&mut self, event: NetEvent) -> Vec<Value> {
+        let at = event.at();
+        let first = said(&event);
+        self.model.apply(event);
+        let mut lines = vec![first];
+        self.tell_pops(at, &mut lines);
+        lines
+    }
+
+    fn tell_pops(&mut self, at: Timestamp, lines: &mut Vec<Value>) {
+        let mut popped = BTreeMap::new();
+        for view in self.model.board.calls.values() {
+            let before = self.popped.get(&view.id);
+            match self.model.here(view) {
+                Here::Ringing { line, .. } => {
+                    if before.is_none() {
+                        lines.push(json!({ "at": at, "what": "pop", "call": view.id, "line": line }));
+                    }
+                    popped.insert(view.id, Popped::Ringing);
+                }
+                Here::Answered { line, .. } if view.ended.is_none() => {
+                    if before != Some(&Popped::Answered) {
+                        lines
+                            .push(json!({ "at": at, "what": "pop_answered", "call": view.id, "line": line }));
+                    }
+                    popped.insert(view.id, Popped::Answered);
+                }
+                Here::Answered { .. } | Here::Withdrawn { .. } | Here::Nothing => {}
+            }
+        }
+        for call in self.popped.keys().filter(|call| !popped.contains_key(call)) {
+            let why = self.why_closed(*call);
+            lines.push(json!({ "at": at, "what": "pop_closed", "call": call, "why": why }));
+        }
+        self.popped = popped;
+    }
+
+    fn why_closed(&self, call: CallId) -> String {
+        let Some(view) = self.model.board.calls.get(&call) else { return "no longer known".to_owned() };
+        match self.model.here(view) {
+            Here::Withdrawn { why, .. } => match why {
+                Withdrawal::AnsweredElsewhere { by } => format!("answered by {by}"),
+                Withdrawal::CallerGaveUp => "the caller hung up".to_owned(),
+                Withdrawal::StoppedRinging => "no longer ringing here".to_owned(),
+            },
+            Here::Answered { .. } | Here::Ringing { .. } | Here::Nothing => "ended".to_owned(),
+        }
+    }
+}
+
+fn said(event: &NetEvent) -> Value {
+    match event {
+        NetEvent::Welcome { at, me, board, .. } => json!({
+            "at": at, "what": "welcome",
+            "name": me.name, "role": me.role, "lines": me.lines, "board": board,
+        }),
+        NetEvent::Update { at, update } => json!({ "at": at, "what": "update", "update": update }),
+        NetEvent::Disconnected { at, why } => {
+            json!({ "at": at, "what": "disconnected", "why": why.to_string() })
+        }
+    }
+}
+
+/// One line of stdin: `{"choose":{"call":"…","customer":"…"}}`. The error says what to write.
+pub fn parse_command(line: &str) -> Result<Choice, &'static str> {
+    const WANTED: &str = r#"write {"choose":{"call":"<call id>","customer":"<customer key>"}}"#;
+    let value: Value = serde_json::from_str(line).map_err(|_| WANTED)?;
+    let text = |key: &str| value.get("choose")?.get(key)?.as_str();
+    let call = text("call").and_then(|text| text.parse().ok()).ok_or(WANTED)?;
+    let customer = text("customer").and_then(|text| CustomerKey::parse(text).ok()).ok_or(WANTED)?;
+    Ok(Choice { call, customer })
+}
+
+fn read_commands(choices: &mpsc::Sender<Choice>) {
+    let mut input = std::io::stdin().lock();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let taken = std::io::Read::take(&mut input, LONGEST_LINE as u64).read_until(b'\n', &mut line);
+        // The end of stdin is no reason to end: the script may only want to listen.
+        if !matches!(taken, Ok(1..)) {
+            return;
+        }
+        let text = String::from_utf8_lossy(&line);
+        if text.trim().is_empty() {
+            continue;
+        }
+        match parse_command(&text) {
+            Ok(choice) => {
+                if choices.blocking_send(choice).is_err() {
+                    return;
+                }
+            }
+            Err(wanted) => eprintln!("this command was not understood; {wanted}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn whats(lines: &[Value]) -> Vec<String> {
+        lines.iter().map(|line| line["what"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_call_that_rings_here_pops_and_closes_with_its_reason() {
+        let mut teller = Teller::new(TimeZone::UTC);
+        let call = sample::call(1);
+        assert_eq!(whats(&teller.tell(sample::welcome(0, Default::default()))), ["welcome"]);
+        let rings = teller.tell(sample::update(1, sample::rings(call, "101")));
+        assert_eq!(whats(&rings), ["update", "pop"]);
+        assert_eq!(rings[1]["line"], "101");
+        let gone = teller.tell(sample::update(2, sample::withdrawn(call, "101", Some("102"))));
+        assert_eq!(whats(&gone), ["update", "pop_closed"]);
+        assert_eq!(gone[1]["why"], "answered by 102");
+    }
+
+    #[test]
+    fn an_answered_call_closes_only_when_it_ends() {
+        let mut teller = Teller::new(TimeZone::UTC);
+        let call = sample::call(1);
+        teller.tell(sample::welcome(0, Default::default()));
+        teller.tell(sample::update(1, sample::rings(call, "101")));
+        assert_eq!(
+            whats(&teller.tell(sample::update(2, sample::answered(call, "101")))),
+            ["update", "pop_answered"]
+        );
+        assert_eq!(whats(&teller.tell(sample::update(3, sample::ended(call, 3)))), ["update", "pop_closed"]);
+    }
+
+    #[test]
+    fn commands_are_read_or_refused_with_what_to_write() {
+        let id = sample::call(7);
+        let line = format!("{{\"choose\":{{\"call\":\"{id}\",\"customer\":\"C-2\"}}}}\n");
+        assert_eq!(parse_command(&line).map(|choice| choice.call), Ok(id));
+        for wrong in ["", "choose", "{}", "{\"choose\":{\"call\":\"x\",\"customer\":\"C\"}}", "[1]"] {
+            assert!(parse_command(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! All that the desktop knows and the rules by which a call pops, fades and goes: pure, told the time.
+//! The board is the hub's; what is kept here beside it is only what this person saw and closed.
+//! Moments on the board are the hub's clock, so that a desktop with a wrong clock shows right ages.
+
+mod pop;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use pinkas_link::Ended;
+use pinkas_protocol::agent_link::Role;
+use pinkas_protocol::{Board, CallId, Line, Update};
+
+pub use pop::{Here, Pop};
+
+use crate::net::{Me, NetEvent};
+
+/// How long a card whose call stopped ringing here stays, dim, with the reason.
+pub const FADES_FOR: SignedDuration = SignedDuration::from_secs(4);
+
+/// Whether the hub is heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// The first attempt is under way.
+    Dialling,
+    /// It is.
+    Connected {
+        /// Since when, by the desktop's clock.
+        since: Timestamp,
+    },
+    /// It is not.
+    Disconnected {
+        /// Since when, by the desktop's clock.
+        since: Timestamp,
+        /// The last reason.
+        why: Ended,
+    },
+}
+
+/// All that is shown.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// What the hub lets us see.
+    pub board: Board,
+    /// Whether it is up to date.
+    pub link: LinkState,
+    /// Who we are, once the hub has said so.
+    pub me: Option<Me>,
+    /// The zone in which times of day are shown.
+    pub zone: TimeZone,
+    /// The hub's clock minus ours.
+    skew: SignedDuration,
+    /// Cards the person closed.
+    dismissed: BTreeSet<CallId>,
+    /// Calls that just stopped ringing here, until when they still show.
+    fading: BTreeMap<CallId, Timestamp>,
+    /// The card that stays: answered here, or opened by hand.
+    kept: Option<CallId>,
+}
+
+impl Model {
+    /// Nothing known yet.
+    pub fn new(zone: TimeZone) -> Self {
+        Model {
+            board: Board::default(),
+            link: LinkState::Dialling,
+            me: None,
+            zone,
+            skew: SignedDuration::ZERO,
+            dismissed: BTreeSet::new(),
+            fading: BTreeMap::new(),
+            kept: None,
+        }
+    }
+
+    /// Takes in what came over the link.
+    pub fn apply(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Welcome { at, me, hub_now, board } => {
+                self.me = Some(me);
+                self.skew = hub_now.duration_since(at);
+                self.board = board;
+                self.link = LinkState::Connected { since: at };
+                self.see_all(at);
+            }
+            NetEvent::Update { at, update } => {
+                let call = call_of(&update);
+                let before = call.map_or(Phase::Nothing, |call| self.phase(call));
+                self.board.apply(update);
+                if let Some(call) = call {
+                    self.turn(at, call, before);
+                }
+            }
+            NetEvent::Disconnected { at, why } => {
+                let since = match self.link {
+                    LinkState::Disconnected { since, .. } => since,
+                    _ => at,
+                };
+                self.link = LinkState::Disconnected { since, why };
+            }
+        }
+        self.forget();
+    }
+
+    /// Takes a call's card off the screen.
+    pub fn close(&mut self, call: CallId) {
+        self.dismissed.insert(call);
+        self.fading.remove(&call);
+        if self.kept == Some(call) {
+            self.kept = None;
+        }
+    }
+
+    /// Shows a call's card until it is closed or another call rings.
+    pub fn open(&mut self, call: CallId) {
+        if self.board.calls.contains_key(&call) {
+            self.dismissed.remove(&call);
+            self.kept = Some(call);
+        }
+    }
+
+    /// The hub's clock when ours says `now`.
+    pub fn hub_time(&self, now: Timestamp) -> Timestamp {
+        now.checked_add(self.skew).unwrap_or(now)
+    }
+
+    /// Whether every call and line is shown to this person.
+    pub fn supervises(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| me.role == Role::Supervisor)
+    }
+
+    /// This person's phones.
+    pub fn lines(&self) -> &[Line] {
+        self.me.as_ref().map_or(&[], |me| &me.lines)
+    }
+
+    /// A whole board came: what faded or was answered while we were away is not shown as if it happened now.
+    fn see_all(&mut self, at: Timestamp) {
+        let now = self.hub_time(at);
+        self.fading.clear();
+        let mut fading = Vec::new();
+        let mut talking = None;
+        for view in self.board.calls.values() {
+            match self.here(view) {
+                Here::Withdrawn { at: gone, .. } => {
+                    let left = FADES_FOR.saturating_sub(now.duration_since(gone));
+                    if left > SignedDuration::ZERO {
+                        fading.push((view.id, left.min(FADES_FOR)));
+                    }
+                }
+                Here::Answered { .. } if view.ended.is_none() => talking = Some(view.id),
+                Here::Answered { .. } | Here::Ringing { .. } | Here::Nothing => {}
+            }
+        }
+        for (call, left) in fading {
+            if !self.dismissed.contains(&call) {
+                self.fading.insert(call, at.checked_add(left).unwrap_or(at));
+            }
+        }
+        self.kept = self.kept.or(talking.filter(|call| !self.dismissed.contains(call)));
+    }
+
+    /// One call changed from `before` to what it is now.
+    fn turn(&mut self, at: Timestamp, call: CallId, before: Phase) {
+        match (before, self.phase(call)) {
+            (Phase::Nothing | Phase::Answered | Phase::Withdrawn, Phase::Ringing) => {
+                // A queue may ring the same phone again: that is a new ringing, closed or not before.
+                self.dismissed.remove(&call);
+                self.fading.remove(&call);
+            }
+            (Phase::Ringing, Phase::Withdrawn) => {
+                if !self.dismissed.contains(&call) {
+                    self.fading.insert(call, at.checked_add(FADES_FOR).unwrap_or(at));
+                }
+            }
+            (Phase::Nothing | Phase::Ringing | Phase::Withdrawn, Phase::Answered) => {
+                // Who picks up wants the card, also after closing it while it rang.
+                self.dismissed.remove(&call);
+                self.fading.remove(&call);
+                self.kept = Some(call);
+            }
+            (Phase::Ringing, Phase::Ringing | Phase::Nothing)
+            | (Phase::Answered, _)
+            | (Phase::Withdrawn, Phase::Withdrawn | Phase::Nothing)
+            | (Phase::Nothing, Phase::Withdrawn | Phase::Nothing) => {}
+        }
+    }
+
+    /// Drops what is about calls no longer on the board, and a finished card once another call rings.
+    fn forget(&mut self) {
+        let calls = &self.board.calls;
+        self.dismissed.retain(|call| calls.contains_key(call));
+        self.fading.retain(|call, _| calls.contains_key(call));
+        if let Some(kept) = self.kept {
+            let over = calls.get(&kept).is_none_or(|view| view.ended.is_some());
+            if over && (!calls.contains_key(&kept) || !self.ringing().is_empty()) {
+                self.kept = None;
+            }
+        }
+    }
+
+    fn phase(&self, call: CallId) -> Phase {
+        self.board.calls.get(&call).map_or(Phase::Nothing, |view| match self.here(view) {
+            Here::Nothing => Phase::Nothing,
+            Here::Ringing { .. } => Phase::Ringing,
+            Here::Answered { .. } => Phase::Answered,
+            Here::Withdrawn { .. } => Phase::Withdrawn,
+        })
+    }
+}
+
+/// [`Here`] without its particulars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Nothing,
+    Ringing,
+    Answered,
+    Withdrawn,
+}
+
+fn call_of(update: &Update) -> Option<CallId> {
+    match update {
+        Update::Call { view } => Some(view.id),
+        Update::Offer { call, .. }
+        | Update::Who { call, .. }
+        | Update::Card { call, .. }
+        | Update::Ended { call, .. } => Some(*call),
+        Update::Line { .. } | Update::Adapter { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

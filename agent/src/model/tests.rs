@@ -1,0 +1,186 @@
+//! The rules by which a call pops, fades and goes, one test for each.
+
+use jiff::tz::TimeZone;
+use pinkas_link::Ended as LinkEnded;
+use pinkas_protocol::{Board, Update};
+
+use super::*;
+use crate::sample::{self, at, call};
+use crate::views::popup::{Mood, PopupData};
+
+fn connected() -> Model {
+    let mut model = Model::new(TimeZone::UTC);
+    model.apply(sample::welcome(0, Board::default()));
+    model
+}
+
+fn told(model: &mut Model, seconds: i64, update: Update) {
+    model.apply(sample::update(seconds, update));
+}
+
+/// The status line of the card on the screen.
+fn status(model: &Model, seconds: i64) -> String {
+    PopupData::now(model, at(seconds)).map_or_else(|| "nothing".to_owned(), |data| data.status)
+}
+
+fn shown(model: &Model, seconds: i64) -> Option<CallId> {
+    model.pop(at(seconds)).map(|pop| pop.view.id)
+}
+
+#[test]
+fn a_call_pops_while_it_rings_at_one_of_my_lines() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "102"));
+    assert_eq!(status(&model, 1), "nothing");
+    told(&mut model, 2, sample::rings(call(2), "101"));
+    assert_eq!(status(&model, 4), "Ringing on 101 · Support");
+}
+
+#[test]
+fn a_withdrawn_call_says_why_for_four_seconds_and_goes_by_itself() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::answered_at(call(1), "102", Some("Ana"), at(2)));
+    told(&mut model, 2, sample::withdrawn(call(1), "101", Some("102")));
+    assert_eq!(status(&model, 3), "Answered by Ana on 102");
+    assert_eq!(PopupData::now(&model, at(3)).map(|data| data.mood), Some(Mood::Fading));
+    assert_eq!(model.fades_at(at(3)), Some(at(6)));
+    assert_eq!(status(&model, 6), "nothing");
+    assert_eq!(model.fades_at(at(6)), None);
+}
+
+#[test]
+fn without_a_name_the_line_that_answered_is_told() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::withdrawn(call(1), "101", Some("102")));
+    assert_eq!(status(&model, 3), "Answered on 102");
+}
+
+#[test]
+fn a_caller_who_hangs_up_is_told_as_such() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::ended_at(call(1), pinkas_protocol::EndedHow::Abandoned, at(2)));
+    assert_eq!(status(&model, 3), "The caller hung up");
+    assert_eq!(status(&model, 7), "nothing");
+}
+
+#[test]
+fn an_answered_call_stays_after_its_end_until_it_is_closed() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::answered(call(1), "101"));
+    assert_eq!(status(&model, 60), "Talking on 101 · Support");
+    told(&mut model, 194, sample::ended(call(1), 194));
+    assert_eq!(status(&model, 500), "Ended after 3:12");
+    model.close(call(1));
+    assert_eq!(status(&model, 500), "nothing");
+}
+
+#[test]
+fn a_finished_card_gives_way_to_a_new_call_for_good() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::answered(call(1), "101"));
+    told(&mut model, 3, sample::ended(call(1), 3));
+    told(&mut model, 4, sample::rings(call(2), "101"));
+    assert_eq!(shown(&model, 4), Some(call(2)));
+    told(&mut model, 5, sample::withdrawn(call(2), "101", None));
+    assert_eq!(shown(&model, 20), None);
+}
+
+#[test]
+fn the_talk_that_goes_on_comes_back_after_a_second_call_stopped_ringing() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::answered(call(1), "101"));
+    told(&mut model, 3, sample::rings(call(2), "101"));
+    assert_eq!(shown(&model, 3), Some(call(2)));
+    told(&mut model, 5, sample::withdrawn(call(2), "101", None));
+    assert_eq!(shown(&model, 20), Some(call(1)));
+}
+
+#[test]
+fn closing_the_newest_ringing_call_shows_the_next() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::rings(call(2), "101"));
+    let card = PopupData::now(&model, at(2)).expect("a card");
+    assert_eq!((card.call, card.others.as_deref()), (call(2), Some("1 more call rings: 7001")));
+    model.close(call(2));
+    let card = PopupData::now(&model, at(2)).expect("a card");
+    assert_eq!((card.call, card.others), (call(1), None));
+}
+
+#[test]
+fn a_closed_call_that_stops_ringing_shows_nothing() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    model.close(call(1));
+    told(&mut model, 2, sample::withdrawn(call(1), "101", None));
+    assert_eq!(shown(&model, 2), None);
+}
+
+#[test]
+fn a_lost_link_keeps_the_card_and_says_for_how_long() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    model.apply(NetEvent::Disconnected { at: at(10), why: LinkEnded::Broken });
+    model.apply(NetEvent::Disconnected { at: at(20), why: LinkEnded::Silent });
+    let card = PopupData::now(&model, at(24)).expect("a card");
+    assert_eq!(card.notice.as_deref(), Some("Not connected for 14 s · what you see may be old"));
+    assert!(!card.can_choose);
+}
+
+#[test]
+fn a_welcome_replaces_the_board_without_ghost_cards() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    model.apply(NetEvent::Disconnected { at: at(2), why: LinkEnded::Broken });
+    let mut board = model.board.clone();
+    board.apply(sample::withdrawn(call(1), "101", Some("102")));
+    model.apply(sample::welcome(30, board.clone()));
+    assert_eq!(shown(&model, 30), None);
+    assert!(matches!(model.link, LinkState::Connected { .. }));
+    // Had it been just now, the reason would still be told, for what is left of its four seconds.
+    model.apply(sample::welcome(3, board));
+    assert_eq!(status(&model, 3), "Answered on 102");
+    assert_eq!(status(&model, 6), "nothing");
+}
+
+#[test]
+fn a_call_first_seen_when_it_no_longer_rings_shows_nothing() {
+    let mut model = connected();
+    let Update::Call { mut view } = sample::rings(call(1), "101") else { panic!("a call") };
+    let Update::Offer { line, offer, .. } = sample::withdrawn(call(1), "101", None) else {
+        panic!("an offer")
+    };
+    view.offers.insert(line, offer);
+    told(&mut model, 2, Update::Call { view });
+    assert_eq!(shown(&model, 2), None);
+}
+
+#[test]
+fn ages_are_right_on_a_desktop_whose_clock_is_wrong() {
+    let mut model = Model::new(TimeZone::UTC);
+    let NetEvent::Welcome { me, board, .. } = sample::welcome(0, Board::default()) else {
+        panic!("a welcome")
+    };
+    model.apply(NetEvent::Welcome { at: at(-3600), me, hub_now: at(0), board });
+    told(&mut model, -3599, sample::rings(call(1), "101"));
+    let card = PopupData::now(&model, at(-3596)).expect("a card");
+    assert_eq!(card.clock.as_deref(), Some("0:04"));
+}
+
+#[test]
+fn an_old_call_can_be_opened_and_gives_way_to_a_new_one() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "102"));
+    told(&mut model, 2, sample::answered(call(1), "102"));
+    told(&mut model, 62, sample::ended(call(1), 62));
+    model.open(call(1));
+    assert_eq!(status(&model, 70), "Ended after 1:00");
+    told(&mut model, 71, sample::rings(call(2), "101"));
+    assert_eq!(shown(&model, 71), Some(call(2)));
+}

@@ -1,0 +1,231 @@
+//! The link to the hub as the desktop lives it: dial, hello, the whole board, then changes; when it
+//! ends, say why once, wait, dial again. It never gives up and knows nothing of windows.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use pinkas_link::{Backoff, Ended, Link};
+use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
+use pinkas_protocol::close::Close;
+use pinkas_protocol::{Board, Line, Update, wire};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::command::Choice;
+use crate::config::Config;
+
+/// How many events wait for a busy screen. When full, the link is not read; a hub that finds this too
+/// slow closes it, and the next welcome brings the whole board.
+pub const MOST_EVENTS: usize = 256;
+
+/// How many choices wait for the link. When full, a further choice is refused by the sender.
+pub const MOST_CHOICES: usize = 16;
+
+/// Called after each event, so that a sleeping screen looks.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// A [`Wake`] for readers that wait on the channel itself.
+pub fn nobody_sleeps() -> Wake {
+    Arc::new(|| {})
+}
+
+/// What reached the desktop, and when by the desktop's own clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetEvent {
+    /// The hub knows us; everything is as the board says.
+    Welcome {
+        /// When it came.
+        at: Timestamp,
+        /// Who we are and what we may see.
+        me: Me,
+        /// The hub's clock at that moment.
+        hub_now: Timestamp,
+        /// Everything we may see.
+        board: Board,
+    },
+    /// One change.
+    Update {
+        /// When it came.
+        at: Timestamp,
+        /// What changed.
+        update: Update,
+    },
+    /// There is no link; said again only when the reason changes.
+    Disconnected {
+        /// When it ended or could not be made.
+        at: Timestamp,
+        /// Why.
+        why: Ended,
+    },
+}
+
+impl NetEvent {
+    /// When it reached the desktop.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            NetEvent::Welcome { at, .. }
+            | NetEvent::Update { at, .. }
+            | NetEvent::Disconnected { at, .. } => *at,
+        }
+    }
+}
+
+/// The agent, as the hub knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Own name.
+    pub name: String,
+    /// What the agent may see.
+    pub role: Role,
+    /// Own phones.
+    pub lines: Vec<Line>,
+}
+
+/// Keeps the link until `stop`, or until nobody reads `out` any more.
+pub async fn run(
+    config: Config,
+    out: mpsc::Sender<NetEvent>,
+    mut choices: mpsc::Receiver<Choice>,
+    wake: Wake,
+    stop: CancellationToken,
+) {
+    let screen = Screen { out, wake };
+    let mut backoff = Backoff::default();
+    let mut told = None;
+    loop {
+        let mut stood = false;
+        let ended = match attend(&config, &screen, &mut choices, &stop, &mut stood).await {
+            Stop::Wanted => return,
+            Stop::Ended(ended) => ended,
+        };
+        if stood {
+            backoff.reset();
+            told = None;
+        }
+        if told.as_ref() != Some(&ended) {
+            report(&config, &ended);
+            let event = NetEvent::Disconnected { at: Timestamp::now(), why: ended.clone() };
+            if screen.tell(event).await.is_err() {
+                return;
+            }
+            told = Some(ended.clone());
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(backoff.after(&ended)) => {}
+        }
+    }
+}
+
+/// As [`run`], in a thread of its own with a small runtime: for a program whose main thread is a window.
+pub fn spawn(
+    config: Config,
+    out: mpsc::Sender<NetEvent>,
+    choices: mpsc::Receiver<Choice>,
+    wake: Wake,
+    stop: CancellationToken,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new()
+        .name("net".to_owned())
+        .spawn(move || runtime.block_on(run(config, out, choices, wake, stop)))
+}
+
+struct Screen {
+    out: mpsc::Sender<NetEvent>,
+    wake: Wake,
+}
+
+impl Screen {
+    async fn tell(&self, event: NetEvent) -> Result<(), Stop> {
+        self.out.send(event).await.map_err(|_| Stop::Wanted)?;
+        (self.wake)();
+        Ok(())
+    }
+}
+
+enum Stop {
+    /// The program ends, or nobody looks any more.
+    Wanted,
+    /// The link ended by itself.
+    Ended(Ended),
+}
+
+impl From<Ended> for Stop {
+    fn from(ended: Ended) -> Self {
+        Stop::Ended(ended)
+    }
+}
+
+/// One link from dialling to its end.
+async fn attend(
+    config: &Config,
+    screen: &Screen,
+    choices: &mut mpsc::Receiver<Choice>,
+    stop: &CancellationToken,
+    stood: &mut bool,
+) -> Stop {
+    let mut link = tokio::select! {
+        () = stop.cancelled() => return Stop::Wanted,
+        dialled = Link::dial(&config.hub, "/agent") => match dialled {
+            Ok(link) => link,
+            Err(ended) => return ended.into(),
+        },
+    };
+    match talk(&mut link, config, screen, choices, stop, stood).await {
+        Ok(()) | Err(Stop::Wanted) => {
+            link.close().await;
+            Stop::Wanted
+        }
+        Err(ended) => ended,
+    }
+}
+
+async fn talk(
+    link: &mut Link,
+    config: &Config,
+    screen: &Screen,
+    choices: &mut mpsc::Receiver<Choice>,
+    stop: &CancellationToken,
+    stood: &mut bool,
+) -> Result<(), Stop> {
+    let (agent, secret) = (config.agent.clone(), config.secret.clone());
+    link.send(&AgentSays::Hello { version: wire::VERSION, agent, secret }).await?;
+    loop {
+        // Choices made while there was no link wait in their channel until the hub knows us again.
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            said = link.next::<HubToAgent>() => match said? {
+                HubToAgent::Welcome { name, role, lines, now: hub_now, board } => {
+                    if !*stood {
+                        tracing::info!("connected to the hub at {}", config.hub);
+                    }
+                    *stood = true;
+                    let me = Me { name, role, lines };
+                    screen.tell(NetEvent::Welcome { at: Timestamp::now(), me, hub_now, board }).await?;
+                }
+                // The welcome brings the whole board: what comes before it has no place yet.
+                HubToAgent::Update { .. } if !*stood => {}
+                HubToAgent::Update { update } => {
+                    screen.tell(NetEvent::Update { at: Timestamp::now(), update }).await?;
+                }
+            },
+            Some(Choice { call, customer }) = choices.recv(), if *stood => {
+                link.send(&AgentSays::Choose { call, customer }).await?;
+            }
+        }
+    }
+}
+
+fn report(config: &Config, ended: &Ended) {
+    let hub = &config.hub;
+    match ended {
+        Ended::Closed(Close::WrongSecret | Close::WrongVersion | Close::Replaced) => {
+            tracing::error!("hub at {hub}: {ended} (agent {}); trying again", config.agent);
+        }
+        _ => tracing::warn!("hub at {hub}: {ended}; trying again"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

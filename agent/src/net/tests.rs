@@ -1,0 +1,135 @@
+//! The link against a hub of this test's own, over a real socket: what is told, and what is told once.
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::{WebSocketStream, accept_async};
+
+use super::*;
+use crate::config::Shade;
+use crate::sample;
+use pinkas_protocol::{AgentId, CustomerKey, Private};
+
+struct Desk {
+    listener: TcpListener,
+    events: mpsc::Receiver<NetEvent>,
+    choices: mpsc::Sender<Choice>,
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+async fn desk() -> Desk {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let config = Config {
+        hub: format!("ws://127.0.0.1:{port}").parse().expect("an address"),
+        agent: AgentId::parse("dana").expect("a name"),
+        secret: Private("s3cret".to_owned()),
+        shade: Shade::Dark,
+    };
+    let (out, events) = mpsc::channel(MOST_EVENTS);
+    let (choices, choices_out) = mpsc::channel(MOST_CHOICES);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(config, out, choices_out, nobody_sleeps(), stop.clone()));
+    Desk { listener, events, choices, stop, running }
+}
+
+impl Desk {
+    /// The next link, after its hello.
+    async fn hub(&self) -> WebSocketStream<TcpStream> {
+        let (stream, _) = self.listener.accept().await.expect("a connection");
+        let mut socket = accept_async(stream).await.expect("a handshake");
+        let AgentSays::Hello { version, agent, secret } = said(&mut socket).await else { panic!("a hello") };
+        assert_eq!((version, agent.as_str(), secret.0.as_str()), (wire::VERSION, "dana", "s3cret"));
+        socket
+    }
+
+    async fn event(&mut self) -> NetEvent {
+        self.events.recv().await.expect("an event")
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.running.await.expect("an orderly end");
+    }
+}
+
+async fn said(socket: &mut WebSocketStream<TcpStream>) -> AgentSays {
+    loop {
+        let frame = socket.next().await.expect("a frame").expect("a sound frame");
+        if let Message::Text(text) = frame {
+            return wire::decode(&text).expect("a message");
+        }
+    }
+}
+
+async fn say(socket: &mut WebSocketStream<TcpStream>, message: HubToAgent) {
+    socket.send(Message::text(wire::encode(&message))).await.expect("sent");
+}
+
+fn welcome() -> HubToAgent {
+    let (now, lines) = (sample::at(0), vec![sample::line("101")]);
+    HubToAgent::Welcome { name: "Dana".to_owned(), role: Role::Agent, lines, now, board: Board::default() }
+}
+
+#[tokio::test]
+async fn a_lost_link_is_told_and_dialled_again_until_the_hub_is_back() {
+    let mut desk = desk().await;
+    let mut hub = desk.hub().await;
+    say(&mut hub, welcome()).await;
+    say(&mut hub, HubToAgent::Update { update: sample::rings(sample::call(1), "101") }).await;
+    assert!(matches!(desk.event().await, NetEvent::Welcome { .. }));
+    assert!(matches!(desk.event().await, NetEvent::Update { .. }));
+    drop(hub);
+    assert!(matches!(desk.event().await, NetEvent::Disconnected { why: Ended::Broken, .. }));
+    let mut hub = desk.hub().await;
+    say(&mut hub, welcome()).await;
+    assert!(matches!(desk.event().await, NetEvent::Welcome { .. }));
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn the_same_reason_is_told_once_however_often_it_is_tried() {
+    let mut desk = desk().await;
+    for _ in 0..3 {
+        drop(desk.hub().await);
+    }
+    let mut hub = desk.hub().await;
+    say(&mut hub, welcome()).await;
+    assert!(matches!(desk.event().await, NetEvent::Disconnected { why: Ended::Broken, .. }));
+    assert!(matches!(desk.event().await, NetEvent::Welcome { .. }));
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_told_as_such() {
+    let mut desk = desk().await;
+    let mut hub = desk.hub().await;
+    let frame = CloseFrame { code: Close::WrongSecret.code().into(), reason: "".into() };
+    hub.close(Some(frame)).await.expect("closed");
+    let NetEvent::Disconnected { why, .. } = desk.event().await else { panic!("no link") };
+    assert_eq!(why, Ended::Closed(Close::WrongSecret));
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn a_choice_made_while_there_is_no_link_reaches_the_hub_after_the_welcome() {
+    let desk = desk().await;
+    let choice = Choice { call: sample::call(1), customer: CustomerKey::parse("C-2").expect("a key") };
+    desk.choices.send(choice.clone()).await.expect("room");
+    let mut hub = desk.hub().await;
+    say(&mut hub, welcome()).await;
+    let AgentSays::Choose { call, customer } = said(&mut hub).await else { panic!("a choice") };
+    assert_eq!((call, customer), (choice.call, choice.customer));
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn nonsense_from_a_hub_ends_the_link_and_not_the_program() {
+    let mut desk = desk().await;
+    let mut hub = desk.hub().await;
+    hub.send(Message::text("{\"say\":\"surprise\"}")).await.expect("sent");
+    assert!(matches!(desk.event().await, NetEvent::Disconnected { why: Ended::NotUnderstood(_), .. }));
+    desk.end().await;
+}

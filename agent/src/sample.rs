@@ -1,0 +1,194 @@
+//! Calls and customers to try the screen with: for the tests of this crate and the pretend hub among its
+//! examples. In tests moments count in seconds from one fixed start.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pinkas_protocol::board::Ended;
+use pinkas_protocol::card::{Balance, Credit, Purchase};
+use pinkas_protocol::{
+    CallId, CallView, Caller, Card, CardState, Customer, CustomerKey, EndedHow, Facts, Failure, Gives, Line,
+    Money, Number, Offer, OfferState, Private, QueueName, SourceName, Update, Who, Withdrawal,
+};
+
+/// A line by its number.
+pub fn line(name: &str) -> Line {
+    Line::parse(name).expect("a line")
+}
+
+/// A customer of the sample directory.
+pub fn customer(key: &str, name: &str, class: Option<&str>) -> Customer {
+    Customer {
+        key: CustomerKey::parse(key).expect("a key"),
+        name: Private(name.to_owned()),
+        class: class.map(str::to_owned),
+        place: None,
+        account_manager: None,
+        source: SourceName::parse("customers").expect("a name"),
+    }
+}
+
+/// A call from `number` that has arrived and rings nowhere yet; `""` is withheld, without `+` internal.
+pub fn arrived(call: CallId, number: &str, name: Option<&str>, who: Who, now: Timestamp) -> CallView {
+    let number = (!number.is_empty()).then(|| match number.starts_with('+') {
+        true => Number::E164 { e164: number.to_owned() },
+        // Needs no number tables, which a test would load for a second.
+        false => Number::Extension { digits: number.to_owned() },
+    });
+    CallView {
+        id: call,
+        caller: Caller {
+            withheld: number.is_none(),
+            number,
+            name: name.map(|name| Private(name.to_owned())),
+        },
+        queue: QueueName::parse("Support").ok(),
+        arrived_at: now,
+        offers: BTreeMap::new(),
+        who,
+        cards: Vec::new(),
+        ended: None,
+    }
+}
+
+/// A phone that does this with a call since `now`.
+pub fn offer(agent: Option<&str>, rang_at: Timestamp, state: OfferState) -> Offer {
+    Offer { agent: agent.map(str::to_owned), rang_at, state }
+}
+
+/// An amount.
+pub fn money(amount: &str, currency: &str) -> Money {
+    Money { amount: amount.parse().expect("an amount"), currency: Some(currency.to_owned()) }
+}
+
+/// A card of `source` for a customer.
+pub fn card(source: &str, gives: Gives, key: &str, state: CardState) -> Card {
+    Card {
+        source: SourceName::parse(source).expect("a name"),
+        gives,
+        customer: CustomerKey::parse(key).expect("a key"),
+        state,
+    }
+}
+
+/// An answer in time.
+pub fn filled(facts: Facts, as_of: Timestamp, took_ms: u64) -> CardState {
+    CardState::Filled { facts, as_of, took_ms, late: false }
+}
+
+/// The three cards of a customer, answered.
+pub fn cards(key: &str, currency: &str, products: [&str; 3], now: Timestamp) -> Vec<Card> {
+    let balance = Balance {
+        balance: money("1250", currency),
+        overdue: Some(money("430", currency)),
+        oldest_due: "2026-11-03".parse().ok(),
+    };
+    let credit = Credit {
+        limit: Some(money("5000", currency)),
+        available: None,
+        days: Some(30),
+        hold: None,
+        note: None,
+    };
+    let bought = [("2026-11-14", "2", "318"), ("2026-11-02", "12", "1104"), ("2026-10-28", "500", "86.5")];
+    let purchases = bought.into_iter().zip(products).map(|((date, quantity, amount), product)| Purchase {
+        date: date.parse().ok(),
+        product: product.to_owned(),
+        quantity: quantity.parse().ok(),
+        amount: Some(money(amount, currency)),
+    });
+    let purchases = purchases.collect();
+    vec![
+        card("accounting", Gives::Balance, key, filled(Facts::Balance(balance), now, 96)),
+        card("accounting", Gives::Credit, key, filled(Facts::Credit(credit), now, 104)),
+        card("sales", Gives::Purchases, key, filled(Facts::Purchases { purchases }, now, 210)),
+    ]
+}
+
+/// The three cards of a customer, in trouble: late, failed, unknown.
+pub fn troubled_cards(key: &str) -> Vec<Card> {
+    let failure = Failure::Refused { what: "HTTP 403".to_owned() };
+    vec![
+        card("accounting", Gives::Balance, key, CardState::Late { deadline_ms: 800 }),
+        card("erp", Gives::Credit, key, CardState::Failed { failure, took_ms: 31 }),
+        card("sales", Gives::Purchases, key, CardState::Waiting),
+    ]
+}
+
+/// A call that rings at one line.
+pub fn rings_as(view: CallView, at_line: &str, now: Timestamp) -> Update {
+    let mut view = view;
+    view.offers.insert(line(at_line), offer(None, now, OfferState::Ringing));
+    Update::Call { view: Box::new(view) }
+}
+
+/// The call stopped ringing at a line; `by` answered it, if someone did.
+pub fn withdrawn_at(call: CallId, at_line: &str, by: Option<&str>, now: Timestamp) -> Update {
+    let why = by.map_or(Withdrawal::CallerGaveUp, |by| Withdrawal::AnsweredElsewhere { by: line(by) });
+    let state = OfferState::Withdrawn { at: now, why };
+    Update::Offer { call, line: line(at_line), offer: offer(None, now, state) }
+}
+
+/// The call was answered at a line.
+pub fn answered_at(call: CallId, at_line: &str, agent: Option<&str>, now: Timestamp) -> Update {
+    Update::Offer { call, line: line(at_line), offer: offer(agent, now, OfferState::Answered { at: now }) }
+}
+
+/// The call is over.
+pub fn ended_at(call: CallId, how: EndedHow, now: Timestamp) -> Update {
+    Update::Ended { call, ended: Ended { at: now, how } }
+}
+
+#[cfg(test)]
+pub use events::*;
+
+#[cfg(test)]
+mod events {
+    use super::*;
+    use crate::net::{Me, NetEvent};
+    use jiff::SignedDuration;
+    use pinkas_protocol::Board;
+    use pinkas_protocol::agent_link::Role;
+    use uuid::Uuid;
+
+    /// `seconds` after the start of all samples.
+    pub fn at(seconds: i64) -> Timestamp {
+        let start: Timestamp = "2026-11-22T10:00:00Z".parse().expect("a moment");
+        start + SignedDuration::from_secs(seconds)
+    }
+
+    /// The `n`th call; later ones sort later.
+    pub fn call(n: u128) -> CallId {
+        CallId(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + n))
+    }
+
+    pub fn welcome(seconds: i64, board: Board) -> NetEvent {
+        welcome_as(Role::Agent, seconds, board)
+    }
+
+    pub fn welcome_as(role: Role, seconds: i64, board: Board) -> NetEvent {
+        let me = Me { name: "Dana".to_owned(), role, lines: vec![line("101")] };
+        NetEvent::Welcome { at: at(seconds), me, hub_now: at(seconds), board }
+    }
+
+    pub fn update(seconds: i64, update: Update) -> NetEvent {
+        NetEvent::Update { at: at(seconds), update }
+    }
+
+    pub fn rings(call: CallId, at_line: &str) -> Update {
+        let who = Who::Known { customer: customer("C-1", "Zofia Wiśniewska", Some("VIP")) };
+        rings_as(arrived(call, "7001", None, who, at(0)), at_line, at(0))
+    }
+
+    pub fn withdrawn(call: CallId, at_line: &str, by: Option<&str>) -> Update {
+        withdrawn_at(call, at_line, by, at(2))
+    }
+
+    pub fn answered(call: CallId, at_line: &str) -> Update {
+        answered_at(call, at_line, None, at(2))
+    }
+
+    pub fn ended(call: CallId, seconds: i64) -> Update {
+        ended_at(call, EndedHow::Completed, at(seconds))
+    }
+}

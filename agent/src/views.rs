@@ -1,0 +1,11 @@
+//! What is looked at. Each view builds a data struct from the model (pure, tested) and draws it; it
+//! says what the person wants as a `Command` and does nothing itself: no IO, no locks, no clock.
+
+pub mod history;
+pub mod main_window;
+pub mod pen;
+pub mod popup;
+pub mod queue;
+
+#[cfg(test)]
+mod tests;

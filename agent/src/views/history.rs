@@ -1,0 +1,134 @@
+//! The list of recent calls, newest first: when, who, on which line, what became of it. A click shows
+//! the call's card again. Only the rows in sight are drawn.
+
+use egui::{Rect, Ui};
+use jiff::Timestamp;
+use pinkas_protocol::{CallId, CallView, EndedHow};
+
+use super::pen::{Live, Pen, Side, beside, ink, part};
+use super::popup::{caller_name, caller_number, status, talked};
+use crate::command::Command;
+use crate::model::{Here, Model};
+use crate::theme::{self, Theme, Tone};
+use crate::words;
+
+/// One call in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryRow {
+    /// Which call.
+    pub call: CallId,
+    /// When it came, as a time of day.
+    pub time: String,
+    /// Who.
+    pub name: String,
+    /// Their number.
+    pub number: String,
+    /// On which line it rang here or was answered.
+    pub line: String,
+    /// What became of it.
+    pub outcome: String,
+    /// It goes on.
+    pub live: bool,
+}
+
+/// The rows, newest first.
+pub fn rows(model: &Model, now: Timestamp) -> Vec<HistoryRow> {
+    let then = model.hub_time(now);
+    model.board.calls.values().rev().map(|view| row(model, view, then)).collect()
+}
+
+fn row(model: &Model, view: &CallView, then: Timestamp) -> HistoryRow {
+    let line = match (view.answered(), model.here(view)) {
+        (Some((line, _)), _) | (_, Here::Ringing { line, .. }) => Some(line),
+        _ => {
+            view.offers.keys().find(|line| model.lines().contains(line)).or_else(|| view.offers.keys().next())
+        }
+    };
+    HistoryRow {
+        call: view.id,
+        time: words::moment(view.arrived_at, then, &model.zone),
+        name: caller_name(view),
+        number: caller_number(view),
+        line: line.map_or_else(|| words::UNKNOWN.to_owned(), |line| words::plain(line.as_str())),
+        outcome: outcome(model, view),
+        live: view.ended.is_none(),
+    }
+}
+
+fn outcome(model: &Model, view: &CallView) -> String {
+    let Some(ended) = view.ended else { return status(model, view).0 };
+    match (ended.how, view.answered()) {
+        (EndedHow::Lost, _) => "Lost sight of".to_owned(),
+        (_, None) => "Not answered".to_owned(),
+        (_, Some((line, offer))) => {
+            let talked = talked(offer, ended.at);
+            let mine = matches!(model.here(view), Here::Answered { .. });
+            match (&offer.agent, mine) {
+                (_, true) => format!("Answered here · {talked}"),
+                (Some(name), false) => format!("Answered by {} · {talked}", words::plain(name)),
+                (None, false) => format!("Answered on {} · {talked}", words::plain(line.as_str())),
+            }
+        }
+    }
+}
+
+/// Said where no call is.
+pub const EMPTY: &str = "No calls yet";
+
+/// Draws the list into all of `ui`.
+pub fn ui(ui: &mut Ui, theme: &Theme, rows: &[HistoryRow]) -> Vec<Command> {
+    let mut wishes = Vec::new();
+    if rows.is_empty() {
+        let mut pen = Pen::new(ui, theme);
+        pen.space(theme::PAD);
+        let line = pen.padded_line(theme::ROW);
+        pen.text(line, Side::Left, EMPTY, ink(theme::TEXT, Tone::Dim));
+        return wishes;
+    }
+    egui::ScrollArea::vertical().auto_shrink(false).id_salt("history").show_rows(
+        ui,
+        theme::TALL_ROW,
+        rows.len(),
+        |ui, shown| {
+            let mut pen = Pen::new(ui, theme);
+            for row in rows.get(shown).unwrap_or_default() {
+                row_ui(&mut pen, row, &mut wishes);
+            }
+        },
+    );
+    wishes
+}
+
+fn row_ui(pen: &mut Pen<'_>, row: &HistoryRow, wishes: &mut Vec<Command>) {
+    let line = pen.line(theme::TALL_ROW);
+    let name = format!("{}, {}, {}", row.name, row.time, row.outcome);
+    if pen.row(line.shrink2(egui::Vec2::new(8.0, 1.0)), &name, Live::Yes) {
+        wishes.push(Command::Open(row.call));
+    }
+    let [time, who, number, at, outcome] = columns(line);
+    let tone = if row.live { Tone::Accent } else { Tone::Dim };
+    pen.text(time, Side::Left, &row.time, ink(theme::TEXT, Tone::Dim));
+    pen.text(who, Side::Left, &row.name, ink(theme::TEXT, Tone::Text));
+    // A caller without a name is shown by number: once is enough.
+    if row.number != row.name {
+        pen.text(number, Side::Left, &row.number, ink(theme::TEXT, Tone::Dim));
+    }
+    pen.text(at, Side::Left, &row.line, ink(theme::TEXT, Tone::Dim));
+    pen.text(outcome, Side::Left, &row.outcome, ink(theme::TEXT, tone));
+}
+
+/// Time, name, number, line, outcome; the name and the outcome share what is left.
+fn columns(line: Rect) -> [Rect; 5] {
+    let line = line.shrink2(egui::Vec2::new(theme::PAD, 0.0));
+    let gap = 12.0;
+    let time = part(line, Side::Left, 92.0);
+    let rest = beside(line, Side::Left, 92.0 + gap);
+    let free = (rest.width() - 140.0 - 48.0 - 3.0 * gap).max(80.0);
+    let mut left = rest;
+    let mut take = |width: f32| {
+        let cell = part(left, Side::Left, width);
+        left = beside(left, Side::Left, width + gap);
+        cell
+    };
+    [time, take(free * 0.48), take(140.0), take(48.0), take(free * 0.52)]
+}

@@ -1,0 +1,273 @@
+//! A pen that writes lines of fixed height from top to bottom. Without a surface it only measures, so
+//! a window can be opened at its right height before its first frame. Text from outside is cut to its
+//! place by its letters in reading order, then put into the order of the eye.
+
+use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo};
+
+use crate::text;
+use crate::theme::{self, Theme, Tone, Weight};
+
+/// Writes downwards between two margins.
+pub struct Pen<'a> {
+    ui: Option<&'a mut Ui>,
+    /// The colours.
+    pub theme: &'a Theme,
+    /// Left margin.
+    pub left: f32,
+    /// Right margin.
+    pub right: f32,
+    /// Where the next line begins.
+    pub y: f32,
+}
+
+/// How a text looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Ink {
+    /// Height of the letters.
+    pub size: f32,
+    /// How heavy they are.
+    pub weight: Weight,
+    /// Their colour.
+    pub tone: Tone,
+}
+
+/// Normal letters.
+pub fn ink(size: f32, tone: Tone) -> Ink {
+    Ink { size, weight: Weight::Normal, tone }
+}
+
+/// Strong letters.
+pub fn strong(size: f32, tone: Tone) -> Ink {
+    Ink { size, weight: Weight::Strong, tone }
+}
+
+/// To which end of its place a text is aligned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// To the left.
+    Left,
+    /// To the right.
+    Right,
+}
+
+impl Side {
+    /// The end at which a text begins to be read.
+    pub fn of(text: &str) -> Self {
+        if text::is_rtl(text) { Side::Right } else { Side::Left }
+    }
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Side::Left => Side::Right,
+            Side::Right => Side::Left,
+        }
+    }
+}
+
+impl<'a> Pen<'a> {
+    /// A pen that draws on `ui`, over its whole width.
+    pub fn new(ui: &'a mut Ui, theme: &'a Theme) -> Self {
+        let place = ui.max_rect();
+        let y = ui.cursor().top();
+        Pen { ui: Some(ui), theme, left: place.left(), right: place.right(), y }
+    }
+
+    /// A pen that only measures.
+    pub fn measuring(theme: &'a Theme, width: f32) -> Self {
+        Pen { ui: None, theme, left: 0.0, right: width, y: 0.0 }
+    }
+
+    /// Leaves room.
+    pub fn space(&mut self, height: f32) {
+        self.y += height;
+    }
+
+    /// The next line.
+    pub fn line(&mut self, height: f32) -> Rect {
+        let rect = Rect::from_min_max(Pos2::new(self.left, self.y), Pos2::new(self.right, self.y + height));
+        self.y += height;
+        rect
+    }
+
+    /// The next line, between the margins of a card.
+    pub fn padded_line(&mut self, height: f32) -> Rect {
+        self.line(height).shrink2(Vec2::new(theme::PAD, 0.0))
+    }
+
+    /// A line of one point across the whole width.
+    pub fn rule(&mut self) {
+        let rect = self.line(1.0);
+        self.fill(rect, self.theme.line, 0);
+    }
+
+    /// A filled rectangle.
+    pub fn fill(&mut self, rect: Rect, color: Color32, corner: u8) {
+        if let Some(ui) = &self.ui {
+            ui.painter().rect_filled(rect, CornerRadius::same(corner), color);
+        }
+    }
+
+    /// The outline of a rectangle, drawn inside it.
+    pub fn outline(&mut self, rect: Rect, stroke: Stroke, corner: u8) {
+        if let Some(ui) = &self.ui {
+            ui.painter().rect_stroke(rect, CornerRadius::same(corner), stroke, StrokeKind::Inside);
+        }
+    }
+
+    /// A dot; it only underlines what the text beside it says.
+    pub fn dot(&mut self, center: Pos2, color: Color32) {
+        if let Some(ui) = &self.ui {
+            ui.painter().circle_filled(center, 4.0, color);
+        }
+    }
+
+    /// One line of text at one side of `rect`; the place it took. What does not fit ends in `…` and
+    /// is whole on hover.
+    pub fn text(&mut self, rect: Rect, side: Side, text: &str, ink: Ink) -> Rect {
+        let color = self.theme.tone(ink.tone);
+        let Some(ui) = self.ui.as_deref_mut() else { return rect };
+        let (galley, cut) = fit(ui, text, ink, color, rect.width());
+        let size = galley.size();
+        let x = match side {
+            Side::Left => rect.left(),
+            Side::Right => rect.right() - size.x,
+        };
+        let place = Rect::from_min_size(Pos2::new(x, rect.center().y - size.y / 2.0), size);
+        ui.painter().galley(place.min, galley, color);
+        let response = ui.allocate_rect(place.intersect(rect), Sense::hover());
+        label(&response, egui::Role::Label, text);
+        if cut {
+            response.on_hover_text(text::visual(text));
+        }
+        place
+    }
+
+    /// A small word on a coloured ground, beginning at `x` on `side`; where the next may begin.
+    pub fn chip(&mut self, rect: Rect, side: Side, text: &str, tone: Tone) -> Rect {
+        let room = rect.shrink2(Vec2::new(9.0, 0.0));
+        if room.width() < 30.0 {
+            return rect;
+        }
+        let (color, ground) = (self.theme.tone(tone), self.theme.chip(tone));
+        let Some(ui) = self.ui.as_deref_mut() else { return rect };
+        let (galley, _) = fit(ui, text, ink(theme::LABEL, tone), color, room.width());
+        let width = galley.size().x + 18.0;
+        let left = match side {
+            Side::Left => rect.left(),
+            Side::Right => rect.right() - width,
+        };
+        let center = Pos2::new(left + width / 2.0, rect.center().y);
+        let place = Rect::from_center_size(center, Vec2::new(width, 20.0));
+        self.fill(place, ground, 10);
+        self.text(place.shrink2(Vec2::new(9.0, 0.0)), Side::Left, text, ink(theme::LABEL, tone));
+        beside(rect, side, width + 8.0)
+    }
+
+    /// A control with a word on it; whether it was clicked.
+    pub fn button(&mut self, rect: Rect, text: &str, live: Live) -> bool {
+        let Some(ui) = self.ui.as_deref_mut() else { return false };
+        let sense = if live == Live::Yes { Sense::click() } else { Sense::hover() };
+        let response = ui.allocate_rect(rect, sense);
+        label(&response, egui::Role::Button, text);
+        let edge =
+            if response.hovered() || response.has_focus() { self.theme.accent } else { self.theme.line };
+        let ground = self.theme.panel;
+        self.fill(rect, ground, theme::CORNER);
+        self.outline(rect, Stroke::new(1.0, edge), theme::CORNER);
+        let tone = if live == Live::Yes { Tone::Text } else { Tone::Faint };
+        let letters = ink(theme::TEXT, tone);
+        let room = rect.shrink2(Vec2::new(8.0, 0.0));
+        let spare = (room.width() - self.width_of(text, letters)).max(0.0);
+        self.paint_only(beside(room, Side::Left, spare / 2.0), Side::Left, text, letters);
+        live == Live::Yes && response.clicked()
+    }
+
+    /// A row that can be clicked, lit under the pointer; `name` is what a screen reader says.
+    pub fn row(&mut self, rect: Rect, name: &str, live: Live) -> bool {
+        let Some(ui) = self.ui.as_deref_mut() else { return false };
+        let sense = if live == Live::Yes { Sense::click() } else { Sense::hover() };
+        let response = ui.allocate_rect(rect, sense);
+        label(&response, egui::Role::Button, name);
+        if live == Live::Yes && (response.hovered() || response.has_focus()) {
+            let lit = self.theme.raised;
+            self.fill(rect, lit, theme::CORNER);
+        }
+        live == Live::Yes && response.clicked()
+    }
+
+    /// How wide a line would be; nothing, when the pen only measures heights.
+    pub fn width_of(&self, text: &str, ink: Ink) -> f32 {
+        let Some(ui) = self.ui.as_deref() else { return 0.0 };
+        let font = theme::font(ink.size, ink.weight);
+        ui.painter().layout_no_wrap(text::visual(text), font, self.theme.text).size().x
+    }
+
+    /// Text that is part of something already named to the screen reader; the place it took.
+    pub fn paint_only(&mut self, rect: Rect, side: Side, text: &str, ink: Ink) -> Rect {
+        let color = self.theme.tone(ink.tone);
+        let Some(ui) = self.ui.as_deref_mut() else { return rect };
+        let (galley, _) = fit(ui, text, ink, color, rect.width());
+        let size = galley.size();
+        let x = match side {
+            Side::Left => rect.left(),
+            Side::Right => rect.right() - size.x,
+        };
+        let place = Rect::from_min_size(Pos2::new(x, rect.center().y - size.y / 2.0), size);
+        ui.painter().galley(place.min, galley, color);
+        place
+    }
+}
+
+/// Whether a control can be used now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Live {
+    /// It can.
+    Yes,
+    /// It cannot, and looks so.
+    No,
+}
+
+/// What is left of `rect` after `width` was taken at `side`.
+pub fn beside(rect: Rect, side: Side, width: f32) -> Rect {
+    let width = width.clamp(0.0, rect.width().max(0.0));
+    match side {
+        Side::Left => rect.with_min_x(rect.left() + width),
+        Side::Right => rect.with_max_x(rect.right() - width),
+    }
+}
+
+/// The first `width` of `rect`, counted from `side`.
+pub fn part(rect: Rect, side: Side, width: f32) -> Rect {
+    let width = width.clamp(0.0, rect.width().max(0.0));
+    match side {
+        Side::Left => rect.with_max_x(rect.left() + width),
+        Side::Right => rect.with_min_x(rect.right() - width),
+    }
+}
+
+fn label(response: &Response, kind: egui::Role, text: &str) {
+    response.widget_info(|| WidgetInfo::labeled(kind, true, text));
+}
+
+/// The longest beginning of `text` that fits, and whether something was cut.
+fn fit(ui: &Ui, text: &str, ink: Ink, color: Color32, width: f32) -> (std::sync::Arc<egui::Galley>, bool) {
+    let font = theme::font(ink.size, ink.weight);
+    let drawn = |line: &str| ui.painter().layout_no_wrap(text::visual(line), font.clone(), color);
+    let whole = drawn(text);
+    if whole.size().x <= width {
+        return (whole, false);
+    }
+    let letters: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    let shortened = |count: usize| {
+        let end = letters.get(count).copied().unwrap_or(text.len());
+        drawn(&format!("{}…", text[..end].trim_end()))
+    };
+    // The longest that fits lies between `fits` and `too_long`.
+    let (mut fits, mut too_long) = (0, letters.len());
+    while too_long - fits > 1 {
+        let middle = fits + (too_long - fits) / 2;
+        if shortened(middle).size().x <= width { fits = middle } else { too_long = middle }
+    }
+    (shortened(fits), true)
+}

@@ -1,0 +1,282 @@
+//! The supervisor's live view: every call that goes on and every line, in words and with ages that
+//! tick. Colour only underlines what the words say.
+
+use egui::{Pos2, Rect, Ui, Vec2};
+use jiff::Timestamp;
+use pinkas_protocol::board::CallState;
+use pinkas_protocol::{CallId, CallView, Line, LineState};
+
+use super::pen::{Live, Pen, Side, beside, ink, strong};
+use super::popup::{caller_name, caller_number};
+use crate::command::Command;
+use crate::model::Model;
+use crate::theme::{self, Theme, Tone};
+use crate::words;
+
+/// What the supervisor sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueData {
+    /// How many calls wait, ring and talk: `1 waits · 2 ring · 1 talks`.
+    pub summary: String,
+    /// Longest first.
+    pub calls: Vec<QueueRow>,
+    /// By name.
+    pub lines: Vec<LineRow>,
+    /// Phone systems that are not heard, in a sentence.
+    pub unheard: Option<String>,
+}
+
+/// One live call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueRow {
+    /// Which.
+    pub call: CallId,
+    /// Customer, caller's own name or number.
+    pub name: String,
+    /// The number.
+    pub number: String,
+    /// The queue called.
+    pub queue: String,
+    /// What it does: `Ringing on 101 Ana, 103`.
+    pub state: String,
+    /// For how long it has done so.
+    pub clock: String,
+    /// The colour beside the words.
+    pub tone: Tone,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineRow {
+    /// Which.
+    pub line: String,
+    /// Whose.
+    pub agent: String,
+    /// What it does.
+    pub state: &'static str,
+    /// For how long.
+    pub clock: String,
+    /// The colour beside the word.
+    pub tone: Tone,
+}
+
+/// Said where no call is.
+pub const NO_CALLS: &str = "No calls now";
+/// Said where no line is.
+pub const NO_LINES: &str = "No lines are known yet";
+
+/// Builds the view.
+pub fn data(model: &Model, now: Timestamp) -> QueueData {
+    let then = model.hub_time(now);
+    let live = model.board.calls.values().filter(|view| view.ended.is_none());
+    let calls: Vec<QueueRow> = live.map(|view| queue_row(model, view, then)).collect();
+    let count = |tone| calls.iter().filter(|call| call.tone == tone).count();
+    let (waits, rings, talks) = (count(Tone::Warn), count(Tone::Accent), count(Tone::Good));
+    let verb = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    let summary = [verb(waits, "waits", "wait"), verb(rings, "rings", "ring"), verb(talks, "talks", "talk")]
+        .join(" · ");
+    let lines = model.board.lines.iter().map(|(line, view)| LineRow {
+        line: words::plain(line.as_str()),
+        agent: view.agent.as_deref().map_or_else(|| words::UNKNOWN.to_owned(), words::plain),
+        state: line_words(view.state),
+        clock: words::elapsed(view.since, then),
+        tone: line_tone(view.state),
+    });
+    QueueData { summary, lines: lines.collect(), unheard: unheard(model, then), calls }
+}
+
+fn queue_row(model: &Model, view: &CallView, then: Timestamp) -> QueueRow {
+    let rang = view.offers.values().map(|offer| offer.rang_at).min().unwrap_or(view.arrived_at);
+    let (state, since, tone) = match view.state() {
+        CallState::Waiting | CallState::Ended(_) => ("Waiting".to_owned(), view.arrived_at, Tone::Warn),
+        CallState::Ringing(lines) => {
+            let phones: Vec<_> = lines.into_iter().take(6).map(|line| phone(model, view, line)).collect();
+            (format!("Ringing on {}", phones.join(", ")), rang, Tone::Accent)
+        }
+        CallState::Talking { line, since } => {
+            let words = match agent_of(model, view, line) {
+                Some(name) => format!("Talking with {name} on {}", words::plain(line.as_str())),
+                None => format!("Talking on {}", words::plain(line.as_str())),
+            };
+            (words, since, Tone::Good)
+        }
+    };
+    QueueRow {
+        call: view.id,
+        name: caller_name(view),
+        number: caller_number(view),
+        queue: view.queue.as_ref().map_or_else(|| words::UNKNOWN.to_owned(), |q| words::plain(q.as_str())),
+        state,
+        clock: words::elapsed(since, then),
+        tone,
+    }
+}
+
+fn phone(model: &Model, view: &CallView, line: &Line) -> String {
+    let number = words::plain(line.as_str());
+    agent_of(model, view, line).map_or(number.clone(), |name| format!("{number} {name}"))
+}
+
+fn agent_of(model: &Model, view: &CallView, line: &Line) -> Option<String> {
+    let offered = view.offers.get(line).and_then(|offer| offer.agent.as_deref());
+    let known = || model.board.lines.get(line)?.agent.as_deref();
+    offered.or_else(known).map(words::plain)
+}
+
+fn unheard(model: &Model, then: Timestamp) -> Option<String> {
+    let gone: Vec<_> = model.board.adapters.iter().filter(|(_, view)| !view.connected).collect();
+    let (adapter, view) = gone.first()?;
+    let name = words::plain(adapter.as_str());
+    let age = words::age(view.since, then);
+    Some(match gone.len() {
+        1 => format!("{name} has not been heard for {age} · its calls do not show"),
+        more => format!("{more} adapters are not heard, first {name} for {age} · their calls do not show"),
+    })
+}
+
+fn line_words(state: LineState) -> &'static str {
+    match state {
+        LineState::Unknown => "Unknown",
+        LineState::Idle => "Idle",
+        LineState::Ringing => "Ringing",
+        LineState::Busy => "Busy",
+    }
+}
+
+fn line_tone(state: LineState) -> Tone {
+    match state {
+        LineState::Unknown => Tone::Faint,
+        LineState::Idle => Tone::Dim,
+        LineState::Ringing => Tone::Accent,
+        LineState::Busy => Tone::Good,
+    }
+}
+
+/// Draws the view into all of `ui`: calls above, lines below, scrolling together.
+pub fn ui(ui: &mut Ui, theme: &Theme, data: &QueueData) -> Vec<Command> {
+    let mut wishes = Vec::new();
+    egui::ScrollArea::vertical().auto_shrink(false).id_salt("queue").show(ui, |ui| {
+        let mut pen = Pen::new(ui, theme);
+        if let Some(unheard) = &data.unheard {
+            pen.space(theme::PAD_Y);
+            let line = pen.padded_line(theme::ROW);
+            pen.text(line, Side::Left, unheard, ink(theme::TEXT, Tone::Bad));
+        }
+        title(&mut pen, "Calls", &data.summary);
+        calls_ui(&mut pen, &data.calls, &mut wishes);
+        title(&mut pen, "Lines", "");
+        lines_ui(&mut pen, &data.lines);
+        pen.space(theme::PAD);
+    });
+    wishes
+}
+
+fn title(pen: &mut Pen<'_>, title: &str, beside_it: &str) {
+    pen.space(theme::PAD);
+    let line = pen.padded_line(24.0);
+    let place = pen.text(line, Side::Left, title, strong(theme::HEADING, Tone::Text));
+    if !beside_it.is_empty() {
+        let rest = beside(line, Side::Left, place.width() + 12.0);
+        pen.text(rest, Side::Left, beside_it, ink(theme::TEXT, Tone::Dim));
+    }
+    pen.space(theme::STEP);
+}
+
+fn header<const N: usize>(pen: &mut Pen<'_>, cells: [Rect; N], names: [&str; N]) {
+    for (cell, name) in cells.into_iter().zip(names) {
+        let side = if name == "Since" { Side::Right } else { Side::Left };
+        pen.text(cell, side, name, ink(theme::LABEL, Tone::Dim));
+    }
+}
+
+fn calls_ui(pen: &mut Pen<'_>, calls: &[QueueRow], wishes: &mut Vec<Command>) {
+    if calls.is_empty() {
+        empty(pen, NO_CALLS);
+        return;
+    }
+    table(pen, calls.len(), |pen| {
+        let cells = call_columns(pen.line(28.0));
+        header(pen, cells, ["State", "Since", "Caller", "Number", "Queue"]);
+        for call in calls {
+            pen.rule();
+            let line = pen.line(theme::TALL_ROW);
+            let name = format!("{}, {}, {}", call.name, call.state, call.clock);
+            if pen.row(line.shrink2(Vec2::new(4.0, 1.0)), &name, Live::Yes) {
+                wishes.push(Command::Open(call.call));
+            }
+            let [state, since, who, number, queue] = call_columns(line);
+            dotted(pen, state, &call.state, call.tone);
+            pen.text(since, Side::Right, &call.clock, ink(theme::TEXT, Tone::Text));
+            pen.text(who, Side::Left, &call.name, ink(theme::TEXT, Tone::Text));
+            if call.number != call.name {
+                pen.text(number, Side::Left, &call.number, ink(theme::TEXT, Tone::Dim));
+            }
+            pen.text(queue, Side::Left, &call.queue, ink(theme::TEXT, Tone::Dim));
+        }
+    });
+}
+
+fn lines_ui(pen: &mut Pen<'_>, lines: &[LineRow]) {
+    if lines.is_empty() {
+        empty(pen, NO_LINES);
+        return;
+    }
+    table(pen, lines.len(), |pen| {
+        let cells = line_columns(pen.line(28.0));
+        header(pen, cells, ["Line", "Agent", "State", "Since"]);
+        for row in lines {
+            pen.rule();
+            let [line, agent, state, since] = line_columns(pen.line(theme::TALL_ROW));
+            pen.text(line, Side::Left, &row.line, ink(theme::TEXT, Tone::Text));
+            pen.text(agent, Side::Left, &row.agent, ink(theme::TEXT, Tone::Text));
+            dotted(pen, state, row.state, row.tone);
+            pen.text(since, Side::Right, &row.clock, ink(theme::TEXT, Tone::Text));
+        }
+    });
+}
+
+fn empty(pen: &mut Pen<'_>, sentence: &str) {
+    let line = pen.padded_line(theme::ROW);
+    pen.text(line, Side::Left, sentence, ink(theme::TEXT, Tone::Dim));
+}
+
+/// A panel around a header and `rows` rows.
+fn table(pen: &mut Pen<'_>, rows: usize, draw: impl FnOnce(&mut Pen<'_>)) {
+    let height = 28.0 + rows as f32 * (theme::TALL_ROW + 1.0);
+    let (left, right) = (pen.left, pen.right);
+    (pen.left, pen.right) = (left + theme::PAD, right - theme::PAD);
+    let rect = Rect::from_min_max(Pos2::new(pen.left, pen.y), Pos2::new(pen.right, pen.y + height));
+    let (panel, line) = (pen.theme.panel, pen.theme.hairline());
+    pen.fill(rect, panel, theme::CORNER);
+    draw(pen);
+    pen.outline(rect, line, theme::CORNER);
+    (pen.left, pen.right) = (left, right);
+}
+
+fn dotted(pen: &mut Pen<'_>, cell: Rect, words: &str, tone: Tone) {
+    let color = pen.theme.tone(tone);
+    pen.dot(Pos2::new(cell.left() + 4.0, cell.center().y), color);
+    pen.text(beside(cell, Side::Left, 16.0), Side::Left, words, ink(theme::TEXT, Tone::Text));
+}
+
+fn call_columns(line: Rect) -> [Rect; 5] {
+    cells(line, [0.45, 0.0, 0.35, 0.0, 0.20], [0.0, 56.0, 0.0, 140.0, 0.0])
+}
+
+fn line_columns(line: Rect) -> [Rect; 4] {
+    cells(line, [0.2, 0.4, 0.4, 0.0], [0.0, 0.0, 0.0, 64.0])
+}
+
+/// Cells side by side: each its fixed width, and its share of what is left.
+fn cells<const N: usize>(line: Rect, shares: [f32; N], fixed: [f32; N]) -> [Rect; N] {
+    let line = line.shrink2(Vec2::new(theme::PAD, 0.0));
+    let gap = 16.0;
+    let free = (line.width() - fixed.iter().sum::<f32>() - gap * (N as f32 - 1.0)).max(0.0);
+    let mut left = line.left();
+    std::array::from_fn(|i| {
+        let width = fixed[i] + free * shares[i];
+        let cell = Rect::from_min_size(Pos2::new(left, line.top()), Vec2::new(width, line.height()));
+        left += width + gap;
+        cell
+    })
+}

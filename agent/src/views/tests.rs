@@ -1,0 +1,284 @@
+//! The drawn views, asked by what a screen reader hears: every view in both shades, also with hostile text.
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use jiff::tz::TimeZone;
+use pinkas_protocol::agent_link::Role;
+use pinkas_protocol::{Board, CardState, Facts, Gives, Number, OfferState, Private, Update, Who};
+
+use super::main_window::{self, Tab};
+use super::popup::{self, CardBody, FigureValue, PopupData};
+use crate::command::Command;
+use crate::config::Shade;
+use crate::model::Model;
+use crate::sample::{self, at, call};
+use crate::theme::{CARD_WIDTH, Theme};
+use crate::{fonts, theme, words};
+
+fn model_with(update: Update) -> Model {
+    let mut model = Model::new(TimeZone::UTC);
+    model.apply(sample::welcome(0, Board::default()));
+    model.apply(sample::update(1, update));
+    model
+}
+
+fn ringing(who: Who, cards: Vec<pinkas_protocol::Card>) -> PopupData {
+    let mut view = sample::arrived(call(1), "+48123456789", Some("Zofia W"), who, at(0));
+    view.cards = cards;
+    PopupData::now(&model_with(sample::rings_as(view, "101", at(0))), at(4)).expect("a card")
+}
+
+fn known(name: &str) -> Who {
+    Who::Known { customer: sample::customer("C-1", name, Some("VIP")) }
+}
+
+fn shown(data: PopupData, shade: Shade) -> Harness<'static, Vec<Command>> {
+    let theme = Theme::of(shade);
+    let size = egui::Vec2::new(CARD_WIDTH, popup::height(&data));
+    Harness::builder()
+        // Foreign text may hold letters that no font has: they are drawn as boxes.
+        .allow_missing_glyphs()
+        .with_size(size)
+        .with_context_setup(move |ctx| {
+            fonts::install(ctx);
+            theme.apply(ctx);
+        })
+        .build_ui_state(
+            move |ui, said: &mut Vec<Command>| said.extend(popup::ui(ui, &theme, &data)),
+            Vec::new(),
+        )
+}
+
+#[test]
+fn a_card_is_read_from_what_happens_to_what_explains_it() {
+    let data =
+        ringing(known("Zofia Wiśniewska"), sample::cards("C-1", "PLN", ["Paint", "Boards", "Screws"], at(0)));
+    for shade in [Shade::Dark, Shade::Light] {
+        let harness = shown(data.clone(), shade);
+        for label in [
+            "Ringing on 101 · Support",
+            "0:04",
+            "Zofia Wiśniewska",
+            "+48 12 345 67 89",
+            "VIP",
+            "calls itself Zofia W",
+            "430.00 zł overdue",
+            "3,750.00 zł",
+            "limit − balance",
+            "30 days",
+            "Recent purchases",
+            "14 Nov",
+            "Boards",
+            "×12",
+            "1,104.00 zł",
+            "sales · 0.2 s · as of 10:00",
+        ] {
+            assert!(harness.query_all_by_label(label).next().is_some(), "{label} in {shade:?}");
+        }
+    }
+}
+
+#[test]
+fn a_card_that_waits_keeps_its_place_and_trouble_is_said_in_words() {
+    let data = ringing(known("Zofia Wiśniewska"), sample::troubled_cards("C-1"));
+    assert_eq!(data.cards[2].body, CardBody::Bars);
+    assert_eq!(data.figures[0].value, FigureValue::Waiting);
+    assert_eq!(data.figures[2].value, FigureValue::Unknown);
+    let harness = shown(data, Shade::Dark);
+    for label in
+        ["no answer in 800 ms, still waiting", "refused: HTTP 403", "sales · waiting", words::UNKNOWN]
+    {
+        assert!(harness.query_all_by_label(label).next().is_some(), "{label}");
+    }
+}
+
+#[test]
+fn a_source_that_knows_nothing_never_reads_as_zero() {
+    let nothing = |gives| sample::card("erp", gives, "C-1", CardState::Nothing { took_ms: 12 });
+    let data = ringing(known("Zofia"), vec![nothing(Gives::Balance), nothing(Gives::Credit)]);
+    assert!(data.figures.iter().all(|figure| figure.value == FigureValue::Unknown));
+    assert_eq!(data.cards[0].source, "erp · 12 ms · no record");
+}
+
+#[test]
+fn a_large_amount_is_shrunk_and_never_cut() {
+    let mut cards = sample::cards("C-1", "ILS", ["Paint", "Boards", "Screws"], at(0));
+    let Some(CardState::Filled { facts: Facts::Balance(balance), .. }) =
+        cards.first_mut().map(|c| &mut c.state)
+    else {
+        panic!("a balance")
+    };
+    balance.balance = sample::money("-123456789.5", "ILS");
+    let harness = shown(ringing(known("Zofia"), cards), Shade::Dark);
+    let places: Vec<_> = harness.query_all_by_label("−₪123,456,789.50").map(|node| node.rect()).collect();
+    assert_eq!(places.len(), 2);
+    // A text that is cut keeps the height of its letters: smaller letters mean that it is whole.
+    assert!(places[0].height() < theme::FIGURE * 1.2, "{:?}", places[0]);
+}
+
+#[test]
+fn of_several_customers_one_is_chosen_with_a_click() {
+    let customers =
+        vec![sample::customer("C-1", "Levi Bakery", None), sample::customer("C-2", "Ruth Levi", None)];
+    let data = ringing(Who::Several { customers, chosen: None }, Vec::new());
+    assert_eq!(data.chips[0].text, "Two customers share this number");
+    let mut harness = shown(data, Shade::Light);
+    harness.get_by_label("Ruth Levi").click();
+    harness.run();
+    let Some(Command::Choose(choice)) = harness.state().first() else { panic!("{:?}", harness.state()) };
+    assert_eq!((choice.call, choice.customer.as_str()), (call(1), "C-2"));
+}
+
+#[test]
+fn close_says_which_call() {
+    let mut harness = shown(ringing(known("Zofia"), Vec::new()), Shade::Dark);
+    harness.get_by_label("Close").click();
+    harness.run();
+    assert_eq!(harness.state(), &[Command::Close(call(1))]);
+}
+
+#[test]
+fn a_withheld_number_is_said_and_not_invented() {
+    let view = sample::arrived(call(1), "", None, Who::NoNumber, at(0));
+    let data = PopupData::now(&model_with(sample::rings_as(view, "101", at(0))), at(4)).expect("a card");
+    assert_eq!((data.name.as_str(), data.number.as_deref()), ("Number withheld", None));
+    assert!(data.chips.is_empty() && data.figures.is_empty());
+    assert!(shown(data, Shade::Dark).query_by_label("Ask for the customer or invoice number").is_some());
+}
+
+#[test]
+fn an_unknown_number_shows_its_country() {
+    let data = ringing(Who::Unknown { country: Some("PL".to_owned()) }, Vec::new());
+    assert_eq!(data.name, "Zofia W");
+    assert_eq!(data.chips[0].text, "Poland");
+}
+
+#[test]
+fn hostile_text_is_shown_as_plain_text_that_fits() {
+    for (shade, hostile) in [Shade::Dark, Shade::Light].into_iter().cycle().zip([
+        "'; DROP TABLE customers; --".to_owned(),
+        "{{7*7}} ${7*7} <script>alert(1)</script>".to_owned(),
+        "\u{202E}evil\u{2066} name\u{0007}\nsecond line".to_owned(),
+        "א(".repeat(500),
+        "x".repeat(4096),
+        "\u{FFFF}\u{0301}\u{1F468}\u{200D}\u{1F469}".to_owned(),
+        String::new(),
+    ]) {
+        let mut cards = sample::cards("C-1", &hostile, [&hostile; 3], at(0));
+        cards.extend(sample::troubled_cards("C-1"));
+        let mut data = ringing(known(&hostile), cards);
+        assert!(!data.name.contains(['\n', '\u{202E}', '\u{2066}', '\u{7}']));
+        data.claims = Some(data.name.clone());
+        let harness = shown(data.clone(), shade);
+        let name = harness.query_all_by_label(&data.name).next();
+        let place = name.map(|node| node.rect()).expect("the name is there");
+        assert!(place.left() >= 0.0 && place.right() <= CARD_WIDTH, "{place:?} for {:.20}", data.name);
+    }
+}
+
+#[test]
+fn a_number_that_is_no_number_is_text() {
+    let mut view = sample::arrived(call(1), "+1", None, Who::Unknown { country: None }, at(0));
+    view.caller.number = Some(Number::Other { text: "'; DROP TABLE".to_owned() });
+    let data = PopupData::now(&model_with(sample::rings_as(view, "101", at(0))), at(4)).expect("a card");
+    assert_eq!(data.name, "'; DROP TABLE");
+}
+
+fn supervisor() -> Model {
+    let mut model = Model::new(TimeZone::UTC);
+    let mut board = Board::default();
+    let mut waiting = sample::arrived(call(1), "+48123456789", None, known("Zofia"), at(0));
+    waiting.caller.name = Some(Private("Z".to_owned()));
+    board.apply(Update::Call { view: Box::new(waiting) });
+    let mut ringing = sample::arrived(call(2), "", None, Who::NoNumber, at(0));
+    ringing.offers.insert(sample::line("102"), sample::offer(Some("Ana"), at(2), OfferState::Ringing));
+    ringing.offers.insert(sample::line("103"), sample::offer(None, at(2), OfferState::Ringing));
+    board.apply(Update::Call { view: Box::new(ringing) });
+    model.apply(sample::welcome_as(Role::Supervisor, 0, board));
+    model.apply(sample::update(
+        1,
+        sample::rings_as(sample::arrived(call(3), "+48123456780", None, Who::Asking, at(0)), "104", at(0)),
+    ));
+    model.apply(sample::update(2, sample::answered_at(call(3), "104", Some("Bob"), at(2))));
+    model
+}
+
+fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Tab, Vec<Command>)> {
+    let theme = Theme::of(shade);
+    Harness::builder()
+        .with_size(egui::Vec2::new(880.0, 560.0))
+        .with_context_setup(move |ctx| {
+            fonts::install(ctx);
+            theme.apply(ctx);
+        })
+        .build_ui_state(
+            move |ui, (tab, said): &mut (Tab, Vec<Command>)| {
+                let data = main_window::data(&model, *tab, at(10));
+                said.extend(main_window::ui(ui, &theme, &data, tab));
+            },
+            (tab, Vec::new()),
+        )
+}
+
+#[test]
+fn a_supervisor_sees_every_call_in_words() {
+    for shade in [Shade::Dark, Shade::Light] {
+        let harness = main_shown(supervisor(), Tab::Live, shade);
+        for label in [
+            "Waiting",
+            "Ringing on 102 Ana, 103",
+            "Talking with Bob on 104",
+            "0:10",
+            "0:08",
+            "1 waits · 1 rings · 1 talks",
+            "Connected",
+            "supervisor · line 101",
+            "No lines are known yet",
+        ] {
+            assert!(harness.query_all_by_label(label).next().is_some(), "{label}");
+        }
+    }
+}
+
+#[test]
+fn a_click_on_a_live_or_recent_call_opens_its_card() {
+    let mut harness = main_shown(supervisor(), Tab::Live, Shade::Dark);
+    harness.get_by_label("Zofia, Waiting, 0:10").click();
+    harness.run();
+    assert_eq!(harness.state().1, [Command::Open(call(1))]);
+    harness.get_by_label("Recent calls").click();
+    harness.run();
+    harness.get_by_label("Zofia, 10:00, Waiting · Support").click();
+    harness.run();
+    assert_eq!(harness.state().1.last(), Some(&Command::Open(call(1))));
+}
+
+#[test]
+fn empty_lists_say_so_and_agents_have_no_live_view() {
+    let mut model = Model::new(TimeZone::UTC);
+    assert!(
+        main_shown(model.clone(), Tab::Recent, Shade::Dark)
+            .query_by_label("Connecting to the hub…")
+            .is_some()
+    );
+    model.apply(sample::welcome(0, Board::default()));
+    let harness = main_shown(model.clone(), Tab::Live, Shade::Light);
+    assert!(harness.query_by_label("No calls yet").is_some());
+    assert!(harness.query_by_label("Live calls").is_none());
+    model.apply(sample::welcome_as(Role::Supervisor, 0, Board::default()));
+    assert!(main_shown(model, Tab::Live, Shade::Dark).query_by_label("No calls now").is_some());
+}
+
+#[test]
+fn a_long_history_draws_only_the_rows_in_sight() {
+    let mut model = Model::new(TimeZone::UTC);
+    let mut board = Board::default();
+    for n in 0..300 {
+        let view = sample::arrived(call(n), "+48123456789", None, known("Zofia"), at(0));
+        board.apply(Update::Call { view: Box::new(view) });
+    }
+    model.apply(sample::welcome(0, board));
+    let harness = main_shown(model, Tab::Recent, Shade::Dark);
+    let rows = harness.query_all_by_label("+48 12 345 67 89").count();
+    assert!((5..40).contains(&rows), "{rows} rows");
+}

@@ -1,0 +1,184 @@
+//! The pop-up as a window: its place, its size, and the quirks of each desktop. It must never take the
+//! keyboard from whatever the agent types into. The window is made once and hidden: a hidden or
+//! minimised main window could not make a new one (eframe 0.37 runs only `logic` then).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use egui::{Context, Key, Pos2, Vec2, ViewportBuilder, ViewportCommand, ViewportId};
+use tokio::sync::mpsc;
+
+use crate::command::Command;
+use crate::theme::{CARD_WIDTH, Theme};
+use crate::views::popup::{self, PopupData};
+
+/// From the pop-up to the edge of the screen, in points.
+const MARGIN: f32 = 16.0;
+/// The most of the screen's height a card takes.
+const MOST_OF_SCREEN: f32 = 0.8;
+/// Where nothing is known about the screen, in points.
+const FALLBACK_SCREEN: Vec2 = Vec2::new(1280.0, 720.0);
+
+/// The pop-up window and what it shows.
+pub struct PopupWindow {
+    theme: Theme,
+    /// Shared with the window's own frames; locked only to copy.
+    shown: Arc<Mutex<Option<PopupData>>>,
+    /// What the person asked for in the pop-up. When full, the click is lost and can be repeated.
+    wishes: mpsc::Sender<Command>,
+    visible: bool,
+    place: Place,
+    life: Life,
+}
+
+/// When the pop-up's window exists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// Always, mostly hidden.
+    Always,
+    /// While it is seen, where windows cannot be hidden: a minimised main window then shows no pop-up.
+    WhileSeen,
+}
+
+/// How eframe opens the main window.
+pub fn options() -> eframe::NativeOptions {
+    eframe::NativeOptions {
+        viewport: ViewportBuilder::default()
+            .with_title("Pinkas")
+            .with_app_id("pinkas-agent")
+            .with_inner_size([880.0, 560.0])
+            .with_min_inner_size([640.0, 320.0]),
+        event_loop_builder: platform(),
+        ..Default::default()
+    }
+}
+
+/// Quirk(Wayland): a window may not stand on top, choose its place or be hidden. Through XWayland, which
+/// desktops with Wayland bring along, it may.
+#[cfg(target_os = "linux")]
+fn platform() -> Option<eframe::EventLoopBuilderHook> {
+    use winit::platform::x11::EventLoopBuilderExtX11;
+    if life() == Life::WhileSeen {
+        return None;
+    }
+    Some(Box::new(|builder| {
+        builder.with_x11();
+    }))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn platform() -> Option<eframe::EventLoopBuilderHook> {
+    None
+}
+
+fn life() -> Life {
+    let x11 = std::env::var_os("DISPLAY").is_some_and(|display| !display.is_empty());
+    if cfg!(target_os = "linux") && !x11 { Life::WhileSeen } else { Life::Always }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Place {
+    position: Pos2,
+    size: Vec2,
+}
+
+impl PopupWindow {
+    /// A hidden pop-up; what is asked for in it comes out of the receiver of `wishes`.
+    pub fn new(theme: Theme, wishes: mpsc::Sender<Command>) -> Self {
+        let place = place(FALLBACK_SCREEN, 200.0);
+        let shown = Arc::new(Mutex::new(None));
+        PopupWindow { theme, shown, wishes, visible: false, place, life: life() }
+    }
+
+    /// What the window shows.
+    pub fn id() -> ViewportId {
+        ViewportId::from_hash_of("call card")
+    }
+
+    /// Shows this card, or nothing; works also while the main window is hidden.
+    pub fn set(&mut self, ctx: &Context, data: Option<PopupData>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if *shown == data {
+            return;
+        }
+        let visible = data.is_some();
+        let screen = ctx.input(|input| input.viewport().monitor_size);
+        let screen = screen.filter(|size| size.x > 1.0 && size.y > 1.0).unwrap_or(FALLBACK_SCREEN);
+        let place = data.as_ref().map_or(self.place, |data| place(screen, popup::height(data)));
+        *shown = data;
+        drop(shown);
+        let say = |command| ctx.send_viewport_cmd_to(Self::id(), command);
+        if place != self.place {
+            say(ViewportCommand::InnerSize(place.size));
+            say(ViewportCommand::OuterPosition(place.position));
+            self.place = place;
+        }
+        if visible != self.visible {
+            say(ViewportCommand::Visible(visible));
+            self.visible = visible;
+        }
+        ctx.request_repaint_of(Self::id());
+    }
+
+    /// Keeps the window alive: once in every frame of the main window.
+    pub fn show(&self, ctx: &Context) {
+        if self.life == Life::WhileSeen && !self.visible {
+            return;
+        }
+        let (shown, theme, wishes) = (self.shown.clone(), self.theme, self.wishes.clone());
+        ctx.show_viewport_deferred(Self::id(), self.builder(), move |ui, _| {
+            let data = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let Some(data) = data else { return };
+            let mut asked = popup::ui(ui, &theme, &data);
+            if ui.input(|input| input.key_pressed(Key::Escape) || input.viewport().close_requested()) {
+                asked.push(Command::Close(data.call));
+            }
+            if !asked.is_empty() {
+                for wish in asked {
+                    let _ = wishes.try_send(wish);
+                }
+                ui.ctx().request_repaint_of(ViewportId::ROOT);
+            }
+        });
+    }
+
+    fn builder(&self) -> ViewportBuilder {
+        ViewportBuilder::default()
+            .with_title("Pinkas call")
+            .with_inner_size(self.place.size)
+            .with_position(self.place.position)
+            .with_visible(self.visible)
+            .with_decorations(false)
+            .with_resizable(false)
+            .with_taskbar(false)
+            .with_always_on_top()
+            // Windows honours this one; X11 needs the next: without it the window manager gives the
+            // pop-up the keyboard (seen under openbox).
+            .with_active(false)
+            .with_override_redirect(true)
+    }
+}
+
+fn place(screen: Vec2, height: f32) -> Place {
+    let width = CARD_WIDTH.min(screen.x);
+    let size = Vec2::new(width, height.min(screen.y * MOST_OF_SCREEN).ceil());
+    Place { position: Pos2::new((screen.x - width - MARGIN).max(0.0), MARGIN), size }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_popup_stands_at_the_top_right_and_leaves_a_fifth_of_the_screen() {
+        let found = place(Vec2::new(1920.0, 1080.0), 2000.0);
+        assert_eq!(found.position, Pos2::new(1920.0 - CARD_WIDTH - MARGIN, MARGIN));
+        assert_eq!(found.size, Vec2::new(CARD_WIDTH, 864.0));
+    }
+
+    #[test]
+    fn a_screen_narrower_than_the_card_still_shows_its_beginning() {
+        let found = place(Vec2::new(320.0, 480.0), 100.0);
+        assert_eq!(found.position.x, 0.0);
+        assert_eq!(found.size.x, 320.0);
+    }
+}
