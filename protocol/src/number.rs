@@ -11,7 +11,7 @@ use crate::text;
 
 /// A phone number as far as it could be understood. Debug output hides the digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "Written")]
 pub enum Number {
     /// A number of the public network in E.164 form: `+` and 7 to 15 digits.
     E164 {
@@ -28,6 +28,37 @@ pub enum Number {
         /// At most 40 characters of plain text.
         text: String,
     },
+}
+
+/// A number as it stands on a link, before it is believed.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Written {
+    E164 { e164: String },
+    Extension { digits: String },
+    Other { text: String },
+}
+
+impl TryFrom<Written> for Number {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let digits = |text: &str, most: usize| {
+            (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        match written {
+            Written::E164 { e164 } if e164.strip_prefix('+').is_some_and(|rest| digits(rest, 15)) => {
+                Ok(Number::E164 { e164 })
+            }
+            Written::Extension { digits: number } if digits(&number, 15) => {
+                Ok(Number::Extension { digits: number })
+            }
+            Written::Other { text: raw } => {
+                text::plain(&raw, 41).map(|text| Number::Other { text }).ok_or("a number without text")
+            }
+            Written::E164 { .. } | Written::Extension { .. } => Err("a number that holds more than digits"),
+        }
+    }
 }
 
 impl Number {
@@ -194,6 +225,17 @@ mod tests {
         assert_eq!(number.shown(), "+48 12 345 67 89");
         assert_eq!(number.country().as_deref(), Some("PL"));
         assert_eq!(format!("{number:?}"), "Number::E164(…)");
+    }
+
+    #[test]
+    fn a_number_on_a_link_is_checked_before_it_is_believed() {
+        let read = |json: &str| serde_json::from_str::<Number>(json).ok();
+        let good = Number::E164 { e164: "+48123456789".to_owned() };
+        assert_eq!(read(r#"{"kind":"e164","e164":"+48123456789"}"#), Some(good));
+        assert_eq!(read(r#"{"kind":"e164","e164":"'; DROP"}"#), None);
+        assert_eq!(read(r#"{"kind":"extension","digits":"+1"}"#), None);
+        let cleaned = Number::Other { text: "ab".to_owned() };
+        assert_eq!(read(r#"{"kind":"other","text":"a\u202eb"}"#), Some(cleaned));
     }
 
     proptest::proptest! {

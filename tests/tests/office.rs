@@ -179,7 +179,7 @@ async fn hostile_callers_pop_as_plain_text_choose_no_customer_and_break_no_sourc
     let hostile: &[(&[u8], &[u8], &str)] = &[
         (b"'; DROP TABLE sales; --", b"'; DROP TABLE sales; --", "'; DROP TABLE sales; --"),
         (b"+48999999999999999", spoof.as_bytes(), &spoof),
-        (b"{{7*7}}", b"{{7*7}}", "{{7*7}}"),
+        (b"{{7*7}}", b"{{7*7}} Ltd", "{{7*7}} Ltd"),
         (b"%00%0d%0aX-Evil: 1", "\u{202E}evil\u{2066}\u{200F} name".as_bytes(), "evil name"),
         (b"../../admin?x=y#z", long.as_bytes(), "AAAA"),
         (b"+\xff\xfe", b"broken \xf9\xe0\xff name", "broken"),
@@ -246,9 +246,9 @@ async fn a_wrong_secret_is_one_clear_line_and_heals_when_it_is_put_right() {
     let right = std::fs::read_to_string(site.dir().join("adapter.secret")).unwrap();
     std::fs::write(site.dir().join("adapter.secret"), "something else").unwrap();
     let mut adapter = site.adapter().unwrap();
-    std::fs::write(site.dir().join("adapter.secret"), right).unwrap();
     // The adapter has read the wrong one; the hub reads the right one.
     site.logs("adapter.log", "asking the phone system").await.unwrap();
+    std::fs::write(site.dir().join("adapter.secret"), right).unwrap();
     let _hub = site.hub().unwrap();
     site.logs("adapter.log", "the hub does not know this name and secret").await.unwrap();
     site.logs("hub.log", "unknown name or wrong secret").await.unwrap();

@@ -3,7 +3,7 @@
 //! when first needed: a database that is down costs its own card, not the hub's start.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -42,8 +42,28 @@ pub struct Sql {
 }
 
 enum Pool {
-    Postgres(PgPool),
-    Sqlite(SqlitePool),
+    Postgres(Lazy<sqlx::Postgres>),
+    Sqlite(Lazy<sqlx::Sqlite>),
+}
+
+/// A pool that is made at the first question: sqlx can make one only inside a runtime, and a
+/// configuration is read before there is one.
+struct Lazy<D: sqlx::Database> {
+    options: <D::Connection as sqlx::Connection>::Options,
+    pool: OnceLock<sqlx::Pool<D>>,
+}
+
+impl<D: sqlx::Database> Lazy<D> {
+    fn new(options: <D::Connection as sqlx::Connection>::Options) -> Self {
+        Lazy { options, pool: OnceLock::new() }
+    }
+
+    fn pool(&self) -> &sqlx::Pool<D> {
+        self.pool.get_or_init(|| {
+            let pool = PoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE);
+            pool.connect_lazy_with(self.options.clone())
+        })
+    }
 }
 
 /// Where a database is.
@@ -112,7 +132,7 @@ impl Database {
 
 impl Sql {
     /// A source that asks `database`; `mapping` names columns that are not called like their fields.
-    /// Must be called inside a Tokio runtime. The error is a sentence about the address.
+    /// The error is a sentence about the address.
     pub fn new(
         about: About,
         database: &Database,
@@ -132,7 +152,7 @@ impl Sql {
                     .application_name("pinkas-hub")
                     .options([("default_transaction_read_only", "on"), ("statement_timeout", &limit_ms)])
                     .disable_statement_logging();
-                Pool::Postgres(pool_options().connect_lazy_with(options))
+                Pool::Postgres(Lazy::new(options))
             }
             Database::Sqlite(file) => {
                 let options = SqliteConnectOptions::new()
@@ -141,7 +161,7 @@ impl Sql {
                     .create_if_missing(false)
                     .busy_timeout(about.deadline)
                     .disable_statement_logging();
-                Pool::Sqlite(pool_options().connect_lazy_with(options))
+                Pool::Sqlite(Lazy::new(options))
             }
         };
         let columns = Columns { gives: about.gives, mapping };
@@ -185,8 +205,8 @@ impl Sql {
             rows!(connection, sql_values::sqlite_arguments)
         };
         let read: Result<Result<_, Failure>, sqlx::Error> = match &self.pool {
-            Pool::Postgres(pool) => postgres(pool).await,
-            Pool::Sqlite(pool) => sqlite(pool).await,
+            Pool::Postgres(lazy) => postgres(lazy.pool()).await,
+            Pool::Sqlite(lazy) => sqlite(lazy.pool()).await,
         };
         read.map_err(|error| failure(&error, self.dialect()))?
     }
@@ -197,10 +217,6 @@ impl Sql {
             Pool::Sqlite(_) => Dialect::Sqlite,
         }
     }
-}
-
-fn pool_options<D: sqlx::Database>() -> PoolOptions<D> {
-    PoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE)
 }
 
 /// A database's own message may quote a parameter; its code says enough.

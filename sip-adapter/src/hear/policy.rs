@@ -40,7 +40,7 @@ pub enum NextDialog {
 }
 
 /// The longest wait between attempts: a phone system that comes back is heard within this time.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Decides after an outcome; `failures` counts those in a row, this one included.
 pub fn next(outcome: Outcome, failures: u32) -> Next {
@@ -81,9 +81,9 @@ mod tests {
         check(Outcome::Forgotten, 1, (0, New, false));
         check(Outcome::Forgotten, 3, (4_000, New, false));
         check(Outcome::NoAnswer, 1, (1_000, New, false));
-        check(Outcome::NoAnswer, 60, (20_000, New, false));
+        check(Outcome::NoAnswer, 60, (10_000, New, false));
         check(Outcome::Refused(503), 2, (2_000, New, false));
-        check(Outcome::WrongPassword, 1, (20_000, New, false));
-        check(Outcome::NoSuchLine, 1, (20_000, New, false));
+        check(Outcome::WrongPassword, 1, (10_000, New, false));
+        check(Outcome::NoSuchLine, 1, (10_000, New, false));
     }
 }
