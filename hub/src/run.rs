@@ -67,8 +67,11 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let doors = Doors { adapters: config.adapters, agents: config.agents, hub: inbox_in };
     let serving = tokio::spawn(links::serve(listener, Arc::new(doors), stop.clone()));
     tracing::info!("hub listens on {address}");
-    desk.work(&mut inbox, &mut landed, durable, &stop).await?;
+    let worked = desk.work(&mut inbox, &mut landed, durable, &stop).await;
     desk.close_all();
+    stop.cancel();
+    desk.store.close().await?;
+    worked?;
     serving.await.context("the listener failed")?
 }
 

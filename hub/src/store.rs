@@ -56,6 +56,18 @@ pub struct Store {
     pub keep: mpsc::Sender<Vec<Keep>>,
     /// Changes after every write.
     pub durable: watch::Receiver<Durable>,
+    writer: std::thread::JoinHandle<()>,
+}
+
+impl Store {
+    /// Waits until everything handed over is on disk.
+    pub async fn close(self) -> anyhow::Result<()> {
+        drop(self.keep);
+        tokio::task::spawn_blocking(move || self.writer.join())
+            .await?
+            .ok()
+            .context("the store's writer failed")
+    }
 }
 
 /// Opens or makes the store in a folder, starts its writer, and gives what was kept.
@@ -72,11 +84,9 @@ pub fn open(folder: &Path) -> anyhow::Result<(Store, Kept)> {
     let (keep, queue) = mpsc::channel(QUEUE);
     let (durable_in, durable) = watch::channel(kept.durable.clone());
     let writer = Writer { db, file: folder.join("db"), queue, next, durable: durable_in };
-    std::thread::Builder::new()
-        .name("store".to_owned())
-        .spawn(move || writer.run())
-        .context("cannot start a thread")?;
-    Ok((Store { keep, durable }, kept))
+    let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run());
+    let writer = writer.context("cannot start a thread")?;
+    Ok((Store { keep, durable, writer }, kept))
 }
 
 /// Reads the whole call log, oldest first, of a hub that does not run.

@@ -25,7 +25,7 @@ const REOPEN_AFTER: Duration = Duration::from_secs(3);
 /// Runs until `stop`. Fails when the outbox cannot be used; everything else recovers by itself.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     number::warm_up();
-    let (outbox, live) = outbox::open(&config.state)?;
+    let outbox::Opened { outbox, live, writer } = outbox::open(&config.state)?;
     let mut calls = Calls::new(live, config.patience, Box::new(new_call_id));
     let (heard_in, mut heard) = mpsc::channel(HEARD_QUEUE);
     let hearing = tokio::spawn(hear(config.clone(), heard_in, stop.clone()));
@@ -64,6 +64,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     stop.cancel();
     hearing.await.context("hearing the phone system failed")?;
     link.await.context("the link to the hub failed")?;
+    drop(outbox);
+    tokio::task::spawn_blocking(move || writer.join()).await?.ok().context("the outbox's writer failed")?;
     decided
 }
 

@@ -1,7 +1,7 @@
 //! A site for a test: a folder with the configuration of a whole office, a sample company, and the real
 //! programs started from it. Each site has its own loopback address, so that tests run side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -249,6 +249,20 @@ impl Heard {
     /// How often a call popped.
     pub fn pops_of(&self, call: CallId) -> usize {
         self.said("pop").into_iter().filter(|line| line["call"] == call.to_string()).count()
+    }
+
+    /// Calls that popped and whose pop has not gone.
+    pub fn open_pops(&self) -> BTreeSet<String> {
+        let mut open = BTreeSet::new();
+        for line in &self.lines {
+            let call = || line["call"].as_str().unwrap_or_default().to_owned();
+            match line["what"].as_str() {
+                Some("pop" | "pop_answered") => drop(open.insert(call())),
+                Some("pop_closed") => drop(open.remove(&call())),
+                _ => {}
+            }
+        }
+        open
     }
 
     /// Why a call's pop went, if it has.

@@ -1,0 +1,212 @@
+//! The agent's real window on a screen in memory, with a real hub and adapter: when it comes, where it
+//! stands, that it shows something, when it goes, and that it never takes the keyboard.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pinkas_demo::company::customers::{LEVI, ZOLKIEWSKI};
+use pinkas_demo::pbx::PretendCaller;
+use pinkas_tests::lab::process::{Running, bounded, until};
+use pinkas_tests::lab::xvfb::Xvfb;
+use pinkas_tests::or_skip;
+use pinkas_tests::site::{Site, line, program};
+
+/// A first frame takes seconds where every pixel is worked out by a loaded processor.
+const SOON: Duration = Duration::from_secs(60);
+const SCREEN_WIDTH: i32 = 1280;
+const POPUP: &str = "^Pinkas call$";
+const MAIN: &str = "^Pinkas$";
+/// What rings and what is answered, in the dark theme.
+const ACCENT: &str = "#4cc2b0";
+
+#[tokio::test]
+async fn a_ringing_call_shows_its_card_and_leaves_the_keyboard_where_it_was() {
+    let screen = or_skip!(screen().await);
+    let desk = Desk::open(screen, "ana").await;
+    desk.main_window().await;
+    let (_typed_into, focus) = desk.something_to_type_into().await;
+
+    let call =
+        desk.site.pbx().call(PretendCaller::new(LEVI.e164, LEVI.name), &[line("101"), line("102")]).await;
+    let popup = desk.popup("to ring").await;
+    assert_eq!(popup.width, 440, "{popup:?}");
+    let right = SCREEN_WIDTH - (popup.x + popup.width);
+    assert!((0..=24).contains(&right), "at the right edge: {popup:?}");
+    desk.shows_something(&popup).await;
+    assert_eq!(desk.focus().await.as_deref(), Some(focus.as_str()), "the keyboard stays where it was");
+    desk.x("xdotool", &["key", "q"]).await.expect("a key is pressed");
+    desk.site.logs("typed.log", "keysym 0x71, q").await.expect("the letter arrives where the person types");
+
+    call.answer(&line("102")).await;
+    desk.no_popup("after a colleague answered").await;
+    assert_eq!(desk.focus().await.as_deref(), Some(focus.as_str()), "nor does its going move the keyboard");
+}
+
+#[tokio::test]
+async fn an_answered_calls_card_stays_until_it_is_closed() {
+    let screen = or_skip!(screen().await);
+    let desk = Desk::open(screen, "ana").await;
+    let main = desk.main_window().await;
+    let mine =
+        desk.site.pbx().call(PretendCaller::new(ZOLKIEWSKI.e164, ZOLKIEWSKI.name), &[line("101")]).await;
+    let full = desk.popup_as("with every card filled", |popup| popup.height > 400).await;
+    mine.answer(&line("101")).await;
+
+    // It stays: after a second call came, went to a colleague and faded (longer than any card that is
+    // about to go would last), the first card is there again at its full height.
+    let second = desk.site.pbx().call(PretendCaller::withheld(), &[line("101"), line("102")]).await;
+    desk.popup_as("of the second call", |popup| popup.height < full.height - 100).await;
+    second.answer(&line("102")).await;
+    let again = desk.popup_as("of the first call again", |popup| popup.height == full.height).await;
+    desk.shows_something(&again).await;
+
+    mine.hang_up().await;
+    desk.x("xdotool", &["windowfocus", "--sync", &main.id]).await.expect("the main window gets the keyboard");
+    // Pressed until it works: a loaded window may not have noticed yet that it has the keyboard.
+    until("Escape to close the card", SOON, async || {
+        desk.x("xdotool", &["key", "Escape"]).await?;
+        desk.window(POPUP).await.is_none().then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_supervisors_window_shows_the_office_and_nothing_pops() {
+    let screen = or_skip!(screen().await);
+    let desk = Desk::open(screen, "sima").await;
+    let main = desk.main_window().await;
+    assert!(main.width >= 640 && main.height >= 320, "{main:?}");
+    desk.shows_something(&main).await;
+    let quiet = desk.count_of(ACCENT, &main).await.expect("a picture");
+    let _call = desk.site.pbx().call(PretendCaller::new(LEVI.e164, LEVI.name), &[line("101")]).await;
+    until("the call to show in the window", SOON, async || {
+        (desk.count_of(ACCENT, &main).await? > quiet + 20).then_some(())
+    })
+    .await
+    .unwrap();
+    assert!(desk.window(POPUP).await.is_none(), "nothing pops where no phone rings");
+}
+
+async fn screen() -> Result<Xvfb, pinkas_tests::lab::Trouble> {
+    Xvfb::start().await?.with_window_manager().await
+}
+
+/// A person's screen, and the office behind it.
+struct Desk {
+    _agent: Running,
+    _hub: Running,
+    _adapter: Running,
+    site: Site,
+    screen: Xvfb,
+}
+
+/// A window that is seen, in pixels of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Window {
+    id: String,
+    x: i32,
+    y: i32,
+    width: i32,
+    height: i32,
+}
+
+impl Desk {
+    async fn open(screen: Xvfb, who: &str) -> Desk {
+        let site = Site::open().await.unwrap();
+        let (hub, adapter, _) = site.all(&[]).await.unwrap();
+        let mut command = bounded(program("pinkas-agent").unwrap());
+        command.arg("--config").arg(&site.office.agents[who]);
+        command.env("DISPLAY", screen.display()).env_remove("WAYLAND_DISPLAY").env("RUST_LOG", "info");
+        let agent = Running::start("pinkas-agent", command, &site.dir().join("window.log")).unwrap();
+        let desk = Desk { _agent: agent, _hub: hub, _adapter: adapter, site, screen };
+        desk.site.logs("window.log", "connected to the hub").await.unwrap();
+        desk
+    }
+
+    async fn x(&self, program: &str, arguments: &[&str]) -> Option<String> {
+        self.screen.run(program, arguments).await.ok()
+    }
+
+    /// The window of this name, when it can be seen.
+    async fn window(&self, name: &str) -> Option<Window> {
+        let found = self.x("xdotool", &["search", "--onlyvisible", "--name", name]).await?;
+        let id = found.lines().last()?.trim().to_owned();
+        let said = self.x("xdotool", &["getwindowgeometry", "--shell", &id]).await?;
+        let number = |name: &str| {
+            said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')?.parse::<i32>().ok())
+        };
+        let (x, y) = (number("X")?, number("Y")?);
+        Some(Window { x, y, width: number("WIDTH")?, height: number("HEIGHT")?, id })
+    }
+
+    async fn main_window(&self) -> Window {
+        until("the main window", SOON, async || self.window(MAIN).await).await.unwrap()
+    }
+
+    async fn popup(&self, why: &str) -> Window {
+        self.popup_as(why, |_| true).await
+    }
+
+    async fn popup_as(&self, what: &str, is_it: impl Fn(&Window) -> bool) -> Window {
+        let found = until(format!("the pop-up {what}"), SOON, async || {
+            self.window(POPUP).await.filter(|popup| is_it(popup))
+        });
+        found.await.unwrap_or_else(|error| panic!("{error:#}\n{}", self.site.log("window.log")))
+    }
+
+    async fn no_popup(&self, when: &str) {
+        until(format!("the pop-up to go {when}"), SOON, async || {
+            self.window(POPUP).await.is_none().then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Waits until a window's part of the screen has letters in it: many colours, not one.
+    async fn shows_something(&self, window: &Window) {
+        let what = format!("something to show at {window:?}");
+        until(what, SOON, async || {
+            let colours = self.picture(window, &["-format", "%k", "info:"]).await?;
+            (colours.trim().parse::<u32>().ok()? > 30).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
+    /// How many pixels of a window have exactly this colour.
+    async fn count_of(&self, colour: &str, window: &Window) -> Option<u64> {
+        let only = ["-fill", "black", "+opaque", colour, "-fill", "white", "-opaque", colour];
+        let count = [&only[..], &["-format", "%[fx:round(w*h*mean)]", "info:"]].concat();
+        self.picture(window, &count).await?.trim().parse().ok()
+    }
+
+    /// Takes a picture of the screen and asks ImageMagick about the part of it where a window stands.
+    async fn picture(&self, window: &Window, ask: &[&str]) -> Option<String> {
+        let file: PathBuf = self.site.dir().join("screen.png");
+        self.screen.screenshot(&file).await.ok()?;
+        let Window { x, y, width, height, .. } = window;
+        let part = format!("{width}x{height}+{x}+{y}");
+        let arguments = [&[file.to_str()?, "-crop", &part, "+repage"][..], ask].concat();
+        self.x("convert", &arguments).await
+    }
+
+    async fn focus(&self) -> Option<String> {
+        Some(self.x("xdotool", &["getwindowfocus"]).await?.trim().to_owned())
+    }
+
+    /// A window of another program that has the keyboard and writes down what is typed into it.
+    async fn something_to_type_into(&self) -> (Running, String) {
+        let mut command = bounded("stdbuf");
+        command.args(["-oL", "xev", "-name", "another program", "-event", "keyboard"]);
+        command.env("DISPLAY", self.screen.display());
+        let program = Running::start("xev", command, &self.site.dir().join("typed.log")).unwrap();
+        let window = until("another program's window", SOON, async || self.window("^another program$").await);
+        let window = window.await.unwrap();
+        self.x("xdotool", &["windowfocus", "--sync", &window.id]).await.expect("it gets the keyboard");
+        let focus = until("it to have the keyboard", SOON, async || {
+            self.focus().await.filter(|focus| *focus == window.id)
+        });
+        (program, focus.await.unwrap())
+    }
+}
