@@ -20,7 +20,7 @@ RECIPE=1
 declare -A PACKAGES=(
   [sipp]="sip-tester"
   [postgres]="postgresql"
-  [xvfb]="xvfb xdotool openbox wmctrl scrot imagemagick libgl1 libgl1-mesa-dri libegl1 libx11-6
+  [xvfb]="xvfb xdotool openbox wmctrl x11-utils scrot imagemagick libgl1 libgl1-mesa-dri libegl1 libx11-6
           libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon-x11-0 libfontconfig1 fonts-noto-core"
 )
 

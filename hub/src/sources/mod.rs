@@ -53,7 +53,7 @@ impl fmt::Debug for Question {
 }
 
 /// What a source said.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Everyone the directory has on that number, in its order; empty when the number is unknown.
     Customers(Vec<Customer>),

@@ -1,0 +1,16 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each target is a script or one line of cargo.
+
+.PHONY: demo test check bench
+
+demo: ## the whole of Pinkas on this machine, with a pretend phone system
+	@./demo/demo.sh
+
+test: ## everything: sets up what is needed, then checks and tests
+	@./tests/setup/test.sh
+
+check: ## format and lints only
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+bench: ## how fast, beside a floor in the same run
+	cargo bench --locked -p pinkas-tests

@@ -1,0 +1,487 @@
+//! Every message as it stands on a link, pinned as text: a change shows here before another program
+//! meets it. docs/protocol.md shows the same texts; the two may not differ.
+//! After a wanted change: `INSTA_UPDATE=always cargo test -p pinkas-protocol --test wire`, then the page.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use jiff::Timestamp;
+use pinkas_protocol::adapter_link::{AdapterSays, HubToAdapter};
+use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
+use pinkas_protocol::board::{AdapterView, Ended};
+use pinkas_protocol::card::{Balance, Credit, Purchase};
+use pinkas_protocol::close::Close;
+use pinkas_protocol::wire::{self, WireError};
+use pinkas_protocol::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const PAGE: &str = include_str!("../../docs/protocol.md");
+
+/// Every message, and below them the parts they are made of.
+const EVERYTHING: [(&str, fn() -> String); 8] = [
+    ("adapter_to_hub", adapter_says),
+    ("hub_to_adapter", hub_says_to_adapter),
+    ("desktop_to_hub", desktop_says),
+    ("hub_to_desktop", hub_says_to_desktop),
+    ("who_is_calling", who_is_calling),
+    ("cards", cards_in_every_state),
+    ("failures", failures_in_words),
+    ("numbers", numbers),
+];
+
+/// Stands in hostile frames where a caller's name or a secret could: no error may repeat it.
+const MARK: &str = "Nobody-May-Read-This";
+
+#[test]
+fn every_message_is_pinned() {
+    for (direction, text) in EVERYTHING {
+        insta::assert_snapshot!(direction, text());
+    }
+}
+
+#[test]
+fn close_codes_are_those_of_the_page() {
+    for close in CLOSES {
+        let row = format!("| {} | {close} |", close.code());
+        assert!(PAGE.contains(&row), "docs/protocol.md must have the row: {row}");
+    }
+    let rows = PAGE.lines().filter(|line| line.starts_with("| 4")).count();
+    assert_eq!(rows, CLOSES.len(), "docs/protocol.md has a row for a close code that is not there");
+}
+
+#[test]
+fn every_example_of_the_page_is_a_pinned_message() {
+    let pinned: Vec<String> = EVERYTHING.iter().map(|(_, text)| text()).collect();
+    let pinned: Vec<&str> = pinned.iter().flat_map(|text| text.lines()).collect();
+    let shown: Vec<&str> = blocks(PAGE, "json").into_iter().flat_map(str::lines).collect();
+    for example in &shown {
+        assert!(pinned.contains(example), "docs/protocol.md shows what no snapshot holds: {example}");
+    }
+    // Under each label at least one of its messages.
+    let mut labels: BTreeMap<&str, bool> = BTreeMap::new();
+    for pair in pinned.chunks(2) {
+        *labels.entry(pair[0]).or_default() |= shown.contains(&pair[1]);
+    }
+    let missing: Vec<_> = labels.iter().filter(|(_, shown)| !**shown).map(|(label, _)| label).collect();
+    assert!(missing.is_empty(), "docs/protocol.md shows no example of: {missing:?}");
+}
+
+#[test]
+fn a_whole_board_comes_through() {
+    let mut board = Board::default();
+    for update in updates() {
+        board.apply(update);
+    }
+    let view = board.calls.get_mut(&call()).expect("the call");
+    view.cards = cards();
+    view.who = whos().remove(3);
+    round_trip(&board);
+}
+
+#[test]
+fn what_is_no_message_is_refused() {
+    let deep = "[".repeat(100_000);
+    let frames = [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "\"hello\"",
+        "{\"say\":1}",
+        "{\"say\":\"dance\"}",
+        "{\"say\":\"hello\",\"version\":-1,\"adapter\":\"main\",\"secret\":\"x\",\"outbox\":\"x\"}",
+        "{\"say\":\"event\",\"sequence\":-1,\"event\":{}}",
+        "{\"say\":\"event\",\"sequence\":1,\"event\":{\"event\":\"call\",\"call\":\"101\"}}",
+        "{\"say\":\"live\",\"calls\":[\"not a uuid\"]}",
+        "{\"say\":\"live\",\"calls\":[]} {\"say\":\"live\",\"calls\":[]}",
+        "{\"say\":\"choose\",\"call\":\"019d0000-0000-7000-8000-000000000001\",\"customer\":\"\"}",
+        "{\"say\":\"choose\",\"call\":\"019d0000-0000-7000-8000-000000000001\",\"customer\":\"a\\u0000b\"}",
+        "{\"say\":\"durable\",\"sequence\":\"7\"}",
+        "{\"say\":\"durable\",\"sequence\":1e400}",
+        "{\"say\":\"\\ud800\"}",
+        &deep,
+    ];
+    for frame in frames {
+        for refused in refusals(frame) {
+            assert!(refused.is_some(), "{} was taken for a message", frame.get(..80).unwrap_or(frame));
+        }
+    }
+}
+
+#[test]
+fn an_error_never_quotes_the_frame() {
+    let long = MARK.repeat(10_000);
+    let frames = [
+        MARK.to_owned(),
+        format!("\"{MARK}\""),
+        format!("{{\"say\":\"{MARK}\"}}"),
+        format!("{{\"{MARK}\":1}}"),
+        format!("{{\"say\":\"hello\",\"version\":\"{MARK}\"}}"),
+        format!(
+            "{{\"say\":\"hello\",\"version\":1,\"adapter\":\"main\",\"secret\":\"{MARK}\",\"outbox\":\"{MARK}\"}}"
+        ),
+        format!("{{\"say\":\"choose\",\"call\":\"{MARK}\",\"customer\":\"1\"}}"),
+        format!("{{\"say\":\"update\",\"update\":{{\"update\":\"{MARK}\"}}}}"),
+        format!("{{\"say\":\"live\",\"calls\":[\"{long}\"]}}"),
+    ];
+    for frame in frames {
+        for refused in refusals(&frame) {
+            let error = refused.expect("no message");
+            let told = format!("{error} {error:?}");
+            assert!(!told.contains("Nobody"), "{told}");
+            assert!(told.len() < 200, "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_field_that_is_not_known_is_passed_over_and_an_unknown_message_is_not() {
+    let newer = "{\"say\":\"durable\",\"sequence\":7,\"since\":\"today\"}";
+    assert_eq!(wire::decode(newer), Ok(HubToAdapter::Durable { sequence: 7 }));
+    assert!(wire::decode::<HubToAdapter>("{\"say\":\"mislaid\",\"sequence\":7}").is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_a_message_or_an_error(text in ".{0,200}", cut in 0usize..400) {
+        drop(refusals(&text));
+        let whole = wire::encode(&HubToAgent::Update { update: updates().remove(0) });
+        let end = whole.char_indices().map(|(at, _)| at).nth(cut).unwrap_or(0);
+        for refused in refusals(&whole[..end]) {
+            proptest::prop_assert!(refused.is_some(), "a message that was cut off was taken for whole");
+        }
+    }
+}
+
+fn adapter_says() -> String {
+    let calls = call_changes().into_iter().map(|change| {
+        Event::Call(CallEvent { call: call(), heard_at: at("2026-11-22T10:00:00.125Z"), change })
+    });
+    let lines =
+        [LineState::Unknown, LineState::Idle, LineState::Ringing, LineState::Busy].into_iter().map(|state| {
+            Event::Line(LineEvent { line: line("101"), heard_at: at("2026-11-22T10:00:00.125Z"), state })
+        });
+    let hello = AdapterSays::Hello {
+        version: wire::VERSION,
+        adapter: id("main"),
+        secret: Private("the adapter's secret".to_owned()),
+        outbox: "019d0000-0000-7000-8000-0000000000aa".parse().expect("a UUID"),
+    };
+    let events = (1..).zip(calls.chain(lines));
+    let events = events.map(|(sequence, event)| AdapterSays::Event { sequence, event });
+    let says = std::iter::once(hello).chain(events).chain([AdapterSays::Live { calls: vec![call()] }]);
+    pinned(says.collect(), |say| match say {
+        AdapterSays::Hello { .. } => "hello of an adapter",
+        AdapterSays::Event { event: Event::Call(event), .. } => match &event.change {
+            CallChange::Arrived { .. } => "event: arrived",
+            CallChange::Offered { .. } => "event: offered",
+            CallChange::Withdrawn { .. } => "event: withdrawn",
+            CallChange::Answered { .. } => "event: answered",
+            CallChange::Ended { .. } => "event: ended",
+        },
+        AdapterSays::Event { event: Event::Line(_), .. } => "event: line",
+        AdapterSays::Live { .. } => "live",
+    })
+}
+
+fn hub_says_to_adapter() -> String {
+    let says = vec![HubToAdapter::Welcome { durable: 0 }, HubToAdapter::Durable { sequence: 7 }];
+    pinned(says, |say| match say {
+        HubToAdapter::Welcome { .. } => "welcome of an adapter",
+        HubToAdapter::Durable { .. } => "durable",
+    })
+}
+
+fn desktop_says() -> String {
+    let says = vec![
+        AgentSays::Hello {
+            version: wire::VERSION,
+            agent: id("ana"),
+            secret: Private("ana's secret".to_owned()),
+        },
+        AgentSays::Choose { call: call(), customer: id("1001") },
+    ];
+    pinned(says, |say| match say {
+        AgentSays::Hello { .. } => "hello of a desktop",
+        AgentSays::Choose { .. } => "choose",
+    })
+}
+
+fn hub_says_to_desktop() -> String {
+    let mut board = Board::default();
+    board.adapters.insert(id("main"), AdapterView { connected: true, since: at("2026-11-22T07:00:00Z") });
+    board.lines.insert(line("101"), line_view(LineState::Idle));
+    let welcome = |role, lines, board| HubToAgent::Welcome {
+        name: "Ana".to_owned(),
+        role,
+        lines,
+        now: at("2026-11-22T10:00:00Z"),
+        board,
+    };
+    let mut says = vec![
+        welcome(Role::Agent, vec![line("101")], board),
+        welcome(Role::Supervisor, vec![], Board::default()),
+    ];
+    says.extend(updates().into_iter().map(|update| HubToAgent::Update { update }));
+    pinned(says, |say| match say {
+        HubToAgent::Welcome { .. } => "welcome of a desktop",
+        HubToAgent::Update { update } => match update {
+            Update::Call { .. } => "update: call",
+            Update::Offer { .. } => "update: offer",
+            Update::Who { .. } => "update: who",
+            Update::Card { .. } => "update: card",
+            Update::Ended { .. } => "update: ended",
+            Update::Line { .. } => "update: line",
+            Update::Adapter { .. } => "update: adapter",
+        },
+    })
+}
+
+fn who_is_calling() -> String {
+    pinned(whos(), |who| match who {
+        Who::Asking => "asking",
+        Who::Known { .. } => "known",
+        Who::Several { .. } => "several",
+        Who::Unknown { .. } => "unknown",
+        Who::NoNumber => "no number",
+        Who::Failed { .. } => "nobody could say",
+    })
+}
+
+fn cards_in_every_state() -> String {
+    pinned(cards(), |card| match &card.state {
+        CardState::Waiting => "waiting",
+        CardState::Late { .. } => "late",
+        CardState::Filled { facts: Facts::Balance(_), .. } => "filled: balance",
+        CardState::Filled { facts: Facts::Credit(_), .. } => "filled: credit",
+        CardState::Filled { facts: Facts::Purchases { .. }, .. } => "filled: purchases",
+        CardState::Nothing { .. } => "nothing",
+        CardState::Failed { .. } => "failed",
+    })
+}
+
+fn failures_in_words() -> String {
+    let text = failures().into_iter().map(|failure| {
+        round_trip(&failure);
+        format!("{failure}\n{}\n", wire::encode(&failure))
+    });
+    text.collect::<String>()
+}
+
+fn numbers() -> String {
+    let numbers = vec![
+        Number::E164 { e164: "+972501234567".to_owned() },
+        Number::Extension { digits: "101".to_owned() },
+        Number::Other { text: "*97".to_owned() },
+    ];
+    pinned(numbers, |number| match number {
+        Number::E164 { .. } => "of the public network",
+        Number::Extension { .. } => "of the company",
+        Number::Other { .. } => "neither",
+    })
+}
+
+/// Each value under its label as the text of one frame, after a round trip.
+fn pinned<T>(values: Vec<T>, label: impl Fn(&T) -> &'static str) -> String
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let mut text = String::new();
+    for value in values {
+        round_trip(&value);
+        text += &format!("{}\n{}\n", label(&value), wire::encode(&value));
+    }
+    text
+}
+
+fn round_trip<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    assert_eq!(wire::decode::<T>(&wire::encode(value)).as_ref(), Ok(value));
+}
+
+fn refusals(frame: &str) -> [Option<WireError>; 4] {
+    [
+        wire::decode::<AdapterSays>(frame).err(),
+        wire::decode::<HubToAdapter>(frame).err(),
+        wire::decode::<AgentSays>(frame).err(),
+        wire::decode::<HubToAgent>(frame).err(),
+    ]
+}
+
+/// The fenced blocks of a language in a page.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("\n```{language}\n");
+    page.split(&begin).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+const CLOSES: [Close; 7] = [
+    Close::Stopping,
+    Close::WrongSecret,
+    Close::WrongVersion,
+    Close::BadMessage,
+    Close::NoHello,
+    Close::TooSlow,
+    Close::Replaced,
+];
+
+fn call_changes() -> Vec<CallChange> {
+    let caller =
+        Caller { number: Some(number()), name: Some(Private("Levi Bakery".to_owned())), withheld: false };
+    let withheld = Caller { withheld: true, ..Caller::default() };
+    let why = [
+        Withdrawal::AnsweredElsewhere { by: line("102") },
+        Withdrawal::CallerGaveUp,
+        Withdrawal::StoppedRinging,
+    ];
+    let mut changes = vec![
+        CallChange::Arrived { caller, queue: Some(id("Support")) },
+        CallChange::Arrived { caller: withheld, queue: None },
+        CallChange::Offered { line: line("101") },
+    ];
+    changes.extend(why.map(|why| CallChange::Withdrawn { line: line("101"), why }));
+    changes.push(CallChange::Answered { line: line("102") });
+    let ends = [EndedHow::Completed, EndedHow::Abandoned, EndedHow::Lost];
+    changes.extend(ends.map(|how| CallChange::Ended { how }));
+    changes
+}
+
+fn updates() -> Vec<Update> {
+    let offer =
+        |state| Offer { agent: Some("Ana".to_owned()), rang_at: at("2026-11-22T10:00:00.125Z"), state };
+    let gone = at("2026-11-22T10:00:06Z");
+    let view = CallView {
+        id: call(),
+        caller: Caller {
+            number: Some(number()),
+            name: Some(Private("Levi Bakery".to_owned())),
+            withheld: false,
+        },
+        queue: None,
+        arrived_at: at("2026-11-22T10:00:00.125Z"),
+        offers: [(line("101"), offer(OfferState::Ringing))].into(),
+        who: Who::Asking,
+        cards: Vec::new(),
+        ended: None,
+    };
+    let of = |state| Update::Offer { call: call(), line: line("101"), offer: offer(state) };
+    let withdrawn =
+        OfferState::Withdrawn { at: gone, why: Withdrawal::AnsweredElsewhere { by: line("102") } };
+    vec![
+        Update::Call { view: Box::new(view) },
+        of(OfferState::Ringing),
+        of(OfferState::Answered { at: gone }),
+        of(withdrawn),
+        Update::Who {
+            call: call(),
+            who: Who::Known { customer: customer("1001") },
+            cards: vec![card(CardState::Waiting)],
+        },
+        Update::Card { call: call(), card: card(CardState::Nothing { took_ms: 12 }) },
+        Update::Ended { call: call(), ended: Ended { at: gone, how: EndedHow::Completed } },
+        Update::Line { line: line("101"), view: line_view(LineState::Ringing) },
+        Update::Adapter { adapter: id("main"), view: AdapterView { connected: false, since: gone } },
+    ]
+}
+
+fn whos() -> Vec<Who> {
+    let both = || vec![customer("1001"), customer("1002")];
+    vec![
+        Who::Asking,
+        Who::Known { customer: customer("1001") },
+        Who::Several { customers: both(), chosen: None },
+        Who::Several { customers: both(), chosen: Some(id("1002")) },
+        Who::Unknown { country: Some("IL".to_owned()) },
+        Who::NoNumber,
+        Who::Failed { failure: Failure::Unreachable },
+    ]
+}
+
+fn cards() -> Vec<Card> {
+    let money =
+        |amount: &str| Money { amount: amount.parse().expect("an amount"), currency: Some("ILS".to_owned()) };
+    let balance = Balance { balance: money("1250.50"), overdue: Some(money("300")), oldest_due: Some(day()) };
+    let credit = Credit {
+        limit: Some(money("5000")),
+        available: None,
+        days: Some(30),
+        hold: Some(false),
+        note: Some("Cash on Fridays".to_owned()),
+    };
+    let purchase = Purchase {
+        date: Some(day()),
+        product: "Flour".to_owned(),
+        quantity: Some("2.5".parse().expect("a quantity")),
+        amount: Some(Money { currency: None, ..money("80.00") }),
+    };
+    let filled =
+        |facts, late| CardState::Filled { facts, as_of: at("2026-11-22T09:59:00Z"), took_ms: 41, late };
+    let states = [
+        CardState::Waiting,
+        CardState::Late { deadline_ms: 800 },
+        filled(Facts::Balance(balance), false),
+        filled(Facts::Credit(credit), false),
+        filled(Facts::Purchases { purchases: vec![purchase] }, true),
+        CardState::Nothing { took_ms: 12 },
+        CardState::Failed { failure: Failure::Unreachable, took_ms: 3 },
+    ];
+    states.map(card).into()
+}
+
+fn failures() -> Vec<Failure> {
+    vec![
+        Failure::NoAnswer { deadline_ms: 800 },
+        Failure::Unreachable,
+        Failure::Refused { what: "HTTP 500".to_owned() },
+        Failure::NotUnderstood { what: "field balance: not a number".to_owned() },
+        Failure::TooLarge,
+        Failure::Busy,
+    ]
+}
+
+fn card(state: CardState) -> Card {
+    let gives = match &state {
+        CardState::Filled { facts: Facts::Credit(_), .. } => Gives::Credit,
+        CardState::Filled { facts: Facts::Purchases { .. }, .. } => Gives::Purchases,
+        _ => Gives::Balance,
+    };
+    Card { source: id("accounting"), gives, customer: id("1001"), state }
+}
+
+fn customer(key: &str) -> Customer {
+    Customer {
+        key: id(key),
+        name: Private("Levi Bakery".to_owned()),
+        class: Some("VIP".to_owned()),
+        place: Some(Private("Haifa".to_owned())),
+        account_manager: Some("Dana".to_owned()),
+        source: id("customers"),
+    }
+}
+
+fn line_view(state: LineState) -> LineView {
+    LineView { agent: Some("Ana".to_owned()), state, since: at("2026-11-22T09:30:00Z") }
+}
+
+fn number() -> Number {
+    Number::E164 { e164: "+972501234567".to_owned() }
+}
+
+fn call() -> CallId {
+    id("019d0000-0000-7000-8000-000000000001")
+}
+
+fn line(name: &str) -> Line {
+    id(name)
+}
+
+fn id<T: std::str::FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().expect("an id")
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a moment")
+}
+
+fn day() -> jiff::civil::Date {
+    jiff::civil::date(2026, 11, 1)
+}
