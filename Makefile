@@ -13,4 +13,5 @@ check: ## format and lints only
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 bench: ## how fast, beside a floor in the same run
-	cargo bench --locked -p pinkas-tests
+	cargo build --locked --profile bench --workspace --bins
+	cargo bench --locked --workspace --bench pop

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::board::{AdapterView, LineView};
 use pinkas_protocol::{
-    AdapterId, Board, CallId, CallView, CustomerKey, EndedHow, LineState, Number, OfferState, Private,
-    Update, Who, wire,
+    AdapterId, Board, CallId, CallView, CardState, CustomerKey, EndedHow, Facts, LineState, Number,
+    OfferState, Private, Update, Who, wire,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -20,13 +20,15 @@ use uuid::Uuid;
 mod sample;
 
 /// Every scene, in the order in which `all` plays them.
-const SCENES: [&str; 10] = [
+const SCENES: [&str; 12] = [
     "known",
     "hebrew",
     "withheld",
     "several",
     "troubled",
     "unknown",
+    "long",
+    "slow",
     "hostile",
     "two",
     "elsewhere",
@@ -144,6 +146,14 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
             sample::arrived(call, "+442079460958", None, who, now)
         }
         "hostile" => hostile(call, now),
+        "long" => long(call, now),
+        "slow" => {
+            let mut view =
+                sample::arrived(call, "+48601234567", None, known("C-1", "Zofia Wiśniewska", None), now);
+            view.cards = sample::cards("C-1", "PLN", PRODUCTS, now);
+            view.cards.iter_mut().for_each(|card| card.state = CardState::Waiting);
+            view
+        }
         _ => {
             let who = known("C-1", "Zofia Wiśniewska", Some("Gold"));
             let mut view = sample::arrived(call, "+48601234567", Some("Z. Wisniewska"), who, now);
@@ -153,6 +163,12 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
     };
     view.queue = pinkas_protocol::QueueName::parse("Support").ok();
     agent.update(sample::rings_as(view, "101", now)).await?;
+    if scene == "slow" {
+        for card in sample::cards("C-1", "PLN", PRODUCTS, now) {
+            agent.hear(Duration::from_secs(2)).await?;
+            agent.update(Update::Card { call, card }).await?;
+        }
+    }
     let second = CallId(Uuid::now_v7());
     if scene == "two" {
         agent.hear(Duration::from_secs(1)).await?;
@@ -184,6 +200,30 @@ fn hostile(call: CallId, now: Timestamp) -> CallView {
         customer: sample::customer("C-9", &"שלום (עולם) ".repeat(40), Some(&name[..40])),
     };
     view.cards = sample::cards("C-9", "XTREMELONG", [&name, "x", &"ארוך מאוד ".repeat(30)], now);
+    view
+}
+
+/// A long name, amounts of twelve digits and as many purchases as a card holds.
+fn long(call: CallId, now: Timestamp) -> CallView {
+    let name = "Przedsiębiorstwo Handlowo-Usługowe Wiśniewska, Nowak i Wspólnicy Sp. z o.o. Sp. k.";
+    let mut customer = sample::customer("C-7", name, Some("Wholesale, framework agreement"));
+    customer.place = Some(Private("Konstancin-Jeziorna".to_owned()));
+    customer.account_manager = Some("Aleksandra Brzęczyszczykiewicz".to_owned());
+    let mut view =
+        sample::arrived(call, "+48601234567", Some("PHU WISNIEWSKA NOWAK"), Who::Known { customer }, now);
+    view.cards = sample::cards("C-7", "PLN", PRODUCTS, now);
+    for card in &mut view.cards {
+        let CardState::Filled { facts, .. } = &mut card.state else { continue };
+        match facts {
+            Facts::Balance(balance) => balance.balance = sample::money("-123456789012.5", "PLN"),
+            Facts::Credit(credit) => credit.limit = Some(sample::money("999999999999", "PLN")),
+            Facts::Purchases { purchases } => {
+                *purchases = purchases.iter().cycle().take(20).cloned().collect();
+                purchases[1].product = "Deck boards, larch, oiled twice, 4 m, with hidden fixings".to_owned();
+                purchases[2].amount = Some(sample::money("123456789012.5", "PLN"));
+            }
+        }
+    }
     view
 }
 

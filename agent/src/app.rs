@@ -56,7 +56,7 @@ struct App {
 impl App {
     fn new(ctx: &Context, config: Config) -> anyhow::Result<Self> {
         fonts::install(ctx);
-        let theme = Theme::of(config.shade);
+        let (theme, edge) = (Theme::of(config.shade), config.edge);
         theme.apply(ctx);
         let (out, events) = mpsc::channel(net::MOST_EVENTS);
         let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
@@ -68,7 +68,7 @@ impl App {
             .context("the network thread did not start")?;
         // The number tables take a tenth of a second to load: better now than at the first call.
         std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;
-        let popup = PopupWindow::new(theme, popup_wishes);
+        let popup = PopupWindow::new(theme, edge, popup_wishes);
         let model = Model::new(TimeZone::system());
         Ok(App { model, theme, tab: None, popup, events, wishes, choices, stop })
     }
@@ -85,10 +85,11 @@ impl App {
         false
     }
 
-    fn obey(&mut self, wish: Command) {
+    fn obey(&mut self, ctx: &Context, wish: Command) {
         match wish {
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
+            Command::Aside => self.popup.aside(ctx),
             Command::Choose(choice) => {
                 if self.choices.try_send(choice).is_err() {
                     tracing::warn!("a choice was not sent: too many wait for the hub already");
@@ -122,7 +123,7 @@ impl eframe::App for App {
             ctx.request_repaint();
         }
         while let Ok(wish) = self.wishes.try_recv() {
-            self.obey(wish);
+            self.obey(ctx, wish);
         }
         self.pop(ctx, Timestamp::now());
     }
@@ -141,7 +142,7 @@ impl eframe::App for App {
             wishes.extend(self.model.pop(now).map(|pop| Command::Close(pop.view.id)));
         }
         if !wishes.is_empty() {
-            wishes.into_iter().for_each(|wish| self.obey(wish));
+            wishes.into_iter().for_each(|wish| self.obey(ui.ctx(), wish));
             self.pop(ui.ctx(), now);
         }
         self.popup.show(ui.ctx());

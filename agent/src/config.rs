@@ -23,6 +23,40 @@ pub struct Config {
     pub secret: Private<String>,
     /// Which colours.
     pub shade: Shade,
+    /// Where the pop-up stands.
+    pub edge: Edge,
+}
+
+/// The edge of the screen at which the pop-up stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Edge {
+    /// At the left.
+    Left,
+    /// At the right.
+    #[default]
+    Right,
+}
+
+impl Edge {
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Edge::Left => Edge::Right,
+            Edge::Right => Edge::Left,
+        }
+    }
+}
+
+impl FromStr for Edge {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "left" => Ok(Edge::Left),
+            "right" => Ok(Edge::Right),
+            _ => Err(()),
+        }
+    }
 }
 
 /// Dark or light colours.
@@ -64,7 +98,8 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let agent = section.need_parsed("agent", "the name the hub knows you by, such as \"ana\"");
     let secret = section.need_secret("secret");
     let shade = section.parsed("theme", "\"dark\" or \"light\"").unwrap_or_default();
-    Some(Config { hub: hub?, agent: agent?, secret: secret?, shade })
+    let edge = section.parsed("popup", "\"left\" or \"right\"").unwrap_or_default();
+    Some(Config { hub: hub?, agent: agent?, secret: secret?, shade, edge })
 }
 
 #[cfg(test)]
@@ -82,15 +117,22 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config = read_in(dir.path(), "agent = \"ana\"\nsecret_file = \"secret\"").expect("right");
         assert_eq!(config.hub.to_string(), DEFAULT_HUB);
-        assert_eq!(config.shade, Shade::Dark);
+        assert_eq!((config.shade, config.edge), (Shade::Dark, Edge::Right));
         assert!(!format!("{config:?}").contains("s3cret"));
     }
 
     #[test]
     fn every_mistake_is_told_at_once() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let said = read_in(dir.path(), "hub = \"http://x\"\ntheme = \"pink\"").expect_err("wrong");
-        for part in ["`agent` is missing", "`hub` must be", "`theme` must be", "`secret_file` is missing"] {
+        let said =
+            read_in(dir.path(), "hub = \"http://x\"\ntheme = \"pink\"\npopup = \"up\"").expect_err("wrong");
+        for part in [
+            "`agent` is missing",
+            "`hub` must be",
+            "`theme` must be",
+            "`popup` must be",
+            "`secret_file` is missing",
+        ] {
             assert!(said.contains(part), "{part} in {said}");
         }
     }

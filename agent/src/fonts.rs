@@ -1,4 +1,4 @@
-//! The letters: egui's built-in Latin font first, then Hebrew from a font of the system. A font that
+//! The letters: a Latin font first, then Hebrew from a font of the system. A font that
 //! holds both Hebrew and digits must never come first, or amounts in a Hebrew line print reversed
 //! (egui 0.37 shapes by font). No font file is kept in the repository.
 
@@ -21,7 +21,15 @@ const HEBREW: [&str; 9] = [
     "/System/Library/Fonts/Supplemental/Arial.ttf",
 ];
 
-/// Only fonts without Hebrew letters: see the hazard above.
+/// Only fonts without Hebrew letters: see the hazard above. The built-in font is a light one, thin beside
+/// strong letters of another family; where the family of the strong letters is there, it is used for both.
+const LATIN: [&str; 3] = [
+    "/usr/share/fonts/truetype/noto/NotoSans-Regular.ttf",
+    "/usr/share/fonts/noto/NotoSans-Regular.ttf",
+    "/usr/share/fonts/google-noto/NotoSans-Regular.ttf",
+];
+
+/// Only fonts without Hebrew letters.
 const STRONG_LATIN: [&str; 4] = [
     "/usr/share/fonts/truetype/noto/NotoSans-SemiBold.ttf",
     "/usr/share/fonts/truetype/noto/NotoSans-Bold.ttf",
@@ -40,6 +48,7 @@ const STRONG_HEBREW: [&str; 5] = [
 /// Gives `ctx` its fonts; must run before the first frame, as views use the strong family.
 pub fn install(ctx: &egui::Context) {
     let found = Found {
+        latin: first_of(&LATIN),
         hebrew: first_of(&HEBREW),
         strong_latin: first_of(&STRONG_LATIN),
         strong_hebrew: first_of(&STRONG_HEBREW),
@@ -52,6 +61,7 @@ pub fn install(ctx: &egui::Context) {
 
 #[derive(Default)]
 struct Found {
+    latin: Option<FontData>,
     hebrew: Option<FontData>,
     strong_latin: Option<FontData>,
     strong_hebrew: Option<FontData>,
@@ -69,6 +79,7 @@ fn definitions(found: Found) -> FontDefinitions {
         fonts.font_data.insert(name.to_owned(), Arc::new(data));
         Some(name.to_owned())
     };
+    let latin = add("latin", found.latin);
     let hebrew = add("hebrew", found.hebrew);
     let strong_latin = add("strong latin", found.strong_latin);
     let strong_hebrew = add("strong hebrew", found.strong_hebrew);
@@ -77,6 +88,7 @@ fn definitions(found: Found) -> FontDefinitions {
     normal.splice(after_latin..after_latin, hebrew.clone());
     strong.splice(after_latin..after_latin, strong_hebrew.or(hebrew));
     strong.splice(0..0, strong_latin);
+    normal.splice(0..0, latin);
     fonts.families.insert(FontFamily::Proportional, normal);
     fonts.families.insert(FontFamily::Name(STRONG.into()), strong);
     fonts
@@ -93,10 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn hebrew_comes_second_so_that_digits_are_latin() {
+    fn hebrew_never_comes_first_so_that_digits_are_latin() {
         let data = || Some(FontData::from_static(b"not read here"));
         let (normal, strong) =
-            families(Found { hebrew: data(), strong_latin: data(), strong_hebrew: data() });
+            families(Found { latin: data(), hebrew: data(), strong_latin: data(), strong_hebrew: data() });
+        assert_eq!(normal.iter().position(|name| name == "latin"), Some(0));
+        assert_eq!(normal.iter().position(|name| name == "hebrew"), Some(2));
+        let (normal, _) = families(Found { hebrew: data(), ..Found::default() });
         assert_eq!(normal.iter().position(|name| name == "hebrew"), Some(1));
         assert_eq!(strong.iter().position(|name| name == "strong latin"), Some(0));
         assert_eq!(strong.iter().position(|name| name == "strong hebrew"), Some(2));

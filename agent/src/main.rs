@@ -32,7 +32,7 @@ enum Command {
 
 #[derive(Args)]
 struct ConfigFile {
-    /// The configuration file (TOML): `agent`, `secret_env` or `secret_file`, `hub`, `theme`.
+    /// The configuration file (TOML): `agent`, `secret_env` or `secret_file`, `hub`, `theme`, `popup`.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }

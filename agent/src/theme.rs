@@ -25,7 +25,7 @@ pub const STRONG: &str = "strong";
 /// The largest text: who is calling.
 pub const NAME: f32 = 24.0;
 /// The balance.
-pub const FIGURE: f32 = 20.0;
+pub const FIGURE: f32 = 21.0;
 /// Other figures and headings.
 pub const HEADING: f32 = 16.0;
 /// Text.
@@ -133,6 +133,11 @@ impl Theme {
         self.panel.lerp_to_gamma(self.tone(tone), if self.dark { 0.18 } else { 0.12 })
     }
 
+    /// The letters on a chip: its tone, nearer to text, as the ground is of that tone too.
+    pub fn chip_ink(&self, tone: Tone) -> Color32 {
+        self.tone(tone).lerp_to_gamma(self.text, if self.dark { 0.1 } else { 0.35 })
+    }
+
     /// A line of one point.
     pub fn hairline(&self) -> Stroke {
         Stroke::new(1.0, self.line)
@@ -154,6 +159,7 @@ impl Theme {
         style.interaction.selectable_labels = false;
         // That there is more below must show without the pointer over it.
         style.spacing.scroll.dormant_handle_opacity = 0.7;
+        style.spacing.scroll.floating_width = 4.0;
         let visuals = &mut style.visuals;
         visuals.panel_fill = self.ground;
         visuals.window_fill = self.panel;
@@ -207,6 +213,17 @@ fn rgb(code: u32) -> Color32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_on_a_chip_can_be_read() {
+        for shade in [Shade::Dark, Shade::Light] {
+            let theme = Theme::of(shade);
+            for tone in [Tone::Good, Tone::Warn, Tone::Bad, Tone::Accent, Tone::Dim] {
+                let found = contrast(theme.chip_ink(tone), theme.chip(tone));
+                assert!(found >= 4.5, "{tone:?}, {shade:?}: {found}");
+            }
+        }
+    }
 
     /// WCAG 2.2 contrast ratio.
     fn contrast(a: Color32, b: Color32) -> f32 {

@@ -8,6 +8,7 @@ use egui::{Context, Key, Pos2, Vec2, ViewportBuilder, ViewportCommand, ViewportI
 use tokio::sync::mpsc;
 
 use crate::command::Command;
+use crate::config::Edge;
 use crate::theme::{CARD_WIDTH, Theme};
 use crate::views::popup::{self, PopupData};
 
@@ -26,6 +27,8 @@ pub struct PopupWindow {
     /// What the person asked for in the pop-up. When full, the click is lost and can be repeated.
     wishes: mpsc::Sender<Command>,
     visible: bool,
+    /// Where it stands; what the person chose holds until the program ends.
+    edge: Edge,
     place: Place,
     life: Life,
 }
@@ -75,7 +78,7 @@ fn life() -> Life {
     if cfg!(target_os = "linux") && !x11 { Life::WhileSeen } else { Life::Always }
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Place {
     position: Pos2,
     size: Vec2,
@@ -83,10 +86,10 @@ struct Place {
 
 impl PopupWindow {
     /// A hidden pop-up; what is asked for in it comes out of the receiver of `wishes`.
-    pub fn new(theme: Theme, wishes: mpsc::Sender<Command>) -> Self {
-        let place = place(FALLBACK_SCREEN, 200.0);
+    pub fn new(theme: Theme, edge: Edge, wishes: mpsc::Sender<Command>) -> Self {
+        let place = place(FALLBACK_SCREEN, 200.0, edge);
         let shown = Arc::new(Mutex::new(None));
-        PopupWindow { theme, shown, wishes, visible: false, place, life: life() }
+        PopupWindow { theme, shown, wishes, visible: false, edge, place, life: life() }
     }
 
     /// What the window shows.
@@ -101,9 +104,8 @@ impl PopupWindow {
             return;
         }
         let visible = data.is_some();
-        let screen = ctx.input(|input| input.viewport().monitor_size);
-        let screen = screen.filter(|size| size.x > 1.0 && size.y > 1.0).unwrap_or(FALLBACK_SCREEN);
-        let place = data.as_ref().map_or(self.place, |data| place(screen, popup::height(data)));
+        let height = data.as_ref().map(popup::height);
+        let place = height.map_or(self.place, |height| place(screen(ctx), height, self.edge));
         *shown = data;
         drop(shown);
         let say = |command| ctx.send_viewport_cmd_to(Self::id(), command);
@@ -117,6 +119,13 @@ impl PopupWindow {
             self.visible = visible;
         }
         ctx.request_repaint_of(Self::id());
+    }
+
+    /// Puts the window at the other edge of the screen.
+    pub fn aside(&mut self, ctx: &Context) {
+        self.edge = self.edge.other();
+        self.place.position = place(screen(ctx), self.place.size.y, self.edge).position;
+        ctx.send_viewport_cmd_to(Self::id(), ViewportCommand::OuterPosition(self.place.position));
     }
 
     /// Keeps the window alive: once in every frame of the main window.
@@ -158,10 +167,20 @@ impl PopupWindow {
     }
 }
 
-fn place(screen: Vec2, height: f32) -> Place {
+/// The size of the screen that the main window is on.
+fn screen(ctx: &Context) -> Vec2 {
+    let known = ctx.input(|input| input.viewport().monitor_size);
+    known.filter(|size| size.x > 1.0 && size.y > 1.0).unwrap_or(FALLBACK_SCREEN)
+}
+
+fn place(screen: Vec2, height: f32, edge: Edge) -> Place {
     let width = CARD_WIDTH.min(screen.x);
     let size = Vec2::new(width, height.min(screen.y * MOST_OF_SCREEN).ceil());
-    Place { position: Pos2::new((screen.x - width - MARGIN).max(0.0), MARGIN), size }
+    let x = match edge {
+        Edge::Left => MARGIN.min(screen.x - width),
+        Edge::Right => (screen.x - width - MARGIN).max(0.0),
+    };
+    Place { position: Pos2::new(x, MARGIN), size }
 }
 
 #[cfg(test)]
@@ -170,15 +189,19 @@ mod tests {
 
     #[test]
     fn the_popup_stands_at_the_top_right_and_leaves_a_fifth_of_the_screen() {
-        let found = place(Vec2::new(1920.0, 1080.0), 2000.0);
+        let found = place(Vec2::new(1920.0, 1080.0), 2000.0, Edge::Right);
         assert_eq!(found.position, Pos2::new(1920.0 - CARD_WIDTH - MARGIN, MARGIN));
         assert_eq!(found.size, Vec2::new(CARD_WIDTH, 864.0));
+        let aside = place(Vec2::new(1920.0, 1080.0), 2000.0, Edge::Left);
+        assert_eq!(aside, Place { position: Pos2::new(MARGIN, MARGIN), size: found.size });
     }
 
     #[test]
     fn a_screen_narrower_than_the_card_still_shows_its_beginning() {
-        let found = place(Vec2::new(320.0, 480.0), 100.0);
-        assert_eq!(found.position.x, 0.0);
-        assert_eq!(found.size.x, 320.0);
+        for edge in [Edge::Left, Edge::Right] {
+            let found = place(Vec2::new(320.0, 480.0), 100.0, edge);
+            assert_eq!(found.position.x, 0.0);
+            assert_eq!(found.size.x, 320.0);
+        }
     }
 }

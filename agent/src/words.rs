@@ -38,10 +38,11 @@ pub fn age(start: Timestamp, end: Timestamp) -> String {
     }
 }
 
-/// How long an answer took: `12 ms`, `0.1 s`, `4.2 s`.
+/// How long an answer took: `at once`, `12 ms`, `0.1 s`, `4.2 s`.
 pub fn took(ms: u64) -> String {
     match ms {
-        0..100 => format!("{ms} ms"),
+        0 => "at once".to_owned(),
+        1..100 => format!("{ms} ms"),
         _ => {
             let tenths = ms.saturating_add(50) / 100;
             format!("{}.{} s", tenths / 10, tenths % 10)
@@ -82,6 +83,11 @@ fn figures(amount: Decimal) -> (&'static str, String) {
 /// A quantity without needless zeros: `×12`, `×0.5`.
 pub fn quantity(quantity: Decimal) -> String {
     format!("×{}", quantity.normalize())
+}
+
+/// A number of days: `1 day`, `30 days`.
+pub fn days(count: u32) -> String {
+    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
 }
 
 /// A day, without its year while that is this year: `14 Nov`, `2 Dec 2024`.
@@ -187,7 +193,7 @@ mod tests {
         assert_eq!(elapsed(start, at("2026-11-22T09:00:00Z")), "0:00");
         assert_eq!(age(start, at("2026-11-22T10:00:14Z")), "14 s");
         assert_eq!(age(start, at("2026-11-22T10:05:00Z")), "5 min");
-        assert_eq!([took(12), took(100), took(4180)], ["12 ms", "0.1 s", "4.2 s"]);
+        assert_eq!([took(0), took(12), took(100), took(4180)], ["at once", "12 ms", "0.1 s", "4.2 s"]);
         assert!(!took(u64::MAX).is_empty());
     }
 

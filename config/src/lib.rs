@@ -50,7 +50,10 @@ pub fn load<T>(file: &Path, build: impl FnOnce(&mut Section<'_>) -> Option<T>) -
         Ok(text) => parse(file, &text, build),
         Err(e) => Err(Mistakes {
             file: file.to_owned(),
-            mistakes: vec![Mistake { line: 1, what: format!("cannot read this file: {e}") }],
+            mistakes: vec![Mistake {
+                line: 1,
+                what: format!("cannot read this file: {e}; --print-default prints one to start from"),
+            }],
         }),
     }
 }

@@ -1,24 +1,36 @@
 //! What every Pinkas program does around its work: logs to stderr, stops on a signal, and ends with one
 //! clear line when it cannot go on.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::Mistakes;
+
 /// Sends logs to stderr; `RUST_LOG` overrides `filter`.
 ///
-/// SIP libraries log whole messages, with credentials and callers, below `error`: their filter must
-/// stay in front of whatever is asked for.
+/// Some libraries log whole messages, with credentials and callers: what they may say is bounded
+/// whatever is asked for.
 pub fn log_to_stderr(filter: &str) {
     let asked = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
-    let filter = EnvFilter::new(format!("{asked},rsipstack=error"));
+    let filter = EnvFilter::new(format!(
+        "{asked},rsipstack=error,tungstenite=warn,tokio_tungstenite=warn,axum=warn,hyper=warn,reqwest=warn,sqlx=warn,sled=warn"
+    ));
     // A second call in one process, as in tests, keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
+}
+
+/// Tells every mistake in a configuration; the exit code says that it was the configuration.
+pub fn wrong(mistakes: &Mistakes) -> ExitCode {
+    eprintln!("{mistakes}");
+    ExitCode::from(2)
 }
 
 /// Runs `work` on a new runtime until it ends or SIGINT or SIGTERM asks it to stop.

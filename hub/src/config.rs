@@ -30,6 +30,16 @@ pub struct Config {
     pub sources: Vec<ConfiguredSource>,
 }
 
+impl Config {
+    /// How many of each, for `check`.
+    pub fn summary(&self) -> String {
+        let (adapters, people, sources) = (self.adapters.len(), self.agents.len(), self.sources.len());
+        format!(
+            "adapters: {adapters}, people: {people}, sources: {sources}; nothing was asked of any of them"
+        )
+    }
+}
+
 /// A file to start from, printed by `--print-default`.
 pub const DEFAULT: &str = include_str!("../default.toml");
 
@@ -64,6 +74,7 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     for mut table in section.tables("agent") {
         let id = table.need_parsed::<AgentId>("id", "the name this person logs in with");
         let name = table.text("name");
+        let named = table.has("lines");
         let lines = table.parsed_list::<Line>("lines", "line names such as \"101\"");
         let role = table.text("role");
         let role = match role.as_deref() {
@@ -74,7 +85,7 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
                 Role::Agent
             }
         };
-        if role == Role::Agent && lines.is_empty() {
+        if role == Role::Agent && lines.is_empty() && !named {
             table.note(
                 "lines",
                 "`lines` is missing: write the phones whose calls this person shall see, such as [\"101\"]",

@@ -2,13 +2,12 @@
 //! source delays no other and costs bounded memory: each question is its own task with its own deadline,
 //! and a source that already has its fill of questions is told busy. Holds no opinion on what is shown.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
-use pinkas_protocol::{CallId, Card, CardState, Customer, CustomerKey, Failure, Number};
+use pinkas_protocol::{CallId, Card, Customer, Failure, Number};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 
 use crate::sources::asking::Asked;
 use crate::sources::fields::MOST_CUSTOMERS;
@@ -36,19 +35,15 @@ pub enum LandedWhat {
 pub struct Gather {
     sources: Vec<Arc<Asked>>,
     landed: mpsc::Sender<Landed>,
-    running: Mutex<HashMap<CallId, Vec<AbortHandle>>>,
+    /// Ends with the hub; a question ends by itself when it is given up.
+    running: Mutex<JoinSet<()>>,
 }
 
 impl Gather {
     /// Answers go to `landed`; when it is full, the tasks of the calls concerned wait and nobody else.
     pub fn new(sources: Vec<ConfiguredSource>, landed: mpsc::Sender<Landed>) -> Self {
         let sources = sources.into_iter().map(|source| Arc::new(Asked::new(source))).collect();
-        Gather { sources, landed, running: Mutex::new(HashMap::new()) }
-    }
-
-    /// The cards a customer's pop-up begins with: one for each source but the directories, waiting.
-    pub fn cards_for(&self, customer: &CustomerKey) -> Vec<Card> {
-        self.cards().map(|asked| asked.card(customer, CardState::Waiting)).collect()
+        Gather { sources, landed, running: Mutex::default() }
     }
 
     /// Asks all directories whose number this is. One [`LandedWhat::Who`] comes back, when each has
@@ -56,7 +51,7 @@ impl Gather {
     pub fn ask_who(&self, call: CallId, number: Number) {
         let directories: Vec<_> = self.sources.iter().filter(|s| s.is_directory()).cloned().collect();
         let landed = self.landed.clone();
-        self.start(call, async move {
+        self.start(async move {
             let question = Question { number: Some(number), customer: None };
             let found = join_all(directories.iter().map(|directory| directory.who(&question))).await;
             let what = LandedWhat::Who(merged(found));
@@ -72,7 +67,7 @@ impl Gather {
         for asked in self.cards() {
             let (asked, landed) = (asked.clone(), self.landed.clone());
             let (question, key) = (question.clone(), customer.key.clone());
-            self.start(call, async move {
+            self.start(async move {
                 let mut waiting = asked.ask(&question);
                 loop {
                     let (state, more) = waiting.next().await;
@@ -85,32 +80,14 @@ impl Gather {
         }
     }
 
-    /// Drops all that is still asked for a call. What has landed already may still arrive.
-    pub fn forget(&self, call: CallId) {
-        let tasks = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
-        tasks.into_iter().flatten().for_each(|task| task.abort());
-    }
-
     fn cards(&self) -> impl Iterator<Item = &Arc<Asked>> {
         self.sources.iter().filter(|asked| !asked.is_directory())
     }
 
-    fn start(&self, call: CallId, work: impl Future<Output = ()> + Send + 'static) {
-        let task = tokio::spawn(work).abort_handle();
+    fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        // Calls that nobody forgets must not pile up: a call whose questions are all answered goes here.
-        running.retain(|_, tasks| {
-            tasks.retain(|task| !task.is_finished());
-            !tasks.is_empty()
-        });
-        running.entry(call).or_default().push(task);
-    }
-}
-
-impl Drop for Gather {
-    fn drop(&mut self) {
-        let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        running.into_values().flatten().for_each(|task| task.abort());
+        while running.try_join_next().is_some() {}
+        running.spawn(work);
     }
 }
 
@@ -143,7 +120,7 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::future::BoxFuture;
-    use pinkas_protocol::{Facts, Gives, Private, SourceName};
+    use pinkas_protocol::{CardState, CustomerKey, Facts, Gives, Private, SourceName};
     use tokio::time::Instant;
 
     use crate::sources::asking::{MOST_AT_ONCE, ms};
@@ -286,12 +263,12 @@ mod tests {
         }
         assert_eq!(next(&mut landed, since).await, "0: hung too busy after 0");
         assert_eq!(next(&mut landed, since).await, "800: hung late after 800");
-        gather.forget(call(1));
-        // Until the dropped questions are gone their places are taken.
-        tokio::task::yield_now().await;
+        while landed.try_recv().is_ok() {}
+        // Once they are given up there is room again.
+        tokio::time::sleep(Duration::from_secs(10)).await;
         while landed.try_recv().is_ok() {}
         gather.ask_cards(call(2), None, customer("7"));
-        assert_eq!(next(&mut landed, since).await, "1600: hung late after 800");
+        assert_eq!(next(&mut landed, since).await, "10800: hung late after 800");
     }
 
     async fn who(sources: Vec<ConfiguredSource>, expected: &str) {
@@ -317,32 +294,5 @@ mod tests {
         who(vec![nobody(), down()], "0: cannot be reached").await;
         who(vec![nobody()], "0: ").await;
         who(vec![source("card", Gives::Credit, Does::Panics)], "0: ").await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_forgotten_calls_questions_are_dropped_and_leave_nothing_behind() {
-        let (gather, mut landed) = gather(vec![source("slow", Gives::Balance, Does::After(100, sales()))]);
-        let since = Instant::now();
-        gather.ask_cards(call(1), None, customer("7"));
-        gather.forget(call(1));
-        gather.ask_cards(call(2), None, customer("7"));
-        let first = landed.recv().await.expect("an answer");
-        assert_eq!((first.call, ms(since.elapsed())), (call(2), 100));
-        gather.ask_cards(call(3), None, customer("7"));
-        let calls = gather.running.lock().map(|running| running.keys().copied().collect::<Vec<_>>());
-        assert_eq!(calls.ok(), Some(vec![call(3)]));
-    }
-
-    #[tokio::test]
-    async fn cards_wait_in_the_order_of_the_configuration_and_directories_have_none() {
-        let sources = vec![
-            source("b", Gives::Balance, Does::Never),
-            source("d", Gives::Customer, Does::Never),
-            source("a", Gives::Credit, Does::Never),
-        ];
-        let cards = gather(sources).0.cards_for(&customer("7").key);
-        let names: Vec<_> = cards.iter().map(|card| card.source.as_str()).collect();
-        assert_eq!(names, ["b", "a"]);
-        assert!(cards.iter().all(|card| card.state == CardState::Waiting));
     }
 }

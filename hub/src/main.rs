@@ -1,14 +1,12 @@
 //! The hub as a program.
 
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use pinkas_config::program;
 use pinkas_hub::{config, lookup, run, store};
 
-/// Gathers what a company knows about a caller and tells the agent whose phone rings.
+/// Gathers what a company knows about a caller and tells the agent whose phone rings
 #[derive(Parser)]
 #[command(name = "pinkas-hub", version)]
 struct Args {
@@ -44,30 +42,18 @@ fn main() -> ExitCode {
     }
     let config = match config::load(&args.config) {
         Ok(config) => config,
-        Err(mistakes) => {
-            eprintln!("{mistakes}");
-            return ExitCode::from(2);
-        }
+        Err(mistakes) => return program::wrong(&mistakes),
     };
     match args.command {
         Some(Command::Check) => {
-            println!(
-                "{}: no mistakes; {} people, {} sources",
-                args.config.display(),
-                config.agents.len(),
-                config.sources.len()
-            );
+            println!("{}: no mistakes; {}", args.config.display(), config.summary());
             ExitCode::SUCCESS
         }
         Some(Command::Lookup { number }) => program::run_until_signal(async |_| {
             Ok(lookup::lookup(config.sources, &config.numbers, &number, &mut std::io::stdout()).await?)
         }),
         Some(Command::Log) => program::run_until_signal(async |_| {
-            let mut out = std::io::stdout().lock();
-            for entry in store::log(&config.state)? {
-                writeln!(out, "{}", pinkas_protocol::wire::encode(&entry?))?;
-            }
-            Ok(())
+            store::print_log(&config.state, &mut std::io::stdout().lock())
         }),
         None => program::run_until_signal(async |stop| run::run_here(config, stop).await),
     }

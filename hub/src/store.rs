@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,11 +90,14 @@ pub fn open(folder: &Path) -> anyhow::Result<(Store, Kept)> {
     Ok((Store { keep, durable, writer }, kept))
 }
 
-/// Reads the whole call log, oldest first, of a hub that does not run.
-pub fn log(folder: &Path) -> anyhow::Result<impl Iterator<Item = anyhow::Result<LogEntry>>> {
+/// Prints the whole call log of a hub that does not run, oldest first, one JSON line for each event.
+pub fn print_log(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     anyhow::ensure!(folder.is_dir(), "there is no call log in {}", folder.display());
-    let db = open_db(folder)?;
-    Ok(db.scan_prefix([LOG]).map(|item| decode(&item?.1)))
+    for item in open_db(folder)?.scan_prefix([LOG]) {
+        let entry: LogEntry = decode(&item?.1)?;
+        writeln!(out, "{}", wire::encode(&entry))?;
+    }
+    Ok(())
 }
 
 fn open_db(folder: &Path) -> anyhow::Result<sled::Db> {

@@ -1,5 +1,5 @@
 //! Names of things, parsed once at the door: calls, agents, lines, queues, customers, sources.
-//! An id holds no control character, is trimmed, and is at most 64 characters long.
+//! An id is plain text ([`crate::text::plain`]), trimmed, and at most 64 characters long.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -43,8 +43,8 @@ pub enum IdError {
     /// Longer than [`LONGEST`] characters.
     #[error("is longer than 64 characters")]
     Long,
-    /// Holds a control character.
-    #[error("holds a control character")]
+    /// Holds a control character or one that changes direction or cannot be seen.
+    #[error("holds a character that cannot be shown")]
     Control,
     /// Not a UUID.
     #[error("is not a call id (a UUID)")]
@@ -60,7 +60,7 @@ fn checked(text: &str) -> Result<String, IdError> {
         Err(IdError::Empty)
     } else if text.chars().count() > LONGEST {
         Err(IdError::Long)
-    } else if text.chars().any(char::is_control) {
+    } else if crate::text::plain(text, LONGEST).as_deref() != Some(text) {
         Err(IdError::Control)
     } else {
         Ok(text.to_owned())
@@ -160,6 +160,7 @@ mod tests {
         assert_eq!(Line::parse(" 101 ").map(String::from), Ok("101".to_owned()));
         assert_eq!(Line::parse("  "), Err(IdError::Empty));
         assert_eq!(Line::parse("a\nb"), Err(IdError::Control));
+        assert_eq!(Line::parse("a\u{202E}b"), Err(IdError::Control));
         assert_eq!(Line::parse(&"1".repeat(65)), Err(IdError::Long));
     }
 

@@ -90,7 +90,7 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
 fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
     let address = section.need_parsed::<SocketAddr>(
         "address",
-        "the phone system's SIP address and port such as \"192.0.2.10:5060\"",
+        "the phone system's IP address and SIP port such as \"192.0.2.10:5060\"",
     );
     let domain = section.text("domain");
     let listen = section
@@ -99,11 +99,12 @@ fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
     let password = section.need_secret("password");
     let realm = section.text("realm");
     let lines = section.parsed_list::<Line>("lines", "line names such as \"101\"");
+    let mut seen = std::collections::BTreeSet::new();
+    if let Some(twice) = lines.iter().find(|line| !seen.insert(*line)) {
+        section.note("lines", format!("`lines` holds \"{twice}\" twice: write it once"));
+    }
     if lines.is_empty() {
-        section.note(
-            "lines",
-            "`lines` is missing or empty: write the lines to follow, such as [\"101\", \"102\"]",
-        );
+        section.note("lines", "`lines` is missing or empty: write the lines to follow, such as [\"101\", \"102\"]");
     }
     let expires = section.duration("expires").unwrap_or(Duration::from_secs(60));
     if !(Duration::from_secs(2)..=Duration::from_secs(3600)).contains(&expires) {

@@ -36,10 +36,7 @@ fn main() -> ExitCode {
     }
     let config = match config::load(&args.config) {
         Ok(config) => config,
-        Err(mistakes) => {
-            eprintln!("{mistakes}");
-            return ExitCode::from(2);
-        }
+        Err(mistakes) => return program::wrong(&mistakes),
     };
     if let Some(Command::Check) = args.command {
         println!(

@@ -1,10 +1,12 @@
-//! Events the hub may not have yet, and the live calls, on disk (sled): written before they are told,
-//! dropped when the hub has them durably. One thread writes; sequence numbers count up by one.
+//! Events the hub may not have yet, and the live calls, on disk (sled), until the hub has them durably.
+//! An event is told while it is being written: the pop does not wait for the disk. So that no sequence
+//! number can ever mean two events, numbers are reserved on disk in blocks before the first is used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use anyhow::{Context, bail};
 use pinkas_protocol::{CallId, Event, wire};
@@ -21,12 +23,16 @@ const EVENT: u8 = b'e';
 const LIVE: u8 = b'l';
 const META_OUTBOX: &[u8] = b"m/outbox";
 const META_DURABLE: &[u8] = b"m/durable";
+const META_RESERVED: &[u8] = b"m/reserved";
 
-/// What the uplink must know, always consistent: all events up to `latest` have been written, and
-/// after them these calls are live.
+/// How many sequence numbers are reserved at a time. After a crash the rest of a block is never used.
+pub const BLOCK: u64 = 10_000;
+
+/// What the uplink must know, always consistent: there are events up to `latest`, and after them these
+/// calls are live.
 #[derive(Debug, Clone)]
 pub struct Written {
-    /// The highest sequence number written, 0 for none.
+    /// No event has a higher sequence number.
     pub latest: u64,
     /// The calls that have not ended.
     pub live: Arc<BTreeSet<CallId>>,
@@ -88,16 +94,18 @@ pub fn open(folder: &Path) -> anyhow::Result<Opened> {
             _ => bail!("the outbox in {} holds a record that is not readable", folder.display()),
         }
     }
-    let latest = last.unwrap_or(0).max(durable);
+    let reserved = read_u64(&db, META_RESERVED)?;
+    let latest = last.unwrap_or(0).max(durable).max(reserved);
     let ids: BTreeSet<CallId> = live.keys().copied().collect();
     let first = Written { latest, live: Arc::new(ids) };
     let (written_in, written) = watch::channel(first.clone());
     let (writes, queue) = mpsc::channel(1024);
     let writer = Writer {
         db: db.clone(),
-        file: folder.join("db"),
+        synced: start_syncing(folder.join("db"))?,
         queue,
-        kept: latest.saturating_sub(durable),
+        kept: u64::try_from(db.scan_prefix([EVENT]).count()).unwrap_or(u64::MAX),
+        reserved: latest,
         now: first,
         full: false,
         written: written_in,
@@ -130,11 +138,30 @@ impl Outbox {
     }
 }
 
+/// sled's flush reaches the page cache, which survives this program; the sync survives the machine. It
+/// may take long, and neither the next event nor the pop waits for it.
+fn start_syncing(file: PathBuf) -> anyhow::Result<SyncSender<()>> {
+    let (ask, asked) = sync_channel(1);
+    let sync = move || {
+        while asked.recv().is_ok() {
+            if let Err(e) = File::open(&file).and_then(|file| file.sync_data()) {
+                tracing::error!("the outbox is not safe from a power cut: {e}");
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("outbox-sync".to_owned())
+        .spawn(sync)
+        .context("cannot start a thread")?;
+    Ok(ask)
+}
+
 struct Writer {
     db: sled::Db,
-    file: PathBuf,
+    synced: SyncSender<()>,
     queue: mpsc::Receiver<Write>,
     kept: u64,
+    reserved: u64,
     now: Written,
     full: bool,
     written: watch::Sender<Written>,
@@ -154,8 +181,9 @@ impl Writer {
                 return;
             }
         }
-        // What was acknowledged last need not be repeated after the next start.
-        if let Err(e) = self.db.flush() {
+        // What was acknowledged last need not be repeated after the next start, nor a number skipped.
+        let unused = self.db.insert(META_RESERVED, &self.now.latest.to_be_bytes());
+        if let Err(e) = unused.and_then(|_| self.db.flush()) {
             tracing::warn!("the outbox could not be closed in order; some events will be repeated: {e}");
         }
     }
@@ -169,23 +197,40 @@ impl Writer {
                 Write::Durable(sequence) => self.drop_durable(sequence, &mut batch)?,
                 Write::Decided(decided) => {
                     told = true;
-                    self.add(decided, &mut batch, &mut live);
+                    self.add(decided, &mut batch, &mut live)?;
                 }
             }
         }
         self.db.apply_batch(batch)?;
         if told {
-            // The page cache survives this program's death: only now may the events be told.
-            self.db.flush()?;
             self.now.live = Arc::new(live);
             self.written.send_replace(self.now.clone());
-            // The disk survives the machine's; the pop does not wait for it.
-            File::open(&self.file)?.sync_data()?;
+            // The page cache survives this program's death.
+            self.db.flush()?;
+            // The disk survives the machine's. A sync that is already waiting covers this write too.
+            let _ = self.synced.try_send(());
         }
         Ok(())
     }
 
-    fn add(&mut self, decided: Decided, batch: &mut sled::Batch, live: &mut BTreeSet<CallId>) {
+    /// The next sequence number, from a block that is reserved on disk.
+    fn next_number(&mut self) -> anyhow::Result<u64> {
+        let next = self.now.latest + 1;
+        if next > self.reserved {
+            self.reserved = next.next_multiple_of(BLOCK);
+            self.db.insert(META_RESERVED, &self.reserved.to_be_bytes())?;
+            self.db.flush()?;
+        }
+        self.now.latest = next;
+        Ok(next)
+    }
+
+    fn add(
+        &mut self,
+        decided: Decided,
+        batch: &mut sled::Batch,
+        live: &mut BTreeSet<CallId>,
+    ) -> anyhow::Result<()> {
         for event in &decided.events {
             if self.kept >= MOST_EVENTS {
                 if !self.full {
@@ -196,9 +241,9 @@ impl Writer {
                 self.full = true;
                 continue;
             }
-            self.now.latest += 1;
+            let number = self.next_number()?;
             self.kept += 1;
-            batch.insert(event_key(self.now.latest), wire::encode(event).into_bytes());
+            batch.insert(event_key(number), wire::encode(event).into_bytes());
         }
         for (call, record) in decided.live {
             match record {
@@ -212,6 +257,7 @@ impl Writer {
                 }
             }
         }
+        Ok(())
     }
 
     fn drop_durable(&mut self, sequence: u64, batch: &mut sled::Batch) -> anyhow::Result<()> {
@@ -295,5 +341,33 @@ mod tests {
         assert_eq!(outbox.id, id);
         assert_eq!(outbox.after(0).expect("read"), None);
         assert_eq!(outbox.written.borrow().latest, 5);
+    }
+
+    #[tokio::test]
+    async fn after_a_crash_no_number_is_used_for_a_second_event() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let Opened { mut outbox, writer, .. } = open(dir.path()).expect("opens");
+        outbox.note(decided("101")).await.expect("noted");
+        reach(&mut outbox, 1).await;
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        // The folder as a power cut would leave it: copied while the writer still runs.
+        while std::fs::read_dir(copy.path()).expect("readable").count() == 0 || kept(&copy) == 0 {
+            for file in
+                std::fs::read_dir(dir.path()).expect("readable").flatten().filter(|f| f.path().is_file())
+            {
+                std::fs::copy(file.path(), copy.path().join(file.file_name())).expect("copied");
+            }
+            tokio::task::yield_now().await;
+        }
+        let Opened { mut outbox, .. } = open(copy.path()).expect("opens");
+        assert_eq!(outbox.written.borrow().latest, BLOCK);
+        outbox.note(decided("102")).await.expect("noted");
+        reach(&mut outbox, BLOCK + 1).await;
+        assert_eq!(outbox.after(1).expect("read").map(|(n, _)| n), Some(BLOCK + 1));
+        drop(writer);
+    }
+
+    fn kept(dir: &tempfile::TempDir) -> u64 {
+        std::fs::metadata(dir.path().join("db")).map_or(0, |m| m.len())
     }
 }

@@ -2,10 +2,12 @@
 //! programs started from it. Each site has its own loopback address, so that tests run side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -190,28 +192,31 @@ impl Desktop {
     /// Waits until `find` finds something in what was heard.
     pub async fn until<T>(&self, what: &str, mut find: impl FnMut(&Heard) -> Option<T>) -> anyhow::Result<T> {
         let name = self.log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        until(format!("{name} {what}"), SOON, async || find(&self.heard())).await.with_context(|| {
-            let heard = self.heard();
+        until(format!("{name} {what}"), SOON, async || find(&self.read())).await.with_context(|| {
+            let heard = self.read();
             let last: Vec<String> = heard.lines.iter().rev().take(6).map(Value::to_string).collect();
             format!("the last lines were\n{}", last.join("\n"))
         })
     }
 
     /// What was heard up to now.
-    ///
-    /// # Panics
-    /// When the desktop printed something that is no JSON line of the documented shape.
     pub fn heard(&self) -> Heard {
+        self.read().clone()
+    }
+
+    fn read(&self) -> MutexGuard<'_, Heard> {
         let mut heard = self.heard.lock().expect("no test panics while it reads");
-        let text = std::fs::read(&self.log).unwrap_or_default();
-        let new = text.get(heard.read as usize..).unwrap_or_default();
+        let Ok(mut file) = File::open(&self.log) else { return heard };
+        let mut new = Vec::new();
+        let read = file.seek(SeekFrom::Start(heard.read)).and_then(|_| file.read_to_end(&mut new));
+        read.expect("the desktop's lines can be read");
         // A line that is still being written waits for its end.
         let whole = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         for line in new[..whole].split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{")) {
             heard.take(serde_json::from_slice(line).expect("a line of JSON"));
         }
         heard.read += whole as u64;
-        heard.clone()
+        heard
     }
 }
 

@@ -1,5 +1,7 @@
 //! Real Asterisk, 16 and 22, with sipp as phones and callers: what a company would live.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! The laboratory itself, tested: what it starts is real, behaves as our other tests rely on, and is
 //! gone afterwards. Where a test here fails, do not look for the mistake in Pinkas.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::Ipv4Addr;
 use std::time::Duration;
 

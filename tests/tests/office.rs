@@ -1,5 +1,7 @@
 //! A whole office: the real programs, a pretend phone system, a sample company.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

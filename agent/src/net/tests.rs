@@ -27,6 +27,7 @@ async fn desk() -> Desk {
         agent: AgentId::parse("dana").expect("a name"),
         secret: Private("s3cret".to_owned()),
         shade: Shade::Dark,
+        edge: Default::default(),
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);
     let (choices, choices_out) = mpsc::channel(MOST_CHOICES);

@@ -58,7 +58,7 @@ fn row(model: &Model, view: &CallView, then: Timestamp) -> HistoryRow {
 fn outcome(model: &Model, view: &CallView) -> String {
     let Some(ended) = view.ended else { return status(model, view).0 };
     match (ended.how, view.answered()) {
-        (EndedHow::Lost, _) => "Lost sight of".to_owned(),
+        (EndedHow::Lost, _) => "Lost sight of this call".to_owned(),
         (_, None) => "Not answered".to_owned(),
         (_, Some((line, offer))) => {
             let talked = talked(offer, ended.at);
@@ -77,14 +77,28 @@ pub const EMPTY: &str = "No calls yet";
 
 /// Draws the list into all of `ui`.
 pub fn ui(ui: &mut Ui, theme: &Theme, rows: &[HistoryRow]) -> Vec<Command> {
-    let mut wishes = Vec::new();
     if rows.is_empty() {
         let mut pen = Pen::new(ui, theme);
         pen.space(theme::PAD);
         let line = pen.padded_line(theme::ROW);
         pen.text(line, Side::Left, EMPTY, ink(theme::TEXT, Tone::Dim));
-        return wishes;
+        return Vec::new();
     }
+    let whole = ui.max_rect();
+    let mut pen = Pen::new(ui, theme);
+    pen.fill(whole, theme.panel, 0);
+    let head = pen.line(28.0);
+    for (cell, name) in columns(head).into_iter().zip(["Time", "Caller", "Number", "Line", "What happened"]) {
+        pen.text(cell, Side::Left, name, ink(theme::LABEL, Tone::Dim));
+    }
+    pen.rule();
+    let below = whole.with_min_y(pen.y);
+    let below = egui::UiBuilder::new().max_rect(below);
+    ui.scope_builder(below, |ui| list(ui, theme, rows)).inner
+}
+
+fn list(ui: &mut Ui, theme: &Theme, rows: &[HistoryRow]) -> Vec<Command> {
+    let mut wishes = Vec::new();
     egui::ScrollArea::vertical().auto_shrink(false).id_salt("history").show_rows(
         ui,
         theme::TALL_ROW,
@@ -105,6 +119,8 @@ fn row_ui(pen: &mut Pen<'_>, row: &HistoryRow, wishes: &mut Vec<Command>) {
     if pen.row(line.shrink2(egui::Vec2::new(8.0, 1.0)), &name, Live::Yes) {
         wishes.push(Command::Open(row.call));
     }
+    let (under, color) = (line.with_min_y(line.bottom() - 1.0), pen.theme.line);
+    pen.fill(under, color, 0);
     let [time, who, number, at, outcome] = columns(line);
     let tone = if row.live { Tone::Accent } else { Tone::Dim };
     pen.text(time, Side::Left, &row.time, ink(theme::TEXT, Tone::Dim));

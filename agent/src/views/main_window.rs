@@ -85,7 +85,11 @@ fn me_words(model: &Model) -> (String, String) {
         1 => format!("line {}", lines[0]),
         _ => format!("lines {}", lines.join(", ")),
     };
-    let lines = if model.supervises() { format!("supervisor · {lines}") } else { lines };
+    let lines = match (model.supervises(), me.lines.is_empty()) {
+        (true, true) => "supervisor".to_owned(),
+        (true, false) => format!("supervisor · {lines}"),
+        (false, _) => lines,
+    };
     (words::plain(&me.name), lines)
 }
 

@@ -125,7 +125,10 @@ impl<'a> Pen<'a> {
     /// One line of text at one side of `rect`; the place it took. What does not fit ends in `…` and
     /// is whole on hover.
     pub fn text(&mut self, rect: Rect, side: Side, text: &str, ink: Ink) -> Rect {
-        let color = self.theme.tone(ink.tone);
+        self.text_in(rect, side, text, ink, self.theme.tone(ink.tone))
+    }
+
+    fn text_in(&mut self, rect: Rect, side: Side, text: &str, ink: Ink, color: Color32) -> Rect {
         let Some(ui) = self.ui.as_deref_mut() else { return rect };
         let (galley, cut) = fit(ui, text, ink, color, rect.width());
         let size = galley.size();
@@ -149,7 +152,7 @@ impl<'a> Pen<'a> {
         if room.width() < 30.0 {
             return rect;
         }
-        let (color, ground) = (self.theme.tone(tone), self.theme.chip(tone));
+        let (color, ground) = (self.theme.chip_ink(tone), self.theme.chip(tone));
         let Some(ui) = self.ui.as_deref_mut() else { return rect };
         let (galley, _) = fit(ui, text, ink(theme::LABEL, tone), color, room.width());
         let width = galley.size().x + 18.0;
@@ -160,7 +163,8 @@ impl<'a> Pen<'a> {
         let center = Pos2::new(left + width / 2.0, rect.center().y);
         let place = Rect::from_center_size(center, Vec2::new(width, 20.0));
         self.fill(place, ground, 10);
-        self.text(place.shrink2(Vec2::new(9.0, 0.0)), Side::Left, text, ink(theme::LABEL, tone));
+        let letters = place.shrink2(Vec2::new(9.0, 0.0));
+        self.text_in(letters, Side::Left, text, ink(theme::LABEL, tone), color);
         beside(rect, side, width + 8.0)
     }
 

@@ -128,7 +128,7 @@ impl PopupData {
             figures: if known { cards::figures(&view.cards) } else { Vec::new() },
             choices: choices(view),
             can_choose: matches!(model.link, LinkState::Connected { .. }),
-            cards: view.cards.iter().map(|card| cards::card(card, then, &model.zone)).collect(),
+            cards: cards::in_order(&view.cards).map(|card| cards::card(card, then, &model.zone)).collect(),
             others: others(&pop.others),
             name,
         }

@@ -16,7 +16,7 @@ use crate::words;
 /// What the supervisor sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueData {
-    /// How many calls wait, ring and talk: `1 waits · 2 ring · 1 talks`.
+    /// How many calls wait, ring and talk: `1 waiting · 2 ringing · 1 talking`.
     pub summary: String,
     /// Longest first.
     pub calls: Vec<QueueRow>,
@@ -72,9 +72,7 @@ pub fn data(model: &Model, now: Timestamp) -> QueueData {
     let calls: Vec<QueueRow> = live.map(|view| queue_row(model, view, then)).collect();
     let count = |tone| calls.iter().filter(|call| call.tone == tone).count();
     let (waits, rings, talks) = (count(Tone::Warn), count(Tone::Accent), count(Tone::Good));
-    let verb = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-    let summary = [verb(waits, "waits", "wait"), verb(rings, "rings", "ring"), verb(talks, "talks", "talk")]
-        .join(" · ");
+    let summary = format!("{waits} waiting · {rings} ringing · {talks} talking");
     let lines = model.board.lines.iter().map(|(line, view)| LineRow {
         line: words::plain(line.as_str()),
         agent: view.agent.as_deref().map_or_else(|| words::UNKNOWN.to_owned(), words::plain),
@@ -129,8 +127,8 @@ fn unheard(model: &Model, then: Timestamp) -> Option<String> {
     let name = words::plain(adapter.as_str());
     let age = words::age(view.since, then);
     Some(match gone.len() {
-        1 => format!("{name} has not been heard for {age} · its calls do not show"),
-        more => format!("{more} adapters are not heard, first {name} for {age} · their calls do not show"),
+        1 => format!("Phone system {name} has not been heard for {age} · its calls do not show"),
+        more => format!("{more} phone systems are not heard, {name} for {age} · their calls do not show"),
     })
 }
 
@@ -183,7 +181,7 @@ fn title(pen: &mut Pen<'_>, title: &str, beside_it: &str) {
 }
 
 fn header<const N: usize>(pen: &mut Pen<'_>, cells: [Rect; N], names: [&str; N]) {
-    for (cell, name) in cells.into_iter().zip(names) {
+    for (cell, name) in cells.into_iter().zip(names).filter(|(_, name)| !name.is_empty()) {
         let side = if name == "Since" { Side::Right } else { Side::Left };
         pen.text(cell, side, name, ink(theme::LABEL, Tone::Dim));
     }
@@ -195,8 +193,9 @@ fn calls_ui(pen: &mut Pen<'_>, calls: &[QueueRow], wishes: &mut Vec<Command>) {
         return;
     }
     table(pen, calls.len(), |pen| {
-        let cells = call_columns(pen.line(28.0));
-        header(pen, cells, ["State", "Since", "Caller", "Number", "Queue"]);
+        let queues = calls.iter().any(|call| call.queue != words::UNKNOWN);
+        let cells = call_columns(pen.line(28.0), queues);
+        header(pen, cells, ["State", "Since", "Caller", "Number", if queues { "Queue" } else { "" }]);
         for call in calls {
             pen.rule();
             let line = pen.line(theme::TALL_ROW);
@@ -204,14 +203,16 @@ fn calls_ui(pen: &mut Pen<'_>, calls: &[QueueRow], wishes: &mut Vec<Command>) {
             if pen.row(line.shrink2(Vec2::new(4.0, 1.0)), &name, Live::Yes) {
                 wishes.push(Command::Open(call.call));
             }
-            let [state, since, who, number, queue] = call_columns(line);
+            let [state, since, who, number, queue] = call_columns(line, queues);
             dotted(pen, state, &call.state, call.tone);
             pen.text(since, Side::Right, &call.clock, ink(theme::TEXT, Tone::Text));
             pen.text(who, Side::Left, &call.name, ink(theme::TEXT, Tone::Text));
             if call.number != call.name {
                 pen.text(number, Side::Left, &call.number, ink(theme::TEXT, Tone::Dim));
             }
-            pen.text(queue, Side::Left, &call.queue, ink(theme::TEXT, Tone::Dim));
+            if queues {
+                pen.text(queue, Side::Left, &call.queue, ink(theme::TEXT, Tone::Dim));
+            }
         }
     });
 }
@@ -259,8 +260,10 @@ fn dotted(pen: &mut Pen<'_>, cell: Rect, words: &str, tone: Tone) {
     pen.text(beside(cell, Side::Left, 16.0), Side::Left, words, ink(theme::TEXT, Tone::Text));
 }
 
-fn call_columns(line: Rect) -> [Rect; 5] {
-    cells(line, [0.45, 0.0, 0.35, 0.0, 0.20], [0.0, 56.0, 0.0, 140.0, 0.0])
+/// Some phone systems name no queues: then there is no column of dashes.
+fn call_columns(line: Rect, queues: bool) -> [Rect; 5] {
+    let shares = if queues { [0.45, 0.0, 0.35, 0.0, 0.20] } else { [0.5, 0.0, 0.5, 0.0, 0.0] };
+    cells(line, shares, [0.0, 56.0, 0.0, 140.0, 0.0])
 }
 
 fn line_columns(line: Rect) -> [Rect; 4] {

@@ -33,8 +33,12 @@ fn known(name: &str) -> Who {
 }
 
 fn shown(data: PopupData, shade: Shade) -> Harness<'static, Vec<Command>> {
-    let theme = Theme::of(shade);
     let size = egui::Vec2::new(CARD_WIDTH, popup::height(&data));
+    shown_in(data, shade, size)
+}
+
+fn shown_in(data: PopupData, shade: Shade, size: egui::Vec2) -> Harness<'static, Vec<Command>> {
+    let theme = Theme::of(shade);
     Harness::builder()
         // Foreign text may hold letters that no font has: they are drawn as boxes.
         .allow_missing_glyphs()
@@ -61,7 +65,7 @@ fn a_card_is_read_from_what_happens_to_what_explains_it() {
             "Zofia Wiśniewska",
             "+48 12 345 67 89",
             "VIP",
-            "calls itself Zofia W",
+            "Caller ID: Zofia W",
             "430.00 zł overdue",
             "3,750.00 zł",
             "limit − balance",
@@ -89,6 +93,69 @@ fn a_card_that_waits_keeps_its_place_and_trouble_is_said_in_words() {
         ["no answer in 800 ms, still waiting", "refused: HTTP 403", "sales · waiting", words::UNKNOWN]
     {
         assert!(harness.query_all_by_label(label).next().is_some(), "{label}");
+    }
+}
+
+#[test]
+fn no_card_moves_when_another_is_filled_or_fails() {
+    let who = || known("Zofia Wiśniewska");
+    let products = ["Paint", "Boards", "Screws"];
+    let filled = || sample::cards("C-1", "PLN", products, at(0));
+    let waiting = || {
+        let mut cards = filled();
+        cards.iter_mut().for_each(|card| card.state = CardState::Waiting);
+        cards
+    };
+    let failure = pinkas_protocol::Failure::Unreachable;
+    let failed = |mut cards: Vec<pinkas_protocol::Card>| {
+        cards[0].state = CardState::Failed { failure: failure.clone(), took_ms: 3 };
+        cards[1].state = CardState::Nothing { took_ms: 3 };
+        cards
+    };
+    let tops = |cards| {
+        let harness = shown(ringing(who(), cards), Shade::Dark);
+        ["Balance", "Credit terms", "Recent purchases"]
+            .map(|title| harness.query_all_by_label(title).last().map(|node| node.rect().top()))
+    };
+    let expected = tops(filled());
+    assert!(expected.iter().all(Option::is_some));
+    for cards in [waiting(), failed(waiting()), failed(filled())] {
+        assert_eq!(tops(cards), expected);
+    }
+    let mut turned = filled();
+    turned.reverse();
+    assert_eq!(tops(turned), expected, "whatever the order of the sources");
+}
+
+#[test]
+fn a_hebrew_customers_card_is_mirrored_as_a_whole() {
+    let lefts = |name| {
+        let cards = sample::cards("C-1", "ILS", ["Paint", "Boards", "Screws"], at(0));
+        let harness = shown(ringing(known(name), cards), Shade::Dark);
+        ["Ringing on 101 · Support", "Open", "Recent purchases", "14 Nov", "30 days", "Close"]
+            .map(|label| harness.query_all_by_label(label).next().expect(label).rect().left())
+    };
+    let (latin, hebrew) = (lefts("Zofia"), lefts("מאפיית לוי"));
+    for (i, turned) in [true, true, true, true, false, false].into_iter().enumerate() {
+        assert_eq!(hebrew[i] > latin[i], turned, "{i}: {latin:?} {hebrew:?}");
+    }
+}
+
+#[test]
+fn twenty_purchases_leave_head_and_foot_in_sight() {
+    let mut cards = sample::cards("C-1", "ILS", ["Paint", "Boards", "Screws"], at(0));
+    let Some(CardState::Filled { facts: Facts::Purchases { purchases }, .. }) =
+        cards.last_mut().map(|c| &mut c.state)
+    else {
+        panic!("purchases")
+    };
+    *purchases = purchases.iter().cycle().take(20).cloned().collect();
+    let data = ringing(known("Zofia"), cards);
+    assert!(popup::height(&data) > 800.0);
+    let harness = shown_in(data, Shade::Dark, egui::Vec2::new(CARD_WIDTH, 640.0));
+    for label in ["Zofia", "Close"] {
+        let place = harness.get_by_label(label).rect();
+        assert!(place.top() > 0.0 && place.bottom() < 640.0, "{label}: {place:?}");
     }
 }
 
@@ -230,7 +297,7 @@ fn a_supervisor_sees_every_call_in_words() {
             "Talking with Bob on 104",
             "0:10",
             "0:08",
-            "1 waits · 1 rings · 1 talks",
+            "1 waiting · 1 ringing · 1 talking",
             "Connected",
             "supervisor · line 101",
             "No lines are known yet",

@@ -143,10 +143,7 @@ fn credit_left(credit: &Found<'_, Credit>, balance: &Found<'_, Balance>) -> Figu
 fn terms(credit: &Found<'_, Credit>) -> Figure {
     let label = "Terms";
     let Found::Facts(credit) = credit else { return absent(label, credit) };
-    let value = credit.days.map_or(FigureValue::Unknown, |days| match days {
-        1 => FigureValue::Known("1 day".to_owned()),
-        days => FigureValue::Known(format!("{days} days")),
-    });
+    let value = credit.days.map_or(FigureValue::Unknown, |days| FigureValue::Known(words::days(days)));
     match credit.hold {
         Some(true) => Figure { label, value, note: Some("credit is stopped".to_owned()), tone: Tone::Bad },
         _ => Figure { label, value, note: None, tone: Tone::Text },
@@ -160,6 +157,13 @@ fn known(label: &'static str, money: &Money, note: Option<String>) -> Figure {
 fn absent<T>(label: &'static str, found: &Found<'_, T>) -> Figure {
     let value = if matches!(found, Found::Waiting) { FigureValue::Waiting } else { FigureValue::Unknown };
     Figure { label, value, note: None, tone: Tone::Text }
+}
+
+/// Purchases last, whatever the order of the configuration: when a long list lands, no other card moves.
+pub(super) fn in_order(cards: &[Card]) -> impl Iterator<Item = &Card> {
+    let mut cards: Vec<&Card> = cards.iter().collect();
+    cards.sort_by_key(|card| card.gives);
+    cards.into_iter()
 }
 
 /// One source's card; `now` is the hub's clock.
@@ -190,10 +194,15 @@ fn rows(facts: &Facts, now: Timestamp, zone: &TimeZone) -> CardBody {
             let overdue = overdue.map(|money| {
                 row(format!("Overdue{}", due.unwrap_or_default()), Some(words::money(money)), Tone::Bad)
             });
+            let nothing = balance.overdue.as_ref().filter(|overdue| overdue.amount.is_zero());
+            let nothing = nothing.map(|_| row("Nothing overdue".to_owned(), None, Tone::Dim));
             let open = row("Open".to_owned(), Some(words::money(&balance.balance)), Tone::Text);
-            [Some(open), overdue].into_iter().flatten().collect()
+            [Some(open), overdue, nothing].into_iter().flatten().collect()
         }
         Facts::Credit(credit) => credit_rows(credit),
+        Facts::Purchases { purchases } if purchases.is_empty() => {
+            vec![row("No purchases on record".to_owned(), None, Tone::Dim)]
+        }
         Facts::Purchases { purchases } => purchases
             .iter()
             .take(pinkas_protocol::card::MOST_PURCHASES)
@@ -207,8 +216,9 @@ fn credit_rows(credit: &Credit) -> Vec<RowData> {
     let limit = credit.limit.as_ref().map(|m| row("Limit".to_owned(), Some(words::money(m)), Tone::Text));
     let hold = credit.hold.filter(|hold| *hold);
     let hold = hold.map(|_| row("Sales on credit are stopped".to_owned(), None, Tone::Bad));
+    let term = credit.days.map(|days| row("Payment term".to_owned(), Some(words::days(days)), Tone::Text));
     let note = credit.note.as_deref().map(|note| row(words::plain(note), None, Tone::Dim));
-    [limit, hold, note].into_iter().flatten().collect()
+    [limit, term, hold, note].into_iter().flatten().collect()
 }
 
 fn purchase_row(purchase: &Purchase, today: jiff::civil::Date) -> RowData {

@@ -1,5 +1,5 @@
 //! Draws a card, and measures it with the same lines. Nothing here decides what is shown.
-//! A customer whose name is read from right to left has the head mirrored; digits never are.
+//! The card of a customer whose name is read from right to left is mirrored as a whole; digits never are.
 
 use egui::{Pos2, Rect, Ui, Vec2};
 
@@ -42,29 +42,31 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &PopupData) -> Vec<Command> {
     ui.scope_builder(egui::UiBuilder::new().max_rect(below), |ui| {
         foot(&mut Pen::new(ui, theme), data, &mut wishes);
     });
-    ui.painter().rect_stroke(whole, 0.0, theme.hairline(), egui::StrokeKind::Inside);
+    // Stronger than the lines inside: it parts the card from whatever program is behind it.
+    let edge = egui::Stroke::new(1.0, theme.faint);
+    ui.painter().rect_stroke(whole, 0.0, edge, egui::StrokeKind::Inside);
     wishes
 }
 
 fn head(pen: &mut Pen<'_>, data: &PopupData) {
-    let quiet = data.mood != Mood::Live;
+    let side = reads_from(data);
     status_line(pen, data);
     pen.rule();
     if let Some(notice) = &data.notice {
         pen.space(6.0);
         let line = pen.padded_line(20.0);
-        pen.text(line, Side::Left, notice, ink(theme::LABEL, Tone::Bad));
+        pen.text(line, side, notice, ink(theme::LABEL, Tone::Bad));
     }
     pen.space(theme::PAD_Y);
-    let side = Side::of(&data.name);
     let tone = if data.mood == Mood::Fading { Tone::Dim } else { Tone::Text };
     let line = pen.padded_line(34.0);
-    let size = if quiet && data.mood == Mood::Fading { 20.0 } else { theme::NAME };
-    pen.text(line, side, &data.name, strong(size, tone));
+    let size = if data.mood == Mood::Fading { theme::FIGURE } else { theme::NAME };
+    let letters = whole(pen, &data.name, strong(size, tone), line.width(), SMALLEST_NAME);
+    pen.text(line, side, &data.name, letters);
     who_line(pen, data, side);
     if data.mood != Mood::Fading {
         for (text, tone) in [
-            data.claims.as_ref().map(|claims| (format!("calls itself {claims}"), Tone::Dim)),
+            data.claims.as_ref().map(|claims| (format!("Caller ID: {claims}"), Tone::Dim)),
             data.note.as_ref().map(|note| (note.text.clone(), note.tone)),
         ]
         .into_iter()
@@ -76,8 +78,13 @@ fn head(pen: &mut Pen<'_>, data: &PopupData) {
     }
     pen.space(theme::PAD_Y);
     if data.mood != Mood::Fading && !data.figures.is_empty() {
-        figures(pen, &data.figures);
+        figures(pen, &data.figures, side);
     }
+}
+
+/// The side where reading begins, for everything on the card: one column of amounts, not two.
+fn reads_from(data: &PopupData) -> Side {
+    Side::of(&data.name)
 }
 
 fn status_line(pen: &mut Pen<'_>, data: &PopupData) {
@@ -87,12 +94,13 @@ fn status_line(pen: &mut Pen<'_>, data: &PopupData) {
     let line = bar.shrink2(Vec2::new(theme::PAD, 0.0));
     let dot = if data.mood == Mood::Live { Tone::Accent } else { Tone::Faint };
     let color = pen.theme.tone(dot);
-    pen.dot(Pos2::new(line.left() + 4.0, line.center().y), color);
+    let (side, end) = (reads_from(data), reads_from(data).other());
+    pen.dot(part(line, side, 8.0).center(), color);
     if let Some(clock) = &data.clock {
-        pen.text(part(line, Side::Right, 80.0), Side::Right, clock, ink(theme::LABEL + 1.0, Tone::Dim));
+        pen.text(part(line, end, 80.0), end, clock, ink(theme::LABEL + 1.0, Tone::Dim));
     }
-    let words = beside(beside(line, Side::Left, 16.0), Side::Right, 84.0);
-    pen.text(words, Side::Left, &data.status, ink(theme::LABEL + 1.0, Tone::Dim));
+    let words = beside(beside(line, side, 16.0), end, 84.0);
+    pen.text(words, side, &data.status, ink(theme::LABEL + 1.0, Tone::Dim));
 }
 
 /// Number and chips; the number in a label of its own, as digits must not be mirrored.
@@ -112,53 +120,77 @@ fn who_line(pen: &mut Pen<'_>, data: &PopupData, side: Side) {
     }
 }
 
-fn figures(pen: &mut Pen<'_>, figures: &[Figure]) {
+fn figures(pen: &mut Pen<'_>, figures: &[Figure], side: Side) {
     pen.rule();
     let band = pen.line(78.0);
     pen.rule();
-    let count = figures.len().max(1) as f32;
-    // The first figure is the largest and gets a little more room.
-    let first = (band.width() / count) * 1.15;
-    let other = (band.width() - first) / (count - 1.0).max(1.0);
-    let mut left = band.left();
-    for (i, figure) in figures.iter().enumerate() {
-        let width = if i == 0 { first } else { other };
-        let cell = Rect::from_min_size(Pos2::new(left, band.top()), Vec2::new(width, band.height()));
+    let mut rest = band;
+    for (i, (figure, width)) in figures.iter().zip(widths(pen, figures, band.width())).enumerate() {
+        let cell = part(rest, side, width);
+        rest = beside(rest, side, width);
         if i > 0 {
             let color = pen.theme.line;
-            pen.fill(Rect::from_min_size(cell.min, Vec2::new(1.0, cell.height())), color, 0);
+            pen.fill(part(cell, side, 1.0), color, 0);
         }
-        left += width;
-        figure_cell(pen, cell.shrink2(Vec2::new(theme::PAD, 10.0)), figure, i == 0);
+        figure_cell(pen, cell.shrink2(Vec2::new(theme::PAD, 10.0)), side, figure, i == 0);
     }
 }
 
-fn figure_cell(pen: &mut Pen<'_>, cell: Rect, figure: &Figure, first: bool) {
+/// The first figure gets a little more room than the others; an amount too long for its cell takes from
+/// the cells that have room to spare.
+fn widths(pen: &Pen<'_>, figures: &[Figure], band: f32) -> Vec<f32> {
+    let count = figures.len().max(1) as f32;
+    let first = (band / count) * 1.15;
+    let other = (band - first) / (count - 1.0).max(1.0);
+    let usual = |i: usize| if i == 0 { first } else { other };
+    let needs = figures.iter().enumerate().map(|(i, figure)| match &figure.value {
+        FigureValue::Known(value) => {
+            pen.width_of(value, strong(figure_size(i == 0), figure.tone)) + 2.0 * theme::PAD + 1.0
+        }
+        FigureValue::Unknown | FigureValue::Waiting => 0.0,
+    });
+    let needs: Vec<f32> = needs.map(|need| need.max(band / count * 0.6)).collect();
+    if needs.iter().enumerate().all(|(i, need)| *need <= usual(i)) {
+        return (0..figures.len()).map(usual).collect();
+    }
+    // Short ones get what they need, the long ones share the rest.
+    let is_long = |need: f32| need > band / count;
+    let short: f32 = needs.iter().filter(|need| !is_long(**need)).sum();
+    let long: f32 = needs.iter().filter(|need| is_long(**need)).sum();
+    let stretch = if long > 0.0 { (band - short) / long } else { 1.0 };
+    needs.into_iter().map(|need| if is_long(need) { need * stretch } else { need }).collect()
+}
+
+fn figure_size(first: bool) -> f32 {
+    if first { theme::FIGURE } else { theme::HEADING }
+}
+
+fn figure_cell(pen: &mut Pen<'_>, cell: Rect, side: Side, figure: &Figure, first: bool) {
     let row = |top: f32, height: f32| {
         Rect::from_min_size(Pos2::new(cell.left(), cell.top() + top), Vec2::new(cell.width(), height))
     };
-    pen.text(row(0.0, 15.0), Side::Left, figure.label, ink(theme::LABEL, Tone::Dim));
-    let size = if first { theme::FIGURE } else { theme::HEADING };
+    pen.text(row(0.0, 15.0), side, figure.label, ink(theme::LABEL, Tone::Dim));
+    let size = figure_size(first);
     match &figure.value {
         FigureValue::Known(value) => {
-            let letters = whole(pen, value, strong(size, figure.tone), cell.width());
-            pen.text(row(15.0, 27.0), Side::Left, value, letters);
+            let letters = whole(pen, value, strong(size, figure.tone), cell.width(), SMALLEST);
+            pen.text(row(15.0, 27.0), side, value, letters);
         }
         FigureValue::Unknown => {
-            pen.text(row(15.0, 27.0), Side::Left, crate::words::UNKNOWN, ink(size, Tone::Dim));
+            pen.text(row(15.0, 27.0), side, crate::words::UNKNOWN, ink(size, Tone::Dim));
         }
-        FigureValue::Waiting => bar(pen, row(24.0, 10.0), 0.7),
+        FigureValue::Waiting => bar(pen, row(24.0, 10.0), side, 0.7),
     }
     if let Some(note) = &figure.note {
         let tone = if figure.tone == Tone::Bad { Tone::Bad } else { Tone::Dim };
-        let letters = whole(pen, note, ink(theme::LABEL, tone), cell.width());
-        pen.text(row(43.0, 15.0), Side::Left, note, letters);
+        let letters = whole(pen, note, ink(theme::LABEL, tone), cell.width(), SMALLEST);
+        pen.text(row(43.0, 15.0), side, note, letters);
     }
 }
 
-/// Letters small enough for a figure to be read whole: an amount that is cut reads as another amount.
-fn whole(pen: &Pen<'_>, text: &str, mut letters: Ink, width: f32) -> Ink {
-    while letters.size > SMALLEST && pen.width_of(text, letters) > width {
+/// Letters small enough for a text to be read whole: an amount that is cut reads as another amount.
+fn whole(pen: &Pen<'_>, text: &str, mut letters: Ink, width: f32, smallest: f32) -> Ink {
+    while letters.size > smallest && pen.width_of(text, letters) > width {
         letters.size -= 1.0;
     }
     letters
@@ -166,6 +198,8 @@ fn whole(pen: &Pen<'_>, text: &str, mut letters: Ink, width: f32) -> Ink {
 
 /// The smallest letters a figure is shrunk to.
 const SMALLEST: f32 = 10.0;
+/// The smallest letters a name is shrunk to: still the largest text but for the figures.
+const SMALLEST_NAME: f32 = 17.0;
 
 fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     if data.mood == Mood::Fading {
@@ -184,18 +218,19 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
             pen.rule();
         }
         first = true;
-        card_ui(pen, card);
+        card_ui(pen, card, reads_from(data));
     }
 }
 
 fn choices(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     pen.space(theme::PAD_Y);
     let title = pen.padded_line(theme::ROW);
-    pen.text(title, Side::Left, "Who is calling?", strong(theme::TEXT, Tone::Text));
+    let side = reads_from(data);
+    pen.text(title, side, "Who is calling?", strong(theme::TEXT, Tone::Text));
     for choice in &data.choices {
         pen.space(theme::STEP);
         let line = pen.padded_line(36.0);
-        if choice_row(pen, line, choice, if data.can_choose { Live::Yes } else { Live::No }) {
+        if choice_row(pen, line, side, choice, if data.can_choose { Live::Yes } else { Live::No }) {
             let customer = choice.customer.clone();
             wishes.push(Command::Choose(Choice { call: data.call, customer }));
         }
@@ -203,12 +238,11 @@ fn choices(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     pen.space(theme::PAD_Y);
 }
 
-fn choice_row(pen: &mut Pen<'_>, line: Rect, choice: &ChoiceData, live: Live) -> bool {
+fn choice_row(pen: &mut Pen<'_>, line: Rect, side: Side, choice: &ChoiceData, live: Live) -> bool {
     let clicked = pen.row(line, &choice.name, live);
     let edge = if choice.chosen { pen.theme.accent } else { pen.theme.line };
     pen.outline(line, egui::Stroke::new(1.0, edge), theme::CORNER);
     let inner = line.shrink2(Vec2::new(12.0, 0.0));
-    let side = Side::of(&choice.name);
     let detail = if choice.chosen { format!("chosen · {}", choice.detail) } else { choice.detail.clone() };
     let taken = pen.paint_only(
         part(inner, side.other(), inner.width() * 0.42),
@@ -222,67 +256,78 @@ fn choice_row(pen: &mut Pen<'_>, line: Rect, choice: &ChoiceData, live: Live) ->
     clicked
 }
 
-fn card_ui(pen: &mut Pen<'_>, card: &CardData) {
+fn card_ui(pen: &mut Pen<'_>, card: &CardData, side: Side) {
+    let end = side.other();
     pen.space(theme::PAD_Y - 2.0);
     let line = pen.padded_line(theme::ROW);
-    let title = pen.text(line, Side::Left, card.title, strong(theme::TEXT, Tone::Text));
-    let mut rest = beside(line, Side::Left, title.width() + 16.0);
+    let title = pen.text(line, side, card.title, strong(theme::TEXT, Tone::Text));
+    let mut rest = beside(line, side, title.width() + 16.0);
     if let Some(trouble) = &card.trouble {
-        let place = pen.text(rest, Side::Right, trouble, ink(theme::LABEL, Tone::Warn));
-        rest = beside(rest, Side::Right, place.width());
-        let dot = pen.text(rest, Side::Right, " · ", ink(theme::LABEL, Tone::Faint));
-        rest = beside(rest, Side::Right, dot.width());
+        let place = pen.text(rest, end, trouble, ink(theme::LABEL, Tone::Warn));
+        rest = beside(rest, end, place.width());
+        let dot = pen.text(rest, end, " · ", ink(theme::LABEL, Tone::Dim));
+        rest = beside(rest, end, dot.width());
     }
     if rest.width() > 20.0 {
-        pen.text(rest, Side::Right, &card.source, ink(theme::LABEL, Tone::Faint));
+        pen.text(rest, end, &card.source, ink(theme::LABEL, Tone::Dim));
     }
+    let below = pen.y + LEAST_ROWS * theme::ROW;
     match &card.body {
         CardBody::Bars => {
             for share in [0.7, 0.45] {
                 let line = pen.padded_line(theme::ROW);
-                bar(pen, line.shrink2(Vec2::new(0.0, 6.0)), share);
+                bar(pen, line.shrink2(Vec2::new(0.0, 6.0)), side, share);
             }
         }
-        CardBody::Empty => {}
-        CardBody::Rows(rows) => rows_ui(pen, rows),
+        CardBody::Empty => {
+            let line = pen.padded_line(theme::ROW);
+            pen.text(line, side, crate::words::UNKNOWN, ink(theme::TEXT, Tone::Dim));
+        }
+        CardBody::Rows(rows) => rows_ui(pen, rows, side),
     }
+    pen.y = pen.y.max(below);
     pen.space(theme::PAD_Y - 2.0);
 }
 
+/// Every card has room for so many: what waits has two bars, and no other card moves when they are filled.
+const LEAST_ROWS: f32 = 2.0;
+
 /// The widest a column of days or amounts gets, in points.
 const MOST_OF_COLUMN: f32 = 150.0;
+/// The widest a column of quantities gets, in points.
+const MOST_OF_COUNT: f32 = 60.0;
 
-/// Day, what and how many, amount: the columns stand under each other whatever is missing. Rows read
-/// from right to left have the columns the other way round.
-fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData]) {
+/// Day, what and how many, amount: the columns stand under each other whatever is missing.
+fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData], side: Side) {
     let has_lead = rows.iter().any(|row| row.lead.is_some());
     let has_amount = rows.iter().any(|row| row.amount.is_some());
-    let rtl = rows.iter().filter(|row| Side::of(&row.text) == Side::Right).count();
-    let side = if rtl * 2 > rows.len() { Side::Right } else { Side::Left };
     let letters = ink(theme::TEXT, Tone::Text);
     let widest = |pen: &Pen<'_>, texts: &mut dyn Iterator<Item = &String>| {
         texts.map(|text| pen.width_of(text, letters)).fold(0.0, f32::max).min(MOST_OF_COLUMN)
     };
     let lead_width = widest(pen, &mut rows.iter().filter_map(|row| row.lead.as_ref())).max(44.0);
     let amount_width = widest(pen, &mut rows.iter().filter_map(|row| row.amount.as_ref()));
+    let count_width = widest(pen, &mut rows.iter().filter_map(|row| row.count.as_ref())).min(MOST_OF_COUNT);
     for row in rows {
         let mut line = pen.padded_line(theme::ROW);
         if has_lead {
             let lead = row.lead.as_deref().unwrap_or_default();
             pen.text(part(line, side, lead_width + 1.0), side, lead, ink(theme::TEXT, Tone::Dim));
-            line = beside(line, side, lead_width + 16.0);
+            line = beside(line, side, lead_width + 12.0);
         }
         if has_amount {
             let amount = row.amount.as_deref().unwrap_or(crate::words::UNKNOWN);
+            // A sentence among amounts may take the whole line.
             if row.amount.is_some() || has_lead {
                 let place = part(line, side.other(), amount_width + 1.0);
                 pen.text(place, side.other(), amount, ink(theme::TEXT, row.tone));
             }
-            line = beside(line, side.other(), amount_width + 16.0);
+            if row.amount.is_some() || has_lead {
+                line = beside(line, side.other(), amount_width + 12.0);
+            }
         }
-        let room = row.count.as_ref().map_or(0.0, |_| 52.0);
-        let own = if has_lead { side } else { Side::of(&row.text) };
-        let text = pen.text(beside(line, side.other(), room), own, &row.text, ink(theme::TEXT, row.tone));
+        let room = row.count.as_ref().map_or(0.0, |_| count_width + 8.0);
+        let text = pen.text(beside(line, side.other(), room), side, &row.text, ink(theme::TEXT, row.tone));
         if let Some(count) = &row.count {
             let rest = beside(line, side, text.width() + 8.0);
             pen.text(rest, side, count, ink(theme::TEXT, Tone::Dim));
@@ -299,18 +344,22 @@ fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     let raised = pen.theme.raised;
     pen.fill(bar, raised, 0);
     let line = bar.shrink2(Vec2::new(theme::PAD, 9.0));
-    let close = part(line, Side::Right, 68.0);
-    if pen.button(close, "Close", Live::Yes) {
+    let (side, end) = (reads_from(data), reads_from(data).other());
+    if pen.button(part(line, end, 68.0), "Close", Live::Yes) {
         wishes.push(Command::Close(data.call));
     }
+    let rest = beside(line, end, 76.0);
+    if pen.button(part(rest, end, 104.0), "Move aside", Live::Yes) {
+        wishes.push(Command::Aside);
+    }
     if let Some(others) = &data.others {
-        let rest = beside(line, Side::Right, 80.0);
-        pen.text(rest, Side::Left, others, ink(theme::LABEL + 1.0, Tone::Dim));
+        let rest = beside(rest, end, 116.0);
+        pen.text(rest, side, others, ink(theme::LABEL + 1.0, Tone::Dim));
     }
 }
 
 /// A grey bar in the place of a text to come; it does not move.
-fn bar(pen: &mut Pen<'_>, rect: Rect, share: f32) {
+fn bar(pen: &mut Pen<'_>, rect: Rect, side: Side, share: f32) {
     let color = pen.theme.line;
-    pen.fill(part(rect, Side::Left, rect.width() * share), color, 5);
+    pen.fill(part(rect, side, rect.width() * share), color, 5);
 }

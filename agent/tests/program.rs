@@ -1,0 +1,22 @@
+//! The desktop's command line, as an administrator meets it. That there is a test here also makes cargo
+//! build the program whenever the workspace is tested, which the whole-system tests start.
+
+use std::process::{Command, Output};
+
+fn agent(dir: &std::path::Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pinkas-agent"));
+    command.current_dir(dir).args(arguments).output().expect("the program runs")
+}
+
+#[test]
+fn a_wrong_configuration_is_told_with_file_and_line_and_a_failing_exit() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("ana.toml"), "hub = \"nowhere\"\npopup = \"up\"\n").expect("written");
+    for arguments in [&["check", "--config", "ana.toml"][..], &["--config", "ana.toml"]] {
+        let out = agent(dir.path(), arguments);
+        assert_eq!(out.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(said.contains("ana.toml:1: `hub`"), "{said}");
+        assert!(said.contains("ana.toml:2: `popup`"), "{said}");
+    }
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Takes the pictures of the documentation anew: the real programs on a screen in memory, with the demo's
+# company and its pretend phone system. Needs what tests/setup/setup.sh installs.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/../.."
+cargo build --workspace --bins --tests
+PINKAS_PICTURES=$here PINKAS_REQUIRE_ALL=1 cargo test --workspace --test window -- --ignored pictures_of_the_documentation
+for picture in popup hebrew supervisor; do
+  size=$(wc -c <"$here/$picture.png")
+  echo "$picture.png: $size bytes"
+  [ "$size" -lt 150000 ]
+done
