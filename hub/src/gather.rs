@@ -268,7 +268,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(10)).await;
         while landed.try_recv().is_ok() {}
         gather.ask_cards(call(2), None, customer("7"));
-        assert_eq!(next(&mut landed, since).await, "10800: hung late after 800");
+        assert_eq!(next(&mut landed, since).await, "11600: hung late after 800");
     }
 
     async fn who(sources: Vec<ConfiguredSource>, expected: &str) {

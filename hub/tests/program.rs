@@ -19,16 +19,16 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn a_wrong_configuration_is_told_with_file_and_line_and_a_failing_exit() {
     let dir = tempfile::tempdir().expect("a folder");
-    let wrong =
-        "listen = \"here\"\n\n[[source]]\nname = \"books\"\ngives = \"balances\"\nhttp = \"nowhere\"\n";
+    let wrong = "listen = \"here\"\n\n[[source]]\ngives = \"balance\"\nhttp = \"nowhere\"\n[[source]]\nname = \"x\"\ngives = \"balances\"\n";
     std::fs::write(dir.path().join("hub.toml"), wrong).expect("written");
     for arguments in [&["check"][..], &[]] {
         let out = hub(dir.path(), arguments);
         assert_eq!(out.status.code(), Some(2));
         let said = text(&out.stderr);
         assert!(said.contains("hub.toml:1: `listen`"), "{said}");
-        assert!(said.contains("hub.toml:5: `gives`"), "{said}");
-        assert!(said.contains("hub.toml:6: `http`"), "{said}");
+        assert!(said.contains("hub.toml:3: `name` is missing"), "{said}");
+        assert!(said.contains("hub.toml:5: this address cannot be used"), "{said}");
+        assert!(said.contains("hub.toml:8: `gives`"), "{said}");
     }
     let out = hub(dir.path(), &["--config", "missing.toml"]);
     assert_eq!(out.status.code(), Some(2));

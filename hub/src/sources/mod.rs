@@ -145,9 +145,11 @@ fn one(table: &mut Section<'_>, name: Option<SourceName>, plan: &NumberPlan) -> 
             return known_elsewhere(table);
         }
     };
-    // Without these the rest could only be read by guessing; both have been noted.
-    let (Some(name), Some(gives)) = (name, gives) else { return known_elsewhere(table) };
-    let about = About { name: name.clone(), gives, currency, deadline };
+    // Which fields there are depends on what it gives: without that the rest could only be guessed at.
+    let Some(gives) = gives else { return known_elsewhere(table) };
+    // A missing name has been noted; the rest is read all the same, for its own mistakes.
+    let named = name.clone().or_else(|| SourceName::parse(kind).ok())?;
+    let about = About { name: named, gives, currency, deadline };
     let source: Arc<dyn Source> = match kind {
         "http" => Arc::new(http::read(table, about)?),
         "sql" => Arc::new(sql::read(table, about)?),
@@ -157,7 +159,7 @@ fn one(table: &mut Section<'_>, name: Option<SourceName>, plan: &NumberPlan) -> 
         Some(fresh) => Arc::new(Fresh::new(source, fresh)),
         None => source,
     };
-    Some(ConfiguredSource { name, gives, deadline, source })
+    Some(ConfiguredSource { name: name?, gives, deadline, source })
 }
 
 /// What every kind of source is told about itself.
