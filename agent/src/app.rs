@@ -1,7 +1,6 @@
 //! Wires the network, the model and the windows. `logic` takes in what came and decides what pops, also
 //! while the main window is hidden; `ui` shows. Nothing is drawn while nothing changes.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::theme::Theme;
 use crate::views::main_window::{self, Tab};
 use crate::views::popup::PopupData;
 use crate::window::PopupWindow;
-use crate::{config, fonts, window};
+use crate::{fonts, window};
 
 /// The longest time one frame takes in events; the rest waits for the next frame.
 const DRAIN_FOR: Duration = Duration::from_millis(10);
@@ -29,8 +28,7 @@ const DRAIN_FOR: Duration = Duration::from_millis(10);
 const TICK: Duration = Duration::from_secs(1);
 
 /// Reads the configuration and shows the windows until the main one is closed.
-pub fn start(file: &Path) -> anyhow::Result<()> {
-    let config = config::load(file)?;
+pub fn start(config: Config) -> anyhow::Result<()> {
     let made = eframe::run_native(
         "pinkas-agent",
         window::options(),

@@ -4,8 +4,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-pub use pinkas_config::Mistakes;
-use pinkas_config::Section;
+use pinkas_config::{Mistakes, Section};
 use pinkas_link::{HUB_URL_EXAMPLE, HubUrl};
 use pinkas_protocol::{AgentId, Private};
 
@@ -81,16 +80,12 @@ impl FromStr for Shade {
     }
 }
 
+/// A file to start from, printed by `--print-default`.
+pub const DEFAULT: &str = include_str!("../default.toml");
+
 /// Reads the configuration file.
 pub fn load(file: &Path) -> Result<Config, Mistakes> {
     pinkas_config::load(file, read)
-}
-
-/// Reads the configuration file and says in words what it means.
-pub fn check(file: &Path) -> anyhow::Result<()> {
-    let config = load(file)?;
-    println!("{}: all right; {} at {}", file.display(), config.agent, config.hub);
-    Ok(())
 }
 
 fn read(section: &mut Section<'_>) -> Option<Config> {

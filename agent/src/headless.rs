@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
-use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,29 +14,22 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::Choice;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::model::{Here, Model};
 use crate::net::{self, NetEvent};
 
 /// The longest command line, in bytes.
 const LONGEST_LINE: usize = 4096;
 
-/// Reads the configuration and runs on stdin and stdout until it is interrupted.
-pub fn start(file: &Path) -> anyhow::Result<()> {
-    let config = config::load(file)?;
+/// Runs on stdin and stdout until it is interrupted.
+pub fn start(config: Config) -> anyhow::Result<()> {
     let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
     // Not joined: it may wait for a line that never comes.
     std::thread::Builder::new().name("stdin".to_owned()).spawn(move || read_commands(&choices))?;
     let stop = CancellationToken::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let interrupted = stop.clone();
-        tokio::spawn(async move {
-            // Without a signal handler an interrupt ends the program at once, which is as good.
-            if tokio::signal::ctrl_c().await.is_ok() {
-                interrupted.cancel();
-            }
-        });
+        tokio::spawn(pinkas_config::program::cancel_on_signal(stop.clone()));
         run(config, std::io::stdout(), choices_out, stop).await
     });
     Ok(())

@@ -20,3 +20,15 @@ fn a_wrong_configuration_is_told_with_file_and_line_and_a_failing_exit() {
         assert!(said.contains("ana.toml:2: `popup`"), "{said}");
     }
 }
+
+#[test]
+fn the_default_file_needs_only_its_secret() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let default = agent(dir.path(), &["--print-default"]);
+    std::fs::write(dir.path().join("agent.toml"), &default.stdout).expect("written");
+    let missing = agent(dir.path(), &["check"]);
+    assert_eq!(missing.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("agent.toml:5: the environment variable PINKAS_SECRET is not set"), "{said}");
+}

@@ -104,7 +104,10 @@ fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
         section.note("lines", format!("`lines` holds \"{twice}\" twice: write it once"));
     }
     if lines.is_empty() {
-        section.note("lines", "`lines` is missing or empty: write the lines to follow, such as [\"101\", \"102\"]");
+        section.note(
+            "lines",
+            "`lines` is missing or empty: write the lines to follow, such as [\"101\", \"102\"]",
+        );
     }
     let expires = section.duration("expires").unwrap_or(Duration::from_secs(60));
     if !(Duration::from_secs(2)..=Duration::from_secs(3600)).contains(&expires) {
