@@ -135,7 +135,7 @@ fn card(data: &PopupData, clock: Clock) -> Vec<String> {
         .number
         .iter()
         .cloned()
-        .chain(data.claims.iter().map(|name| format!("calls itself {name}")))
+        .chain(data.claims.iter().map(|name| format!("Caller ID: {name}")))
         .collect();
     if !beside.is_empty() {
         lines.push(format!("  {}", beside.join(" · ")));
