@@ -5,26 +5,34 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, registry};
 
 use crate::Mistakes;
 
-/// Sends logs to stderr; `RUST_LOG` overrides `filter`.
-///
-/// Some libraries log whole messages, with credentials and callers: what they may say is bounded
-/// whatever is asked for.
+/// Libraries that log whole messages, with credentials and callers: heard from `warn` up only, however
+/// much is asked for.
+const TALKATIVE: [&str; 8] =
+    ["rsipstack", "tungstenite", "tokio_tungstenite", "axum", "hyper", "reqwest", "sqlx", "sled"];
+
+/// Sends logs to stderr; `RUST_LOG` overrides `filter`, except for what libraries may say.
 pub fn log_to_stderr(filter: &str) {
     let asked = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
-    let filter = EnvFilter::new(format!(
-        "{asked},rsipstack=error,tungstenite=warn,tokio_tungstenite=warn,axum=warn,hyper=warn,reqwest=warn,sqlx=warn,sled=warn"
-    ));
-    // A second call in one process, as in tests, keeps the first subscriber.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let quiet = filter_fn(|event| {
+        !TALKATIVE.iter().any(|name| event.target().starts_with(name)) || *event.level() <= Level::WARN
+    });
+    // Its warnings quote SIP messages.
+    let no_sip =
+        filter_fn(|event| !event.target().starts_with("rsipstack") || *event.level() <= Level::ERROR);
+    let lines = fmt::layer()
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .try_init();
+        .with_writer(std::io::stderr);
+    // A second call in one process, as in tests, keeps the first subscriber.
+    let _ = registry().with(EnvFilter::new(asked)).with(quiet).with(no_sip).with(lines).try_init();
 }
 
 /// Tells every mistake in a configuration; the exit code says that it was the configuration.

@@ -164,9 +164,12 @@ async fn play(pbx: &Pbx, demo: Demo, mut watch: Watch, mut terminal: Terminal, s
                 _ = tick.tick() => {}
             }
             let now = Timestamp::now();
-            if demo.screen == Screen::Terminal {
-                terminal.show(&model, now);
-                choose(&model, now, &mut choosing, &watch.choices);
+            match demo.screen {
+                Screen::Terminal => {
+                    terminal.show(&model, now);
+                    choose(&model, now, &mut choosing, &watch.choices);
+                }
+                Screen::Window => terminal.say_time(&model, now),
             }
         }
     };

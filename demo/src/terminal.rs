@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use jiff::Timestamp;
 use pinkas_agent::model::Model;
 use pinkas_agent::views::popup::{CardBody, CardData, FigureValue, Mood, PopupData};
-use pinkas_protocol::{CallId, CardState, Who};
+use pinkas_protocol::{CallId, CallView, CardState, Who};
 
 const WIDTH: usize = 66;
 
@@ -26,6 +26,15 @@ struct Timing {
     call: CallId,
     shown_ms: i128,
     settled_ms: Option<i128>,
+}
+
+impl Timing {
+    /// In words, once every source has answered or was late.
+    fn words(self) -> Option<String> {
+        let settled = self.settled_ms?;
+        let shown = format!("  Here {} ms after the SIP packet", self.shown_ms);
+        Some(format!("{shown}; every source had answered or was late after {settled} ms"))
+    }
 }
 
 impl Default for Terminal {
@@ -58,27 +67,39 @@ impl Terminal {
             return;
         };
         let Some(view) = model.board.calls.get(&data.call) else { return };
-        let settled =
-            view.who != Who::Asking && view.cards.iter().all(|card| card.state != CardState::Waiting);
-        let ms = now.duration_since(view.arrived_at).as_millis();
-        let mut timing = match self.timing {
-            Some(timing) if timing.call == data.call => timing,
-            _ => Timing { call: data.call, shown_ms: ms, settled_ms: None },
-        };
-        if settled {
-            timing.settled_ms.get_or_insert(ms);
-        }
-        self.timing = Some(timing);
+        let timing = self.time(view, now);
         let mut lines = card(&data, if self.live { Clock::Ticking } else { Clock::Hidden });
-        if let Some(settled_ms) = timing.settled_ms.filter(|_| data.mood != Mood::Fading) {
-            let shown = format!("  On screen {} ms after the SIP packet", timing.shown_ms);
-            lines.push(format!("{shown}; every source had answered or was late after {settled_ms} ms"));
-        }
+        let told = timing.words().filter(|_| data.mood != Mood::Fading);
+        let settled = timing.settled_ms.is_some();
+        lines.extend(told);
         if self.live {
             self.redraw(data.call, lines);
         } else if settled {
             self.print_new(data.call, lines);
         }
+    }
+
+    /// Only says how long it took, once for each call: the card itself is in a window.
+    pub fn say_time(&mut self, model: &Model, now: Timestamp) {
+        let Some(view) = model.pop(now).and_then(|pop| model.board.calls.get(&pop.view.id)) else { return };
+        let told = self.timing.is_some_and(|timing| timing.call == view.id && timing.settled_ms.is_some());
+        let timing = self.time(view, now);
+        if let Some(words) = timing.words().filter(|_| !told) {
+            self.print(&words);
+        }
+    }
+
+    fn time(&mut self, view: &CallView, now: Timestamp) -> Timing {
+        let ms = now.duration_since(view.arrived_at).as_millis();
+        let mut timing = match self.timing {
+            Some(timing) if timing.call == view.id => timing,
+            _ => Timing { call: view.id, shown_ms: ms, settled_ms: None },
+        };
+        if view.who != Who::Asking && view.cards.iter().all(|card| card.state != CardState::Waiting) {
+            timing.settled_ms.get_or_insert(ms);
+        }
+        self.timing = Some(timing);
+        timing
     }
 
     fn redraw(&mut self, call: CallId, lines: Vec<String>) {

@@ -60,8 +60,9 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let mut outputs = Outputs::default();
     let hub = Hub::new(config.staff, names, kept, &mut outputs);
     let durable = store.durable.clone();
-    let mut desk = Desk { hub, gather, store, viewers: BTreeMap::new(), adapters: BTreeMap::new() };
-    desk.carry_out(outputs).await?;
+    let mut desk =
+        Desk { hub, gather, store, viewers: BTreeMap::new(), adapters: BTreeMap::new(), recording: true };
+    desk.carry_out(outputs);
 
     let address = listener.local_addr()?;
     let doors = Doors { adapters: config.adapters, agents: config.agents, hub: inbox_in };
@@ -82,6 +83,8 @@ struct Desk {
     store: Store,
     viewers: BTreeMap<ViewerId, mpsc::Sender<ToLink>>,
     adapters: BTreeMap<AdapterId, AdapterLink>,
+    /// What happens still goes to the store.
+    recording: bool,
 }
 
 struct AdapterLink {
@@ -114,13 +117,15 @@ impl Desk {
                     };
                     self.hub.handle(Timestamp::now(), input, &mut outputs);
                 }
-                changed = durable.changed() => {
-                    changed.context("the store's writer has stopped")?;
-                    let now = durable.borrow_and_update().clone();
-                    self.tell_durable(&now);
-                }
+                changed = durable.changed(), if self.recording => match changed {
+                    Ok(()) => {
+                        let now = durable.borrow_and_update().clone();
+                        self.tell_durable(&now);
+                    }
+                    Err(_) => self.recording = false,
+                },
             }
-            self.carry_out(outputs).await?;
+            self.carry_out(outputs);
         }
     }
 
@@ -164,7 +169,7 @@ impl Desk {
     }
 
     /// Tells first, asks next, and hands the rest to the disk.
-    async fn carry_out(&mut self, outputs: Outputs) -> anyhow::Result<()> {
+    fn carry_out(&mut self, outputs: Outputs) {
         for (to, message) in outputs.tell {
             let frame = Utf8Bytes::from(wire::encode(&message));
             for viewer in to {
@@ -183,10 +188,14 @@ impl Desk {
                 Ask::Cards { call, number, customer } => self.gather.ask_cards(call, number, customer),
             }
         }
-        if !outputs.keep.is_empty() {
-            self.store.keep.send(outputs.keep).await.ok().context("the store's writer has stopped")?;
+        // The core never waits for the disk. Once the record has stopped it stays so: what comes later
+        // must not be called durable while something before it is missing.
+        if self.recording && !outputs.keep.is_empty() {
+            self.recording = self.store.keep.try_send(outputs.keep).is_ok();
+            if !self.recording {
+                tracing::error!("the record has stopped: the disk does not keep up; start the hub again");
+            }
         }
-        Ok(())
     }
 
     fn tell_durable(&mut self, durable: &Durable) {

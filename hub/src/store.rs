@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -21,7 +20,7 @@ const CALL: u8 = b'c';
 const LINE: u8 = b'l';
 const DURABLE: u8 = b'd';
 
-/// Waiting to be written; when it is full the hub waits for the disk.
+/// Waiting to be written; when it is full the record stops, and the calls go on.
 const QUEUE: usize = 16_384;
 const GROUP: usize = 512;
 
@@ -37,6 +36,9 @@ pub struct LogEntry {
     pub origin: Option<Origin>,
     /// What was said.
     pub event: Event,
+    /// It told nothing new: an adapter that crashed said it again, under a new number.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
 }
 
 /// Where an event was noted first.
@@ -82,9 +84,10 @@ pub fn open(folder: &Path) -> anyhow::Result<(Store, Kept)> {
         .transpose()?
         .and_then(|key| number(&key))
         .map_or(1, |n| n + 1);
+    let file = File::open(folder.join("db")).context("the store's file cannot be opened")?;
     let (keep, queue) = mpsc::channel(QUEUE);
     let (durable_in, durable) = watch::channel(kept.durable.clone());
-    let writer = Writer { db, file: folder.join("db"), queue, next, durable: durable_in };
+    let writer = Writer { db, file, queue, next, durable: durable_in };
     let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run());
     let writer = writer.context("cannot start a thread")?;
     Ok((Store { keep, durable, writer }, kept))
@@ -103,12 +106,12 @@ pub fn print_log(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
 fn open_db(folder: &Path) -> anyhow::Result<sled::Db> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    sled::Config::new()
-        .path(folder)
-        .cache_capacity(64 << 20)
-        .flush_every_ms(None)
-        .open()
-        .with_context(|| format!("cannot open the store in {}; does another hub use it?", folder.display()))
+    sled::Config::new().path(folder).cache_capacity(64 << 20).flush_every_ms(None).open().with_context(|| {
+        format!(
+            "cannot open the store in {}: another hub uses it, or it is damaged (then move the folder away)",
+            folder.display()
+        )
+    })
 }
 
 fn read(db: &sled::Db) -> anyhow::Result<Kept> {
@@ -142,7 +145,7 @@ fn read(db: &sled::Db) -> anyhow::Result<Kept> {
 
 struct Writer {
     db: sled::Db,
-    file: PathBuf,
+    file: File,
     queue: mpsc::Receiver<Vec<Keep>>,
     next: u64,
     durable: watch::Sender<Durable>,
@@ -152,20 +155,14 @@ impl Writer {
     fn run(mut self) {
         let mut group = Vec::new();
         while self.queue.blocking_recv_many(&mut group, GROUP) > 0 {
-            let mut told = false;
-            let now = Timestamp::now();
-            let (batch, next, noted) = self.batch(group.drain(..).flatten(), now);
-            while let Err(e) = self.write(batch.clone()) {
-                if !told {
-                    tracing::error!(
-                        "the store cannot be written; calls still pop, and it is tried again: {e:#}"
-                    );
-                    told = true;
-                }
-                wait(Duration::from_secs(1));
-            }
-            if told {
-                tracing::info!("the store can be written again");
+            let (batch, next, noted) = self.batch(group.drain(..).flatten(), Timestamp::now());
+            if let Err(e) = self.write(batch) {
+                // sled does not recover from a failed write until it is opened again.
+                tracing::error!(
+                    "the store cannot be written: {e:#}. Calls still pop and adapters keep what happens; \
+                     make room on the disk and start the hub again"
+                );
+                return;
             }
             self.next = next;
             if !noted.is_empty() {
@@ -186,13 +183,16 @@ impl Writer {
         };
         for keep in keeps {
             match keep {
-                Keep::Noted { adapter, outbox, sequence, event } => {
+                Keep::Noted { adapter, outbox, sequence, event, repeated } => {
                     let origin = Some(Origin { outbox, sequence });
-                    log(LogEntry { kept_at: now, adapter: adapter.clone(), origin, event }, &mut batch);
+                    log(
+                        LogEntry { kept_at: now, adapter: adapter.clone(), origin, event, repeated },
+                        &mut batch,
+                    );
                     noted.insert((adapter, outbox), sequence);
                 }
                 Keep::Concluded { adapter, event } => {
-                    log(LogEntry { kept_at: now, adapter, origin: None, event }, &mut batch);
+                    log(LogEntry { kept_at: now, adapter, origin: None, event, repeated: false }, &mut batch);
                 }
                 Keep::Call { call, kept } => {
                     let mut key = vec![CALL];
@@ -222,14 +222,9 @@ impl Writer {
         self.db.apply_batch(batch)?;
         // sled's flush reaches the page cache, which survives this program; the sync survives the machine.
         self.db.flush()?;
-        File::open(&self.file)?.sync_data()?;
+        self.file.sync_data()?;
         Ok(())
     }
-}
-
-/// Waits on this thread, which has nothing else to do.
-fn wait(time: Duration) {
-    std::thread::park_timeout(time);
 }
 
 fn number(key: &[u8]) -> Option<u64> {

@@ -140,6 +140,9 @@ fn dial_error(error: &WsError) -> String {
             "nothing listens there (connection refused)".to_owned()
         }
         WsError::Io(e) => e.to_string(),
+        WsError::Http(response) if response.status().as_u16() == 503 => {
+            "too many are logging in at once".to_owned()
+        }
         WsError::Http(response) => {
             format!("what answers there is not the hub (HTTP {})", response.status().as_u16())
         }

@@ -31,11 +31,13 @@ pub enum AdapterSays {
         /// What was noted.
         event: Event,
     },
-    /// All that was kept has been repeated, and these are the calls the adapter still follows: any
-    /// other call of this adapter is over.
+    /// All that was kept has been repeated, and these are the calls the adapter still follows, in one or
+    /// more messages: after the last, any other call of this adapter is over.
     Live {
         /// Calls not ended.
         calls: Vec<CallId>,
+        /// No more follow.
+        last: bool,
     },
 }
 

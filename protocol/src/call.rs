@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{CallId, Line, QueueName};
 use crate::number::Number;
 use crate::private::Private;
+use crate::text;
 
 /// Who a caller claims to be. Caller ID is a claim, not an identity.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,11 +16,17 @@ pub struct Caller {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<Number>,
     /// The display name as plain text ([`crate::text::plain`]).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plain_name")]
     pub name: Option<Private<String>>,
     /// The caller asked for the number not to be shown (RFC 3323); `number` and `name` are then empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withheld: bool,
+}
+
+/// A name on a link is made plain again: whoever sent it may not have done so.
+fn plain_name<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Private<String>>, D::Error> {
+    let raw = Option::<String>::deserialize(from)?;
+    Ok(raw.and_then(|raw| text::plain(&raw, text::LONGEST + 1)).map(Private))
 }
 
 /// One thing an adapter noted, in the order in which it noted it.

@@ -173,7 +173,8 @@ fn adapter_says() -> String {
     };
     let events = (1..).zip(calls.chain(lines));
     let events = events.map(|(sequence, event)| AdapterSays::Event { sequence, event });
-    let says = std::iter::once(hello).chain(events).chain([AdapterSays::Live { calls: vec![call()] }]);
+    let says =
+        std::iter::once(hello).chain(events).chain([AdapterSays::Live { calls: vec![call()], last: true }]);
     pinned(says.collect(), |say| match say {
         AdapterSays::Hello { .. } => "hello of an adapter",
         AdapterSays::Event { event: Event::Call(event), .. } => match &event.change {

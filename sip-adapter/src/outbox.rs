@@ -52,6 +52,7 @@ pub struct Outbox {
 enum Write {
     Decided(Decided),
     Durable(u64),
+    SkipTo(u64),
 }
 
 /// An outbox just opened.
@@ -72,7 +73,7 @@ pub fn open(folder: &Path) -> anyhow::Result<Opened> {
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let db =
         sled::Config::new().path(folder).cache_capacity(16 << 20).flush_every_ms(None).open().with_context(
-            || format!("cannot open the outbox in {}; does another adapter use it?", folder.display()),
+            || format!("cannot open the outbox in {}: another adapter uses it, or it is damaged (then move the folder away)", folder.display()),
         )?;
     let id = match db.get(META_OUTBOX)? {
         Some(bytes) => Uuid::from_slice(&bytes).context("the outbox is damaged: its id is not readable")?,
@@ -127,14 +128,25 @@ impl Outbox {
         let _ = self.writes.send(Write::Durable(sequence)).await;
     }
 
-    /// The first event after `sequence` with its number.
+    /// The first event after `sequence` with its number. One that is not readable is passed over, with a
+    /// word in the log: it must not hold back those behind it.
     pub fn after(&self, sequence: u64) -> anyhow::Result<Option<(u64, Event)>> {
         let from = event_key(sequence.saturating_add(1));
-        let Some(item) = self.db.range(from..[EVENT + 1; 1].to_vec()).next() else { return Ok(None) };
-        let (key, value) = item?;
-        let sequence = sequence_of(&key).context("the outbox is damaged: a key is not readable")?;
-        let text = std::str::from_utf8(&value).context("the outbox is damaged: an event is not text")?;
-        Ok(Some((sequence, wire::decode(text)?)))
+        for item in self.db.range(from..vec![EVENT + 1]) {
+            let (key, value) = item?;
+            let sequence = sequence_of(&key).context("the outbox is damaged: a key is not readable")?;
+            match std::str::from_utf8(&value).ok().and_then(|text| wire::decode(text).ok()) {
+                Some(event) => return Ok(Some((sequence, event))),
+                None => tracing::error!("event {sequence} in the outbox is not readable and is passed over"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The hub has events of this outbox up to `sequence`, though none so high is here: the folder is an
+    /// old copy. New events are numbered above, or the hub would take them for repetitions.
+    pub async fn skip_to(&self, sequence: u64) {
+        let _ = self.writes.send(Write::SkipTo(sequence)).await;
     }
 }
 
@@ -195,6 +207,13 @@ impl Writer {
         for write in writes {
             match write {
                 Write::Durable(sequence) => self.drop_durable(sequence, &mut batch)?,
+                Write::SkipTo(sequence) => {
+                    // A hub that names an absurd number is not followed there.
+                    if sequence.saturating_sub(self.now.latest) < 1 << 40 {
+                        self.now.latest = self.now.latest.max(sequence);
+                        told = true;
+                    }
+                }
                 Write::Decided(decided) => {
                     told = true;
                     self.add(decided, &mut batch, &mut live)?;

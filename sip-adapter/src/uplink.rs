@@ -1,23 +1,36 @@
 //! The link to the hub: repeats what the hub does not have, then tells each event as it is written.
 
+use std::time::Duration;
+
 use pinkas_link::{Backoff, Ended, Link};
 use pinkas_protocol::adapter_link::{AdapterSays, HubToAdapter};
-use pinkas_protocol::wire;
+use pinkas_protocol::{CallId, wire};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::outbox::Outbox;
+
+/// How many live calls one message names, so that it stays far below the hub's limit.
+const LIVE_PART: usize = 500;
+
+/// A link that ended sooner than this counts as a failed attempt.
+const STOOD: Duration = Duration::from_secs(5);
 
 /// Keeps a link to the hub until `stop`.
 pub async fn run(config: &Config, mut outbox: Outbox, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     let mut told: Option<Ended> = None;
     loop {
+        let dialled_at = Instant::now();
         let ended = tokio::select! {
             () = stop.cancelled() => return,
-            ended = one_link(config, &mut outbox, &mut backoff, &mut told, &stop) => ended,
+            ended = one_link(config, &mut outbox, &mut told, &stop) => ended,
         };
         let Some(ended) = ended else { return };
+        if dialled_at.elapsed() > STOOD {
+            backoff.reset();
+        }
         if told.as_ref() != Some(&ended) {
             tracing::warn!("hub at {}: {ended}; events are kept and the link is tried again", config.hub);
             told = Some(ended.clone());
@@ -33,7 +46,6 @@ pub async fn run(config: &Config, mut outbox: Outbox, stop: CancellationToken) {
 async fn one_link(
     config: &Config,
     outbox: &mut Outbox,
-    backoff: &mut Backoff,
     told: &mut Option<Ended>,
     stop: &CancellationToken,
 ) -> Option<Ended> {
@@ -41,7 +53,7 @@ async fn one_link(
         Ok(link) => link,
         Err(ended) => return Some(ended),
     };
-    match talk(config, outbox, &mut link, backoff, told, stop).await {
+    match talk(config, outbox, &mut link, told, stop).await {
         Ok(()) => {
             link.close().await;
             None
@@ -54,7 +66,6 @@ async fn talk(
     config: &Config,
     outbox: &mut Outbox,
     link: &mut Link,
-    backoff: &mut Backoff,
     told: &mut Option<Ended>,
     stop: &CancellationToken,
 ) -> Result<(), Ended> {
@@ -69,8 +80,13 @@ async fn talk(
         HubToAdapter::Welcome { durable } => durable,
         HubToAdapter::Durable { .. } => return Err(Ended::Broken),
     };
+    if sent > outbox.written.borrow().latest {
+        tracing::warn!(
+            "the folder `state` is an older copy: the hub has later events than it; numbering goes on from there"
+        );
+        outbox.skip_to(sent).await;
+    }
     outbox.durable(sent).await;
-    backoff.reset();
     tracing::info!("hub at {}: connected", config.hub);
     *told = None;
     let mut caught_up = false;
@@ -87,8 +103,13 @@ async fn talk(
             sent = sequence;
         }
         if !caught_up {
-            let calls = written.live.iter().copied().collect();
-            link.send(&AdapterSays::Live { calls }).await?;
+            let calls: Vec<CallId> = written.live.iter().copied().collect();
+            let parts = calls.len().div_ceil(LIVE_PART).max(1);
+            for part in 0..parts {
+                let from = part * LIVE_PART;
+                let some = calls[from..calls.len().min(from + LIVE_PART)].to_vec();
+                link.send(&AdapterSays::Live { calls: some, last: part + 1 == parts }).await?;
+            }
             caught_up = true;
         }
         tokio::select! {

@@ -199,7 +199,7 @@ fn nothing_lost_nothing_twice(
         );
     }
     let (mut arrived, mut ended) = (BTreeSet::new(), BTreeSet::<CallId>::new());
-    for entry in log {
+    for entry in log.iter().filter(|entry| !entry.repeated) {
         let Event::Call(event) = &entry.event else { continue };
         match event.change {
             CallChange::Arrived { .. } => {

@@ -8,13 +8,28 @@ use pinkas_protocol::{
     Offer, OfferState, QueueName, Update, Who,
 };
 
-use super::{Ask, Hub, Keep, MOST_ENDED, Outputs};
+use super::{Ask, Hub, Keep, MOST_ENDED, Noted, Outputs};
 
 impl Hub {
-    pub(super) fn noted(&mut self, adapter: &AdapterId, event: &Event, out: &mut Outputs) {
+    pub(super) fn noted(&mut self, adapter: &AdapterId, event: &Event, out: &mut Outputs) -> Noted {
         match event {
-            Event::Line(event) => self.line_changed(event, out),
-            Event::Call(event) => self.call_changed(adapter, event, out),
+            Event::Line(event) => {
+                if self.board.lines.get(&event.line).is_some_and(|view| view.state == event.state) {
+                    return Noted::Known;
+                }
+                self.line_changed(event, out);
+                Noted::New
+            }
+            Event::Call(event) => {
+                let before = self.board.calls.get(&event.call).cloned();
+                // The end is the last word on a call.
+                if before.as_ref().is_some_and(|view| view.ended.is_some()) {
+                    return Noted::Known;
+                }
+                self.call_changed(adapter, event, out);
+                let changed = self.board.calls.get(&event.call) != before.as_ref();
+                if changed { Noted::New } else { Noted::Known }
+            }
         }
     }
 
@@ -105,7 +120,8 @@ impl Hub {
             // The disk that knew it is gone; that a phone rings is still worth saying.
             self.arrived(adapter, call, offer.rang_at, Caller::default(), None, out);
         }
-        if self.answered_at(call, line) {
+        let here = self.board.calls.get(&call).and_then(|view| view.offers.get(line));
+        if here.is_some_and(|here| !matches!(here.state, OfferState::Withdrawn { .. })) {
             return;
         }
         let before = self.viewers_of(call);

@@ -23,6 +23,12 @@ pub use agents::{Agent, Staff, ViewerId};
 /// How many ended calls the hub holds for desktops to look back at.
 pub const MOST_ENDED: usize = 2_000;
 
+/// The furthest an event's number may be ahead of the last one seen: crashes leave gaps, but not such.
+const MOST_AHEAD: u64 = 1 << 40;
+
+/// The most live calls one adapter may name.
+const MOST_FOLLOWED: usize = 100_000;
+
 /// One thing that happened, in the order in which it did.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -47,12 +53,14 @@ pub enum Input {
         /// What it says.
         event: Event,
     },
-    /// These are the calls an adapter still follows.
+    /// These are calls that an adapter still follows.
     Live {
         /// Which adapter.
         adapter: AdapterId,
-        /// Its calls.
+        /// Its calls, or some of them.
         calls: Vec<CallId>,
+        /// These were the last of them.
+        last: bool,
     },
     /// A desktop logged in.
     AgentUp {
@@ -136,6 +144,9 @@ pub enum Keep {
         sequence: u64,
         /// What was said.
         event: Event,
+        /// It told nothing new: an adapter that crashed may say again, under a new number, what it had
+        /// told but not yet written.
+        repeated: bool,
     },
     /// An event the hub itself concluded, for the call log.
     Concluded {
@@ -188,6 +199,8 @@ pub struct Hub {
     owner: BTreeMap<CallId, AdapterId>,
     seen: BTreeMap<(AdapterId, Uuid), u64>,
     viewers: BTreeMap<ViewerId, AgentId>,
+    /// Parts of an adapter's list of live calls, until its last.
+    followed: BTreeMap<AdapterId, Vec<CallId>>,
 }
 
 impl Hub {
@@ -202,6 +215,7 @@ impl Hub {
             owner: BTreeMap::new(),
             seen: kept.durable,
             viewers: BTreeMap::new(),
+            followed: BTreeMap::new(),
         };
         for (call, KeptCall { adapter, view }) in kept.calls {
             hub.owner.insert(call, adapter);
@@ -218,17 +232,28 @@ impl Hub {
     /// Takes in one input.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
         match input {
-            Input::AdapterUp { adapter } => self.adapter_is(now, adapter, Presence::Connected, out),
+            Input::AdapterUp { adapter } => {
+                self.followed.remove(&adapter);
+                self.adapter_is(now, adapter, Presence::Connected, out);
+            }
             Input::AdapterDown { adapter } => self.adapter_is(now, adapter, Presence::Gone, out),
             Input::Event { adapter, outbox, sequence, event } => {
                 let seen = self.seen.entry((adapter.clone(), outbox)).or_default();
-                if sequence > *seen {
+                // A number so far ahead is a fault: believed, it would silence the adapter for ever.
+                if sequence > *seen && sequence - *seen <= MOST_AHEAD {
                     *seen = sequence;
-                    self.noted(&adapter, &event, out);
-                    out.keep.push(Keep::Noted { adapter, outbox, sequence, event });
+                    let repeated = self.noted(&adapter, &event, out) == Noted::Known;
+                    out.keep.push(Keep::Noted { adapter, outbox, sequence, event, repeated });
                 }
             }
-            Input::Live { adapter, calls } => self.only_live(now, &adapter, &calls, out),
+            Input::Live { adapter, calls, last } => {
+                let followed = self.followed.entry(adapter.clone()).or_default();
+                followed.extend(calls.into_iter().take(MOST_FOLLOWED.saturating_sub(followed.len())));
+                if last {
+                    let followed = self.followed.remove(&adapter).unwrap_or_default();
+                    self.only_live(now, &adapter, &followed, out);
+                }
+            }
             Input::AgentUp { viewer, agent } => self.agent_up(now, viewer, agent, out),
             Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
             Input::Choose { viewer, call, customer } => self.chosen(viewer, call, &customer, out),
@@ -264,6 +289,13 @@ impl Outputs {
             self.tell.push((to, HubToAgent::Update { update }));
         }
     }
+}
+
+/// Whether an event told something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    New,
+    Known,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -100,7 +100,7 @@ impl Office {
         self.asked.extend(out.ask);
         for keep in out.keep {
             match keep {
-                Keep::Noted { adapter, outbox, sequence, event } => {
+                Keep::Noted { adapter, outbox, sequence, event, .. } => {
                     self.kept.durable.insert((adapter, outbox), sequence);
                     self.log.push(event);
                 }
@@ -304,6 +304,25 @@ fn what_an_adapter_repeats_is_taken_once() {
 }
 
 #[test]
+fn what_a_crashed_adapter_says_again_is_marked_and_changes_nothing() {
+    let mut office = ring_all();
+    office.rings(7, "101");
+    office.event(7, CallChange::Ended { how: EndedHow::Abandoned });
+    let before = office.hub.board().clone();
+    let mut out = Outputs::default();
+    for change in [CallChange::Offered { line: id("101") }, CallChange::Ended { how: EndedHow::Completed }] {
+        office.sequence += 1;
+        let event = Event::Call(CallEvent { call: call(7), heard_at: at(99), change });
+        let input =
+            Input::Event { adapter: adapter(), outbox: Uuid::nil(), sequence: office.sequence, event };
+        office.hub.handle(at(99), input, &mut out);
+    }
+    assert_eq!(office.hub.board(), &before);
+    assert!(out.tell.is_empty());
+    assert!(out.keep.iter().all(|keep| matches!(keep, Keep::Noted { repeated: true, .. })), "{:?}", out.keep);
+}
+
+#[test]
 fn after_a_restart_live_calls_stand_and_open_questions_are_asked_again() {
     let mut office = ring_all();
     office.rings(7, "101");
@@ -313,9 +332,9 @@ fn after_a_restart_live_calls_stand_and_open_questions_are_asked_again() {
     assert!(matches!(&again.asked[..], [Ask::Cards { .. }, Ask::Who { call: c, .. }] if *c == call(8)));
     again.logs_in(1, "ana");
     assert_eq!(again.shown(1), "#7 rings [101] C1 2 cards");
-    again.happens(Input::Live { adapter: adapter(), calls: vec![call(8)] });
+    again.happens(Input::Live { adapter: adapter(), calls: vec![call(8)], last: true });
     assert_eq!(again.shown(1), "#7 Lost C1 2 cards", "a call its adapter no longer follows is over");
-    let other = Input::Live { adapter: id("other"), calls: vec![] };
+    let other = Input::Live { adapter: id("other"), calls: vec![], last: true };
     again.happens(other);
     assert!(again.hub.board().calls[&call(8)].ended.is_none(), "another adapter's word does not end it");
 }
@@ -392,7 +411,7 @@ proptest! {
                     office.happens(Input::AgentDown { viewer: ViewerId(pick as u64) });
                     office.boards.remove(&ViewerId(pick as u64));
                 }
-                12 => office.happens(Input::Live { adapter: adapter(), calls: vec![call(n)] }),
+                12 => office.happens(Input::Live { adapter: adapter(), calls: vec![call(n)], last: true }),
                 _ => {
                     let sequence = office.sequence;
                     office = Office::open(office.kept);

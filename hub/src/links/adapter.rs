@@ -38,7 +38,7 @@ pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
             AdapterSays::Event { sequence, event } => {
                 Input::Event { adapter: adapter.clone(), outbox, sequence, event }
             }
-            AdapterSays::Live { calls } => Input::Live { adapter: adapter.clone(), calls },
+            AdapterSays::Live { calls, last } => Input::Live { adapter: adapter.clone(), calls, last },
             AdapterSays::Hello { .. } => return Err(Close::BadMessage),
         };
         Ok(ToHub::Said { adapter: adapter.clone(), link, input })

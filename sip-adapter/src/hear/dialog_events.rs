@@ -21,6 +21,7 @@ use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,6 +32,9 @@ use crate::sip::dialog_info::{self, Dialogs};
 
 /// SUBSCRIBEs in flight at once: 2,000 lines must not flood a phone system that has just come back.
 const AT_ONCE: usize = 32;
+
+/// A subscription that ended sooner than this counts as a failure.
+const STOOD: Duration = Duration::from_secs(5);
 
 /// Hears until `stop`: every message about a line goes to `heard`. Returns once all is unsubscribed.
 ///
@@ -122,12 +126,16 @@ struct SubscriptionState {
 
 /// Keeps one line subscribed until `stop`.
 async fn follow(shared: Arc<Shared>, line: Line, stop: CancellationToken) {
-    let mut failures = 0;
+    let (mut failures, mut ended_early) = (0, 0);
     let mut current: Option<(Arc<Subscription>, u32)> = None;
+    let mut heard_since = Instant::now();
     loop {
         let (subscription, cseq) = match current.take() {
             Some(current) => current,
-            None => (shared.open(&line), 0),
+            None => {
+                heard_since = Instant::now();
+                (shared.open(&line), 0)
+            }
         };
         let asked = {
             let permit = tokio::select! {
@@ -169,6 +177,14 @@ async fn follow(shared: Arc<Shared>, line: Line, stop: CancellationToken) {
             }
             () = subscription.ended.notified(), if next.hearing => {
                 shared.close(&subscription);
+                shared.lost(&line).await;
+                // A phone system that accepts and ends at once must not be asked hundreds of times a second.
+                ended_early = if heard_since.elapsed() < STOOD { ended_early + 1 } else { 0 };
+                let wait = policy::next(Outcome::Forgotten, ended_early).after;
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(wait) => {}
+                }
                 continue;
             }
             () = tokio::time::sleep(next.after) => {}
@@ -418,15 +434,15 @@ fn notified(shared: &Shared, request: &Request, at: Timestamp) -> (StatusCode, O
     }
     // Before the 200 to the SUBSCRIBE, the first NOTIFY opens the dialog (RFC 6665 section 4.4.1).
     state.remote_tag = from_tag;
-    if let Some(target) = request.contact_header().ok().and_then(|c| target_of(c.value())) {
-        state.remote_target = Some(target);
-    }
     let cseq = request.cseq_header().ok().and_then(|cseq| cseq.seq().ok());
     if cseq.zip(state.highest_cseq).is_some_and(|(new, highest)| new < highest) {
         // An older message that was overtaken: understood, but no longer true.
         return (StatusCode::OK, None);
     }
     state.highest_cseq = cseq.or(state.highest_cseq);
+    if let Some(target) = request.contact_header().ok().and_then(|c| target_of(c.value())) {
+        state.remote_target = Some(target);
+    }
     let ended = header(&request.headers, "Subscription-State")
         .is_some_and(|value| value.trim().to_ascii_lowercase().starts_with("terminated"));
     let heard = if request.body.is_empty() {

@@ -215,7 +215,7 @@ impl Dialogs {
         for (id, dialog) in info.dialogs {
             if dialog.state == DialogState::Terminated {
                 self.known.remove(&id);
-            } else if self.known.len() < MOST_DIALOGS {
+            } else if self.known.len() < MOST_DIALOGS || self.known.contains_key(&id) {
                 self.known.insert(id, dialog);
             }
         }
