@@ -12,6 +12,7 @@ use pinkas_protocol::close::Close;
 use pinkas_protocol::{AdapterId, number, wire};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -191,9 +192,11 @@ impl Desk {
         // The core never waits for the disk. Once the record has stopped it stays so: what comes later
         // must not be called durable while something before it is missing.
         if self.recording && !outputs.keep.is_empty() {
-            self.recording = self.store.keep.try_send(outputs.keep).is_ok();
-            if !self.recording {
-                tracing::error!("the record has stopped: the disk does not keep up; start the hub again");
+            let kept = self.store.keep.try_send(outputs.keep);
+            self.recording = kept.is_ok();
+            // A store that failed has said so itself.
+            if let Err(TrySendError::Full(_)) = kept {
+                tracing::error!("the disk does not keep up, so the record has stopped: start the hub again");
             }
         }
     }

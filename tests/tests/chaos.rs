@@ -83,6 +83,17 @@ async fn kill_at_random(
         () = calls => {}
         () = killing => {}
     }
+    // The calls may have ended between a death and the start that follows it.
+    if running.ended().expect("it can be asked").is_some() {
+        running = match victim {
+            Victim::Hub => site.hub(),
+            Victim::Adapter => {
+                noted.extend(on_disk(site).await.0);
+                site.adapter()
+            }
+        }
+        .expect("it starts again");
+    }
     Killed { running, kills, noted }
 }
 
