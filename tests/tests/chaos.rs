@@ -69,14 +69,7 @@ async fn kill_at_random(
             tokio::time::sleep(Duration::from_millis(150 + dice.below(900))).await;
             running.kill();
             kills += 1;
-            running = match victim {
-                Victim::Hub => site.hub(),
-                Victim::Adapter => {
-                    noted.extend(on_disk(site).await.0);
-                    site.adapter()
-                }
-            }
-            .expect("it starts again");
+            running = revive(site, victim, &mut noted).await;
         }
     };
     tokio::select! {
@@ -85,22 +78,31 @@ async fn kill_at_random(
     }
     // The calls may have ended between a death and the start that follows it.
     if running.ended().expect("it can be asked").is_some() {
-        running = match victim {
-            Victim::Hub => site.hub(),
-            Victim::Adapter => {
-                noted.extend(on_disk(site).await.0);
-                site.adapter()
-            }
-        }
-        .expect("it starts again");
+        running = revive(site, victim, &mut noted).await;
     }
     Killed { running, kills, noted }
+}
+
+/// Starts a killed program again, as soon as the kernel has let go of the lock on its folder.
+async fn revive(site: &Site, victim: Victim, noted: &mut BTreeMap<u64, Event>) -> Running {
+    let started = match victim {
+        Victim::Hub => {
+            let (folder, mut nowhere) = (site.dir().join("hub-state"), std::io::sink());
+            let free = async || pinkas_hub::store::print_log(&folder, &mut nowhere).ok();
+            until("the store to be free", SOON, free).await.expect("the store is whole");
+            site.hub()
+        }
+        Victim::Adapter => {
+            noted.extend(on_disk(site).await.0);
+            site.adapter()
+        }
+    };
+    started.expect("it starts again")
 }
 
 /// What the adapter, which must not run, has on its disk: events by number, live calls, last number.
 async fn on_disk(site: &Site) -> (BTreeMap<u64, Event>, usize, u64) {
     let folder = site.dir().join("adapter-state");
-    // The kernel may hold a killed program's lock for a moment longer.
     let opened =
         until("the outbox to be free", SOON, async || pinkas_sip_adapter::outbox::open(&folder).ok());
     let opened = opened.await.expect("the outbox is whole");
