@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
-use pinkas_protocol::board::{AdapterView, LineView};
+use pinkas_protocol::board::{AdapterView, LineView, PauseView, Waiting};
 use pinkas_protocol::{
-    AdapterId, Board, CallId, CallView, CardState, CustomerKey, EndedHow, Facts, LineState, Number,
-    OfferState, Private, Update, Who, wire,
+    AdapterId, Board, CallFacts, CallId, CallView, CardState, CustomerKey, EndedHow, Facts, LineState,
+    Number, OfferState, Pause, Private, QueueName, StirShaken, TagName, Update, Verdict, Who, wire,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 mod sample;
 
 /// Every scene, in the order in which `all` plays them.
-const SCENES: [&str; 12] = [
+const SCENES: [&str; 15] = [
     "known",
     "hebrew",
     "withheld",
@@ -33,6 +33,9 @@ const SCENES: [&str; 12] = [
     "two",
     "elsewhere",
     "answered",
+    "passed_on",
+    "held",
+    "forged",
 ];
 
 #[tokio::main(flavor = "current_thread")]
@@ -145,6 +148,7 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
             let who = Who::Unknown { country: Some("GB".to_owned()) };
             sample::arrived(call, "+442079460958", None, who, now)
         }
+        "passed_on" | "forged" => told_all(scene, call, now),
         "hostile" => hostile(call, now),
         "long" => long(call, now),
         "slow" => {
@@ -161,8 +165,12 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
             view
         }
     };
-    view.queue = pinkas_protocol::QueueName::parse("Support").ok();
-    agent.update(sample::rings_as(view, "101", now)).await?;
+    view.facts.queue = QueueName::parse("Support").ok();
+    if scene == "passed_on" {
+        agent.update(passed_on(view, now)).await?;
+    } else {
+        agent.update(sample::rings_as(view, "101", now)).await?;
+    }
     if scene == "slow" {
         for card in sample::cards("C-1", "PLN", PRODUCTS, now) {
             agent.hear(Duration::from_secs(2)).await?;
@@ -177,7 +185,16 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
     }
     agent.hear(Duration::from_secs(8)).await?;
     let now = Timestamp::now();
-    if scene == "answered" {
+    if scene == "held" {
+        let answered = now - SignedDuration::from_secs(80);
+        agent.update(sample::held_at(call, "101", answered, now)).await?;
+        agent.hear(Duration::from_secs(6)).await?;
+        let ringing = sample::offer(Some("Ana"), now, OfferState::Ringing);
+        agent.update(Update::Offer { call, line: sample::line("102"), offer: ringing }).await?;
+        agent.update(sample::left_at(call, "101", Some("102"), answered, Timestamp::now())).await?;
+        agent.hear(Duration::from_secs(6)).await?;
+        agent.update(sample::ended_at(call, EndedHow::Completed, Timestamp::now())).await?;
+    } else if scene == "answered" {
         agent.update(sample::answered_at(call, "101", Some("Dana Levi"), now)).await?;
         agent.hear(Duration::from_secs(6)).await?;
         agent.update(sample::ended_at(call, EndedHow::Completed, Timestamp::now())).await?;
@@ -191,11 +208,43 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
     agent.hear(Duration::from_secs(3)).await
 }
 
+/// Everything a phone system can tell of a call; some of it, when the number is forged.
+fn told_all(scene: &str, call: CallId, now: Timestamp) -> CallView {
+    let forged = scene == "forged";
+    let (name, number) = if forged {
+        ("Zofia Wiśniewska", "+48601234567")
+    } else {
+        ("דוד כהן — חומרי בניין", "+972501234567")
+    };
+    let who = Who::Known { customer: sample::customer("C-1", name, Some("VIP")) };
+    let mut view = sample::arrived(call, number, None, who, now);
+    view.cards = sample::cards("C-1", "PLN", PRODUCTS, now);
+    let verdict = if forged { Verdict::Failed } else { Verdict::Passed };
+    view.facts.caller.stir = Some(StirShaken { verdict, attestation: None });
+    view.facts.diverted_by = Some(sample::number("+48123456789"));
+    let tags = [("customer", "1001"), ("language", "עברית"), ("menu", "2"), ("order", "PO-2026-1177")];
+    for (name, value) in tags.into_iter().take(if forged { 4 } else { 3 }) {
+        view.facts.tags.extend(TagName::parse(name).ok().map(|name| (name, Private(value.to_owned()))));
+    }
+    view
+}
+
+/// The call rings here because a colleague who had answered it passed it on.
+fn passed_on(mut view: CallView, now: Timestamp) -> Update {
+    let by = sample::line("102");
+    let answered = OfferState::Answered { at: now, held: Some(now) };
+    view.offers.insert(by.clone(), sample::offer(Some("Ana Nowak"), now, answered));
+    let mut here = sample::offer(Some("Dana Levi"), now, OfferState::Ringing);
+    here.passed_on_by = Some(by);
+    view.offers.insert(sample::line("101"), here);
+    Update::Call { view: Box::new(view) }
+}
+
 fn hostile(call: CallId, now: Timestamp) -> CallView {
     let name = "'; DROP TABLE customers; -- {{7*7}} \u{202E}gpj.exe ".repeat(60);
     let mut view = sample::arrived(call, "+1", Some(&name), Who::Unknown { country: None }, now);
-    view.caller.number = Some(Number::Other { text: "anonymous@<script>alert(1)</script>".to_owned() });
-    view.caller.name = Some(Private(name.clone()));
+    view.facts.caller.number = Some(Number::Other { text: "anonymous@<script>alert(1)</script>".to_owned() });
+    view.facts.caller.name = Some(Private(name.clone()));
     view.who = Who::Known {
         customer: sample::customer("C-9", &"שלום (עולם) ".repeat(40), Some(&name[..40])),
     };
@@ -260,12 +309,23 @@ fn busy(now: Timestamp) -> Board {
     let known = |name| Who::Known { customer: sample::customer("C-1", name, None) };
     let waits = sample::arrived(id(1), "+48601234567", None, known("Zofia Wiśniewska"), ago(82));
     board.apply(Update::Call { view: Box::new(waits) });
+    for (n, number, since) in [(4, "+48123456789", 61), (5, "+442079460958", 12)] {
+        let mut waits = sample::arrived(id(n), number, None, Who::Unknown { country: None }, ago(since + 20));
+        let position = n as u32 - 3;
+        waits.waits = waits.facts.queue.clone().map(|queue| Waiting { queue, position, since: ago(since) });
+        board.apply(Update::Call { view: Box::new(waits) });
+    }
+    let mut held = sample::arrived(id(6), "+48601234567", None, known("Marek Nowak"), ago(400));
+    held.facts = CallFacts { queue: QueueName::parse("Sales").ok(), ..held.facts };
+    let on_hold = OfferState::Answered { at: ago(380), held: Some(ago(45)) };
+    held.offers.insert(sample::line("105"), sample::offer(Some("Piotr Zieliński"), ago(390), on_hold));
+    board.apply(Update::Call { view: Box::new(held) });
     let mut rings = sample::arrived(id(2), "+972501234567", None, known("דוד כהן — חומרי בניין"), ago(14));
     rings.offers.insert(sample::line("101"), sample::offer(Some("Dana Levi"), ago(7), OfferState::Ringing));
     rings.offers.insert(sample::line("103"), sample::offer(None, ago(7), OfferState::Ringing));
     board.apply(Update::Call { view: Box::new(rings) });
     let mut talks = sample::arrived(id(3), "", None, Who::NoNumber, ago(200));
-    let answered = OfferState::Answered { at: ago(192) };
+    let answered = OfferState::Answered { at: ago(192), held: None };
     talks.offers.insert(sample::line("102"), sample::offer(Some("Bob"), ago(199), answered));
     board.apply(Update::Call { view: Box::new(talks) });
     for (line, agent, state, since) in [
@@ -275,7 +335,16 @@ fn busy(now: Timestamp) -> Board {
         ("104", Some("דנה לוי"), LineState::Idle, 1330),
         ("105", Some("Piotr Zieliński"), LineState::Unknown, 4000),
     ] {
-        let view = LineView { agent: agent.map(str::to_owned), state, since: ago(since) };
+        let lunch = |queue: &str| {
+            let pause = Pause { reason: Some("lunch".to_owned()) };
+            Some((QueueName::parse(queue).ok()?, PauseView { since: ago(1330), pause }))
+        };
+        let pauses = if line == "104" {
+            ["Support", "Sales"].into_iter().filter_map(lunch).collect()
+        } else {
+            [].into()
+        };
+        let view = LineView { agent: agent.map(str::to_owned), state, since: ago(since), pauses };
         board.apply(Update::Line { line: sample::line(line), view });
     }
     if let Ok(adapter) = AdapterId::parse("office") {

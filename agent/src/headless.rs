@@ -8,7 +8,7 @@ use std::io::{BufRead, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pinkas_protocol::{CallId, CustomerKey, Withdrawal};
+use pinkas_protocol::{CallId, CustomerKey, EndedHow, Withdrawal};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -105,7 +105,7 @@ impl Teller {
                     }
                     popped.insert(view.id, Popped::Answered);
                 }
-                Here::Answered { .. } | Here::Withdrawn { .. } | Here::Nothing => {}
+                Here::Answered { .. } | Here::Left { .. } | Here::Withdrawn { .. } | Here::Nothing => {}
             }
         }
         for call in self.popped.keys().filter(|call| !popped.contains_key(call)) {
@@ -117,10 +117,17 @@ impl Teller {
 
     fn why_closed(&self, call: CallId) -> String {
         let Some(view) = self.model.board.calls.get(&call) else { return "no longer known".to_owned() };
+        if let Some(EndedHow::Joined { .. }) = view.ended.map(|ended| ended.how) {
+            return "joined with another call".to_owned();
+        }
         match self.model.here(view) {
+            Here::Left { moved_to: Some(to), .. } => format!("passed on to {to}"),
+            Here::Left { moved_to: None, .. } => "no longer in this call".to_owned(),
             Here::Withdrawn { why, .. } => match why {
                 Withdrawal::AnsweredElsewhere { by } => format!("answered by {by}"),
                 Withdrawal::CallerGaveUp => "the caller hung up".to_owned(),
+                Withdrawal::Declined => "declined here".to_owned(),
+                Withdrawal::NoAnswer => "not answered here".to_owned(),
                 Withdrawal::StoppedRinging => "no longer ringing here".to_owned(),
             },
             Here::Answered { .. } | Here::Ringing { .. } | Here::Nothing => "ended".to_owned(),
@@ -209,6 +216,22 @@ mod tests {
             ["update", "pop_answered"]
         );
         assert_eq!(whats(&teller.tell(sample::update(3, sample::ended(call, 3)))), ["update", "pop_closed"]);
+    }
+
+    #[test]
+    fn a_call_that_was_passed_on_or_joined_closes_with_its_reason() {
+        let mut teller = Teller::new(TimeZone::UTC);
+        let (mine, asked) = (sample::call(1), sample::call(2));
+        teller.tell(sample::welcome(0, Default::default()));
+        for call in [mine, asked] {
+            teller.tell(sample::update(1, sample::rings(call, "101")));
+            teller.tell(sample::update(2, sample::answered(call, "101")));
+        }
+        let gone = teller.tell(sample::update(3, sample::left(mine, "101", Some("102"), 3)));
+        assert_eq!((&gone[1]["what"], &gone[1]["why"]), (&json!("pop_closed"), &json!("passed on to 102")));
+        let joined = sample::ended_at(asked, EndedHow::Joined { into: mine }, sample::at(4));
+        let gone = teller.tell(sample::update(4, joined));
+        assert_eq!(gone[1]["why"], "joined with another call");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use pinkas_link::Ended;
 use pinkas_protocol::agent_link::Role;
-use pinkas_protocol::{Board, CallId, Line, Update};
+use pinkas_protocol::{Board, CallId, EndedHow, Line, Update};
 
 pub use pop::{Here, Pop};
 
@@ -87,8 +87,11 @@ impl Model {
             NetEvent::Update { at, update } => {
                 let call = call_of(&update);
                 let before = call.map_or(Phase::Nothing, |call| self.phase(call));
+                let joined = matches!(&update, Update::Ended { ended, .. } if joined(ended.how));
                 self.board.apply(update);
-                if let Some(call) = call {
+                if let Some(call) = call.filter(|_| joined) {
+                    self.gone_over(call);
+                } else if let Some(call) = call {
                     self.turn(at, call, before);
                 }
             }
@@ -143,7 +146,8 @@ impl Model {
         let mut talking = None;
         for view in self.board.calls.values() {
             match self.here(view) {
-                Here::Withdrawn { at: gone, .. } => {
+                Here::Withdrawn { .. } if view.ended.is_some_and(|ended| joined(ended.how)) => {}
+                Here::Withdrawn { at: gone, .. } | Here::Left { left_at: gone, .. } => {
                     let left = FADES_FOR.saturating_sub(now.duration_since(gone));
                     if left > SignedDuration::ZERO {
                         fading.push((view.id, left.min(FADES_FOR)));
@@ -161,29 +165,43 @@ impl Model {
         self.kept = self.kept.or(talking.filter(|call| !self.dismissed.contains(call)));
     }
 
+    /// A call has become one with another, which has its own card.
+    fn gone_over(&mut self, call: CallId) {
+        self.fading.remove(&call);
+        if self.kept == Some(call) {
+            self.kept = None;
+        }
+    }
+
     /// One call changed from `before` to what it is now.
     fn turn(&mut self, at: Timestamp, call: CallId, before: Phase) {
         match (before, self.phase(call)) {
-            (Phase::Nothing | Phase::Answered | Phase::Withdrawn, Phase::Ringing) => {
+            (Phase::Nothing | Phase::Answered | Phase::Left | Phase::Withdrawn, Phase::Ringing) => {
                 // A queue may ring the same phone again: that is a new ringing, closed or not before.
                 self.dismissed.remove(&call);
                 self.fading.remove(&call);
             }
-            (Phase::Ringing, Phase::Withdrawn) => {
+            (Phase::Ringing, Phase::Withdrawn | Phase::Left) | (Phase::Answered, Phase::Left) => {
+                // Kept because it was answered here, which is no longer so.
+                if before == Phase::Answered && self.kept == Some(call) {
+                    self.kept = None;
+                }
                 if !self.dismissed.contains(&call) {
                     self.fading.insert(call, at.checked_add(FADES_FOR).unwrap_or(at));
                 }
             }
-            (Phase::Nothing | Phase::Ringing | Phase::Withdrawn, Phase::Answered) => {
+            (Phase::Nothing | Phase::Ringing | Phase::Left | Phase::Withdrawn, Phase::Answered) => {
                 // Who picks up wants the card, also after closing it while it rang.
                 self.dismissed.remove(&call);
                 self.fading.remove(&call);
                 self.kept = Some(call);
             }
             (Phase::Ringing, Phase::Ringing | Phase::Nothing)
-            | (Phase::Answered, _)
-            | (Phase::Withdrawn, Phase::Withdrawn | Phase::Nothing)
-            | (Phase::Nothing, Phase::Withdrawn | Phase::Nothing) => {}
+            | (Phase::Answered, Phase::Answered | Phase::Withdrawn | Phase::Nothing)
+            | (
+                Phase::Withdrawn | Phase::Left | Phase::Nothing,
+                Phase::Withdrawn | Phase::Left | Phase::Nothing,
+            ) => {}
         }
     }
 
@@ -205,6 +223,7 @@ impl Model {
             Here::Nothing => Phase::Nothing,
             Here::Ringing { .. } => Phase::Ringing,
             Here::Answered { .. } => Phase::Answered,
+            Here::Left { .. } => Phase::Left,
             Here::Withdrawn { .. } => Phase::Withdrawn,
         })
     }
@@ -216,17 +235,23 @@ enum Phase {
     Nothing,
     Ringing,
     Answered,
+    Left,
     Withdrawn,
+}
+
+fn joined(how: EndedHow) -> bool {
+    matches!(how, EndedHow::Joined { .. })
 }
 
 fn call_of(update: &Update) -> Option<CallId> {
     match update {
         Update::Call { view } => Some(view.id),
-        Update::Offer { call, .. }
+        Update::Facts { call, .. }
+        | Update::Offer { call, .. }
         | Update::Who { call, .. }
         | Update::Card { call, .. }
         | Update::Ended { call, .. } => Some(*call),
-        Update::Line { .. } | Update::Adapter { .. } => None,
+        Update::Line { .. } | Update::LineGone { .. } | Update::Adapter { .. } => None,
     }
 }
 

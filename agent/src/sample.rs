@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use pinkas_protocol::board::Ended;
 use pinkas_protocol::card::{Balance, Credit, Purchase};
 use pinkas_protocol::{
-    CallId, CallView, Caller, Card, CardState, Customer, CustomerKey, EndedHow, Facts, Failure, Gives, Line,
-    Money, Number, Offer, OfferState, Private, QueueName, SourceName, Update, Who, Withdrawal,
+    CallFacts, CallId, CallView, Caller, Card, CardState, Customer, CustomerKey, EndedHow, Facts, Failure,
+    Gives, Line, Money, Number, Offer, OfferState, Private, QueueName, SourceName, Update, Who, Withdrawal,
 };
 
 /// A line by its number.
@@ -30,20 +30,14 @@ pub fn customer(key: &str, name: &str, class: Option<&str>) -> Customer {
 
 /// A call from `number` that has arrived and rings nowhere yet; `""` is withheld, without `+` internal.
 pub fn arrived(call: CallId, number: &str, name: Option<&str>, who: Who, now: Timestamp) -> CallView {
-    let number = (!number.is_empty()).then(|| match number.starts_with('+') {
-        true => Number::E164 { e164: number.to_owned() },
-        // Needs no number tables, which a test would load for a second.
-        false => Number::Extension { digits: number.to_owned() },
-    });
+    let number = (!number.is_empty()).then(|| self::number(number));
+    let name = name.map(|name| Private(name.to_owned()));
+    let caller = Caller { withheld: number.is_none(), number, name, stir: None };
     CallView {
         id: call,
-        caller: Caller {
-            withheld: number.is_none(),
-            number,
-            name: name.map(|name| Private(name.to_owned())),
-        },
-        queue: QueueName::parse("Support").ok(),
+        facts: CallFacts { caller, queue: QueueName::parse("Support").ok(), ..CallFacts::default() },
         arrived_at: now,
+        waits: None,
         offers: BTreeMap::new(),
         who,
         cards: Vec::new(),
@@ -51,9 +45,18 @@ pub fn arrived(call: CallId, number: &str, name: Option<&str>, who: Who, now: Ti
     }
 }
 
+/// A number of the public network, or without `+` an internal one.
+pub fn number(text: &str) -> Number {
+    match text.starts_with('+') {
+        true => Number::E164 { e164: text.to_owned() },
+        // Needs no number tables, which a test would load for a second.
+        false => Number::Extension { digits: text.to_owned() },
+    }
+}
+
 /// A phone that does this with a call since `now`.
 pub fn offer(agent: Option<&str>, rang_at: Timestamp, state: OfferState) -> Offer {
-    Offer { agent: agent.map(str::to_owned), rang_at, state }
+    Offer { agent: agent.map(str::to_owned), rang_at, passed_on_by: None, state }
 }
 
 /// An amount.
@@ -131,7 +134,20 @@ pub fn withdrawn_at(call: CallId, at_line: &str, by: Option<&str>, now: Timestam
 
 /// The call was answered at a line.
 pub fn answered_at(call: CallId, at_line: &str, agent: Option<&str>, now: Timestamp) -> Update {
-    Update::Offer { call, line: line(at_line), offer: offer(agent, now, OfferState::Answered { at: now }) }
+    let state = OfferState::Answered { at: now, held: None };
+    Update::Offer { call, line: line(at_line), offer: offer(agent, now, state) }
+}
+
+/// The call was answered at a line a while ago, and the caller is on hold there.
+pub fn held_at(call: CallId, at_line: &str, answered: Timestamp, now: Timestamp) -> Update {
+    let state = OfferState::Answered { at: answered, held: Some(now) };
+    Update::Offer { call, line: line(at_line), offer: offer(None, answered, state) }
+}
+
+/// A line that had answered is no longer in the call.
+pub fn left_at(call: CallId, at_line: &str, to: Option<&str>, answered: Timestamp, now: Timestamp) -> Update {
+    let state = OfferState::Left { at: answered, left_at: now, moved_to: to.map(line) };
+    Update::Offer { call, line: line(at_line), offer: offer(None, answered, state) }
 }
 
 /// The call is over.
@@ -186,6 +202,18 @@ mod events {
 
     pub fn answered(call: CallId, at_line: &str) -> Update {
         answered_at(call, at_line, None, at(2))
+    }
+
+    /// Answered at the second second, left at this one.
+    pub fn left(call: CallId, at_line: &str, to: Option<&str>, seconds: i64) -> Update {
+        left_at(call, at_line, to, at(2), at(seconds))
+    }
+
+    /// A colleague's phone rings, passed on by `by`.
+    pub fn passed_on(call: CallId, at_line: &str, agent: Option<&str>, by: &str, seconds: i64) -> Update {
+        let ringing = offer(agent, at(seconds), OfferState::Ringing);
+        let offer = Offer { passed_on_by: Some(line(by)), ..ringing };
+        Update::Offer { call, line: line(at_line), offer }
     }
 
     pub fn ended(call: CallId, seconds: i64) -> Update {

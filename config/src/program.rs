@@ -67,6 +67,24 @@ where
     }
 }
 
+/// As [`run_until_signal`], for work that prints: whoever reads it may have had enough, as `head` does after
+/// ten lines, and that is no failure.
+pub fn print_until_signal<F, W>(work: W) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+    W: FnOnce(CancellationToken) -> F,
+{
+    run_until_signal(async |stop| match work(stop).await {
+        Err(e) if nobody_reads(&e) => Ok(()),
+        printed => printed,
+    })
+}
+
+fn nobody_reads(e: &anyhow::Error) -> bool {
+    let io = e.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 /// Cancels `stop` at the first SIGINT (Ctrl-C) or SIGTERM.
 pub async fn cancel_on_signal(stop: CancellationToken) {
     #[cfg(unix)]

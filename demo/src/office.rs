@@ -164,12 +164,14 @@ secret_file = "adapter.secret"
 state       = "adapter-state"
 
 [pbx]
+lines         = {lines:?}
+country       = "PL"
+
+[dialog_events]
 address       = "{pbx}"
 user          = "{PBX_USER}"
 password_file = "pbx.secret"
 realm         = "{PBX_REALM}"
-lines         = {lines:?}
-country       = "PL"
 "#,
         hub = places.hub,
         pbx = places.pbx,

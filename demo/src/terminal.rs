@@ -161,7 +161,9 @@ fn card(data: &PopupData, clock: Clock) -> Vec<String> {
     if !beside.is_empty() {
         lines.push(format!("  {}", beside.join(" · ")));
     }
+    lines.extend(data.routes.iter().map(|route| format!("  {route}")));
     lines.extend(data.note.iter().map(|note| format!("  {}", note.text)));
+    lines.extend(data.tags.iter().map(|tag| format!("  {:<12} {}", tag.name, tag.value)));
     lines.extend(data.others.iter().map(|others| format!("  {others}")));
     for choice in &data.choices {
         let mark = if choice.chosen { "(x)" } else { "( )" };

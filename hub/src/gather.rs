@@ -22,13 +22,23 @@ pub struct Landed {
     pub what: LandedWhat,
 }
 
-/// See [`Landed`].
+/// See [`Landed`]. The number is the caller's when it was asked: it may have turned out to be another since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LandedWhat {
-    /// Everyone the directories have on the number; empty when it is unknown to all of them.
-    Who(Result<Vec<Customer>, Failure>),
+    /// The directories have answered.
+    Who {
+        /// Which number was asked about.
+        number: Number,
+        /// Everyone they have on it; empty when it is unknown to all of them.
+        found: Result<Vec<Customer>, Failure>,
+    },
     /// One source's card has come further.
-    Card(Card),
+    Card {
+        /// The number it was asked with.
+        number: Option<Number>,
+        /// As it stands.
+        card: Card,
+    },
 }
 
 /// All sources, and the questions that are on their way.
@@ -52,9 +62,9 @@ impl Gather {
         let directories: Vec<_> = self.sources.iter().filter(|s| s.is_directory()).cloned().collect();
         let landed = self.landed.clone();
         self.start(async move {
-            let question = Question { number: Some(number), customer: None };
+            let question = Question { number: Some(number.clone()), customer: None };
             let found = join_all(directories.iter().map(|directory| directory.who(&question))).await;
-            let what = LandedWhat::Who(merged(found));
+            let what = LandedWhat::Who { number, found: merged(found) };
             // The hub is ending when nobody takes it.
             let _ = landed.send(Landed { call, what }).await;
         });
@@ -71,7 +81,8 @@ impl Gather {
                 let mut waiting = asked.ask(&question);
                 loop {
                     let (state, more) = waiting.next().await;
-                    let what = LandedWhat::Card(asked.card(&key, state));
+                    let number = question.number.clone();
+                    let what = LandedWhat::Card { number, card: asked.card(&key, state) };
                     if landed.send(Landed { call, what }).await.is_err() || !more {
                         break;
                     }
@@ -182,12 +193,12 @@ mod tests {
         let Some(landed) = landed.recv().await else { return "the end".to_owned() };
         let at = ms(since.elapsed());
         match landed.what {
-            LandedWhat::Who(Ok(who)) => {
+            LandedWhat::Who { found: Ok(who), .. } => {
                 let keys: Vec<_> = who.iter().map(|customer| customer.key.as_str()).collect();
                 format!("{at}: {}", keys.join(" "))
             }
-            LandedWhat::Who(Err(failure)) => format!("{at}: {failure}"),
-            LandedWhat::Card(card) => {
+            LandedWhat::Who { found: Err(failure), .. } => format!("{at}: {failure}"),
+            LandedWhat::Card { card, .. } => {
                 let state = match card.state {
                     CardState::Waiting => "waiting".to_owned(),
                     CardState::Late { deadline_ms } => format!("late after {deadline_ms}"),

@@ -49,10 +49,10 @@ fn main() -> ExitCode {
             println!("{}: no mistakes; {}", args.config.display(), config.summary());
             ExitCode::SUCCESS
         }
-        Some(Command::Lookup { number }) => program::run_until_signal(async |_| {
+        Some(Command::Lookup { number }) => program::print_until_signal(async |_| {
             Ok(lookup::lookup(config.sources, &config.numbers, &number, &mut std::io::stdout()).await?)
         }),
-        Some(Command::Log) => program::run_until_signal(async |_| {
+        Some(Command::Log) => program::print_until_signal(async |_| {
             store::print_log(&config.state, &mut std::io::stdout().lock())
         }),
         None => program::run_until_signal(async |stop| run::run_here(config, stop).await),

@@ -112,9 +112,10 @@ impl Desk {
                     None => return Ok(()),
                 },
                 Some(landed) = landed.recv() => {
+                    let call = landed.call;
                     let input = match landed.what {
-                        LandedWhat::Who(found) => Input::Who { call: landed.call, found },
-                        LandedWhat::Card(card) => Input::Card { call: landed.call, card },
+                        LandedWhat::Who { number, found } => Input::Who { call, number, found },
+                        LandedWhat::Card { number, card } => Input::Card { call, number, card },
                     };
                     self.hub.handle(Timestamp::now(), input, &mut outputs);
                 }
@@ -160,7 +161,7 @@ impl Desk {
             ToHub::Said { adapter, link, input } => {
                 // What a replaced link still sends is not heard: its successor repeats it.
                 if self.adapters.get(&adapter).is_some_and(|current| current.link == link) {
-                    self.hub.handle(now, input, outputs);
+                    self.hub.handle(now, *input, outputs);
                 }
             }
             ToHub::Chose { viewer, call, customer } => {

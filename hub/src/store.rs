@@ -202,10 +202,13 @@ impl Writer {
                         None => batch.remove(key),
                     }
                 }
-                Keep::Line { line, view } => {
+                Keep::Line { line, kept } => {
                     let mut key = vec![LINE];
                     key.extend(line.as_str().as_bytes());
-                    batch.insert(key, wire::encode(&view).into_bytes());
+                    match kept {
+                        Some(kept) => batch.insert(key, wire::encode(&kept).into_bytes()),
+                        None => batch.remove(key),
+                    }
                 }
             }
         }

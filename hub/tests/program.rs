@@ -1,6 +1,6 @@
 //! The hub's command line, as an administrator meets it.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn hub(dir: &std::path::Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pinkas-hub"));
@@ -52,6 +52,26 @@ fn the_default_file_needs_only_its_secrets() {
         .expect("the hub runs");
     assert!(ready.status.success(), "{}", text(&ready.stderr));
     assert!(text(&ready.stdout).contains("no mistakes"), "{}", text(&ready.stdout));
+}
+
+#[test]
+fn a_reader_who_has_had_enough_is_no_failure() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("customers.csv"), "number,id,name\n+48220000101,K1,Piekarnia\n")
+        .expect("written");
+    let config =
+        "country = \"PL\"\n[[source]]\nname = \"customers\"\ngives = \"customer\"\ncsv = \"customers.csv\"\n";
+    std::fs::write(dir.path().join("hub.toml"), config).expect("written");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pinkas-hub"));
+    let out = command
+        .current_dir(dir.path())
+        .args(["lookup", "22 000 01 01"])
+        .stdout(writer)
+        .stderr(Stdio::piped());
+    let out = out.spawn().and_then(|hub| hub.wait_with_output()).expect("the hub runs");
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::call::Event;
-use crate::ids::{AdapterId, CallId};
+use crate::ids::{AdapterId, CallId, Line};
 use crate::private::Private;
 
 /// From the adapter to the hub.
@@ -30,6 +30,14 @@ pub enum AdapterSays {
         sequence: u64,
         /// What was noted.
         event: Event,
+    },
+    /// These are the lines the adapter follows, in one or more messages: after the last, any other line of
+    /// this adapter is forgotten, as it was taken out of the adapter's configuration.
+    Lines {
+        /// Lines.
+        lines: Vec<Line>,
+        /// No more follow.
+        last: bool,
     },
     /// All that was kept has been repeated, and these are the calls the adapter still follows, in one or
     /// more messages: after the last, any other call of this adapter is over.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Caller, EndedHow, LineState, Withdrawal};
+use crate::call::{CallFacts, EndedHow, LineState, Pause, Withdrawal};
 use crate::card::{Card, Customer, Failure};
 use crate::ids::{AdapterId, CallId, CustomerKey, Line, QueueName};
 
@@ -26,13 +26,14 @@ pub struct Board {
 pub struct CallView {
     /// Which call.
     pub id: CallId,
-    /// Who the caller claims to be.
-    pub caller: Caller,
-    /// The queue called, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<QueueName>,
+    /// Who the caller claims to be, the queue, the number that was dialled.
+    #[serde(flatten)]
+    pub facts: CallFacts,
     /// When the adapter heard of it.
     pub arrived_at: Timestamp,
+    /// The caller waits in a queue, and nobody has answered yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waiting>,
     /// The phones it rang, rings or talks at; only those the viewer may know of.
     pub offers: BTreeMap<Line, Offer>,
     /// Who it is, by the company's directories.
@@ -42,6 +43,17 @@ pub struct CallView {
     /// When and how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+}
+
+/// A place in a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// In which queue.
+    pub queue: QueueName,
+    /// At which place, from 1.
+    pub position: u32,
+    /// Since when it waits in this queue.
+    pub since: Timestamp,
 }
 
 /// A call's end.
@@ -61,6 +73,9 @@ pub struct Offer {
     pub agent: Option<String>,
     /// When it began to ring.
     pub rang_at: Timestamp,
+    /// The colleague's phone that passed the call on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_on_by: Option<Line>,
     /// What it does now.
     #[serde(flatten)]
     pub state: OfferState,
@@ -76,6 +91,19 @@ pub enum OfferState {
     Answered {
         /// When.
         at: Timestamp,
+        /// Since when the caller is on hold here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<Timestamp>,
+    },
+    /// Was answered here, and this phone has left the call.
+    Left {
+        /// When it was answered.
+        at: Timestamp,
+        /// When this phone left.
+        left_at: Timestamp,
+        /// Whom it passed the call on to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved_to: Option<Line>,
     },
     /// Stopped ringing without an answer here.
     Withdrawn {
@@ -143,6 +171,19 @@ pub struct LineView {
     pub state: LineState,
     /// Since when.
     pub since: Timestamp,
+    /// The queues in which it takes no calls now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pauses: BTreeMap<QueueName, PauseView>,
+}
+
+/// A pause as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseView {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    #[serde(flatten)]
+    pub pause: Pause,
 }
 
 /// An adapter as it is shown.
@@ -162,6 +203,17 @@ pub enum Update {
     Call {
         /// All of it.
         view: Box<CallView>,
+    },
+    /// It is better known who is calling and what was called, or where the caller waits.
+    Facts {
+        /// Which call.
+        call: CallId,
+        /// All that is known.
+        #[serde(flatten)]
+        facts: CallFacts,
+        /// Where it waits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waits: Option<Waiting>,
     },
     /// A call at one phone changed.
     Offer {
@@ -203,6 +255,11 @@ pub enum Update {
         /// What it does now.
         view: LineView,
     },
+    /// A line is followed no more.
+    LineGone {
+        /// Which.
+        line: Line,
+    },
     /// An adapter came or went.
     Adapter {
         /// Which.
@@ -237,7 +294,7 @@ impl CallView {
             return CallState::Ended(ended);
         }
         let answered = self.offers.iter().find_map(|(line, offer)| match offer.state {
-            OfferState::Answered { at } => Some(CallState::Talking { line, since: at }),
+            OfferState::Answered { at, .. } => Some(CallState::Talking { line, since: at }),
             _ => None,
         });
         answered.unwrap_or_else(|| {
@@ -251,21 +308,31 @@ impl CallView {
         })
     }
 
-    /// The line that answered and its offer, also after the call's end.
+    /// The line that answered and its offer, also after the call's end; of several one still in it, else the last that left.
     pub fn answered(&self) -> Option<(&Line, &Offer)> {
-        self.offers.iter().find(|(_, offer)| matches!(offer.state, OfferState::Answered { .. }))
+        let here = self.offers.iter().find(|(_, offer)| matches!(offer.state, OfferState::Answered { .. }));
+        here.or_else(|| {
+            let left = self.offers.iter().filter_map(|(line, offer)| match offer.state {
+                OfferState::Left { left_at, .. } => Some((left_at, (line, offer))),
+                _ => None,
+            });
+            left.max_by_key(|(left_at, _)| *left_at).map(|(_, last)| last)
+        })
     }
 
     fn end_offers(&mut self, ended: Ended) {
         let why = match ended.how {
             EndedHow::Abandoned => Withdrawal::CallerGaveUp,
-            EndedHow::Completed | EndedHow::Lost => Withdrawal::StoppedRinging,
+            EndedHow::Declined => Withdrawal::Declined,
+            EndedHow::Unanswered => Withdrawal::NoAnswer,
+            EndedHow::Completed | EndedHow::Joined { .. } | EndedHow::Lost => Withdrawal::StoppedRinging,
         };
         for offer in self.offers.values_mut() {
             if offer.state == OfferState::Ringing {
                 offer.state = OfferState::Withdrawn { at: ended.at, why: why.clone() };
             }
         }
+        self.waits = None;
         self.ended = Some(ended);
     }
 }
@@ -298,8 +365,17 @@ impl Board {
             Update::Call { view } => {
                 self.calls.insert(view.id, *view);
             }
+            Update::Facts { call, facts, waits } => {
+                if let Some(view) = self.calls.get_mut(&call) {
+                    view.facts = facts;
+                    view.waits = waits;
+                }
+            }
             Update::Offer { call, line, offer } => {
                 if let Some(view) = self.calls.get_mut(&call) {
+                    if matches!(offer.state, OfferState::Answered { .. }) {
+                        view.waits = None;
+                    }
                     view.offers.insert(line, offer);
                 }
             }
@@ -327,6 +403,7 @@ impl Board {
             Update::Line { line, view } => {
                 self.lines.insert(line, view);
             }
+            Update::LineGone { line } => drop(self.lines.remove(&line)),
             Update::Adapter { adapter, view } => {
                 self.adapters.insert(adapter, view);
             }

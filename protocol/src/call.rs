@@ -1,10 +1,12 @@
 //! What an adapter says about calls and lines: the only form in which a phone system reaches the hub.
 //! Nothing here names SIP; a second way of hearing must end in these same events.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CallId, Line, QueueName};
+use crate::ids::{CallId, Line, QueueName, TagName};
 use crate::number::Number;
 use crate::private::Private;
 use crate::text;
@@ -21,6 +23,85 @@ pub struct Caller {
     /// The caller asked for the number not to be shown (RFC 3323); `number` and `name` are then empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withheld: bool,
+    /// What the carrier's cryptographic check of the number said (STIR/SHAKEN); `None`: no verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stir: Option<StirShaken>,
+}
+
+impl Caller {
+    /// Whether two claims may be one caller's: ways of hearing differ in how they write a name.
+    pub fn looks_like(&self, other: &Caller) -> bool {
+        match (&self.number, &other.number) {
+            (Some(one), Some(two)) => one == two,
+            (None, None) => self.withheld == other.withheld && (self.withheld || self.name == other.name),
+            _ => false,
+        }
+    }
+}
+
+/// The verdict on a caller's number by STIR/SHAKEN (RFC 8224, RFC 8588, 3GPP TS 24.229 `verstat`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StirShaken {
+    /// What the check of the signature gave.
+    pub verdict: Verdict,
+    /// How far the carrier that signed knows the caller, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<Attestation>,
+}
+
+/// Whether a number passed its check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The signature is good.
+    Passed,
+    /// It is not: the number may be forged.
+    Failed,
+    /// Signed or attested, and nobody said that the signature was checked.
+    Unchecked,
+}
+
+/// RFC 8588 section 4: what the signing carrier vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Attestation {
+    /// Full: it knows the caller and that the number is theirs.
+    A,
+    /// Partial: it knows the caller, not the right to the number.
+    B,
+    /// Gateway: it only knows where the call entered its network.
+    C,
+}
+
+/// What is known of a call as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CallFacts {
+    /// Who it claims to be.
+    pub caller: Caller,
+    /// The queue or ring group called, where the phone system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueName>,
+    /// The company's number that was dialled (DID), where the phone system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialled: Option<Number>,
+    /// The number that forwarded the call here (RFC 5806 Diversion, RFC 7044 History-Info).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverted_by: Option<Number>,
+    /// What the phone system knows besides, such as the customer number keyed into a menu.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "plain_tags")]
+    pub tags: BTreeMap<TagName, Private<String>>,
+}
+
+/// The most tags one call may carry.
+pub const MOST_TAGS: usize = 16;
+
+fn plain_tags<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<TagName, Private<String>>, D::Error> {
+    let raw = BTreeMap::<TagName, String>::deserialize(from)?;
+    let plain = |(name, value): (TagName, String)| {
+        text::plain(&value, text::LONGEST + 1).map(|value| (name, Private(value)))
+    };
+    Ok(raw.into_iter().filter_map(plain).take(MOST_TAGS).collect())
 }
 
 /// A name on a link is made plain again: whoever sent it may not have done so.
@@ -37,6 +118,8 @@ pub enum Event {
     Call(CallEvent),
     /// A line changed, with or without a call that is known.
     Line(LineEvent),
+    /// A line was paused or resumed as a member of a queue.
+    Pause(PauseEvent),
 }
 
 /// One step in the life of a call.
@@ -57,17 +140,23 @@ pub struct CallEvent {
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum CallChange {
     /// A caller is there; no phone need ring yet.
-    Arrived {
-        /// Who it claims to be.
-        caller: Caller,
-        /// The queue or ring group called, where the phone system tells.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        queue: Option<QueueName>,
+    Arrived(CallFacts),
+    /// It is better known now: all facts anew.
+    Known(CallFacts),
+    /// The caller waits in a queue; over once it is answered or ends.
+    Waits {
+        /// In which.
+        queue: QueueName,
+        /// At which place, from 1.
+        position: u32,
     },
     /// A phone began to ring.
     Offered {
         /// Whose phone.
         line: Line,
+        /// The colleague's phone that passed the call on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        passed_on_by: Option<Line>,
     },
     /// A phone stopped ringing without answering.
     Withdrawn {
@@ -80,6 +169,24 @@ pub enum CallChange {
     Answered {
         /// Whose phone.
         line: Line,
+    },
+    /// A phone put the caller on hold.
+    Held {
+        /// Whose phone.
+        line: Line,
+    },
+    /// A phone took the caller off hold.
+    Resumed {
+        /// Whose phone.
+        line: Line,
+    },
+    /// A phone that had answered is no longer in the call, which goes on.
+    Left {
+        /// Whose phone.
+        line: Line,
+        /// Whom it passed the call on to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved_to: Option<Line>,
     },
     /// The call is over.
     Ended {
@@ -99,6 +206,10 @@ pub enum Withdrawal {
     },
     /// The caller hung up before anyone answered.
     CallerGaveUp,
+    /// It was declined at this phone.
+    Declined,
+    /// It rang here for as long as the phone system lets it.
+    NoAnswer,
     /// It stopped here while the call goes on: declined, not answered in time, or moved on.
     StoppedRinging,
 }
@@ -109,10 +220,45 @@ pub enum Withdrawal {
 pub enum EndedHow {
     /// It had been answered, and was hung up.
     Completed,
-    /// Nobody had answered (abandoned).
+    /// The caller hung up before anyone answered (abandoned).
     Abandoned,
+    /// Whoever it rang declined, and the phone system sent the caller away.
+    Declined,
+    /// Nobody answered, or nobody was free, and the phone system sent the caller away.
+    Unanswered,
+    /// It was joined with another call, which goes on (attended transfer).
+    Joined {
+        /// That call.
+        into: CallId,
+    },
     /// The adapter lost sight of it: what became of it is not known.
     Lost,
+}
+
+/// A line was paused or resumed as a member of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseEvent {
+    /// Which line.
+    pub line: Line,
+    /// In which queue.
+    pub queue: QueueName,
+    /// When the phone system's message reached the adapter.
+    pub heard_at: Timestamp,
+    /// `None`: it takes calls of the queue.
+    pub pause: Option<Pause>,
+}
+
+/// A pause of a queue's member.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pause {
+    /// Why, in the phone system's words, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plain_reason")]
+    pub reason: Option<String>,
+}
+
+fn plain_reason<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let raw = Option::<String>::deserialize(from)?;
+    Ok(raw.and_then(|raw| text::plain(&raw, text::LONGEST + 1)))
 }
 
 /// A line's state changed.

@@ -150,6 +150,10 @@ text_id!(
     /// A configured source, for example `accounting`.
     SourceName
 );
+text_id!(
+    /// What a configuration calls something a phone system tells of a call, for example `customer`.
+    TagName
+);
 
 #[cfg(test)]
 mod tests {

@@ -15,8 +15,11 @@ pub mod text;
 pub mod wire;
 
 pub use board::{Board, CallView, LineView, Offer, OfferState, Update, Who};
-pub use call::{CallChange, CallEvent, Caller, EndedHow, Event, LineEvent, LineState, Withdrawal};
+pub use call::{
+    Attestation, CallChange, CallEvent, CallFacts, Caller, EndedHow, Event, LineEvent, LineState, Pause,
+    PauseEvent, StirShaken, Verdict, Withdrawal,
+};
 pub use card::{Card, CardState, Customer, Facts, Failure, Gives, Money};
-pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName, SourceName};
+pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName, SourceName, TagName};
 pub use number::{Number, NumberPlan};
 pub use private::Private;

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 use pinkas_protocol::adapter_link::{AdapterSays, HubToAdapter};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
-use pinkas_protocol::board::{AdapterView, Ended};
+use pinkas_protocol::board::{AdapterView, Ended, PauseView, Waiting};
 use pinkas_protocol::card::{Balance, Credit, Purchase};
 use pinkas_protocol::close::Close;
 use pinkas_protocol::wire::{self, WireError};
@@ -122,7 +122,7 @@ fn an_error_never_quotes_the_frame() {
         format!("{{\"{MARK}\":1}}"),
         format!("{{\"say\":\"hello\",\"version\":\"{MARK}\"}}"),
         format!(
-            "{{\"say\":\"hello\",\"version\":1,\"adapter\":\"main\",\"secret\":\"{MARK}\",\"outbox\":\"{MARK}\"}}"
+            "{{\"say\":\"hello\",\"version\":2,\"adapter\":\"main\",\"secret\":\"{MARK}\",\"outbox\":\"{MARK}\"}}"
         ),
         format!("{{\"say\":\"choose\",\"call\":\"{MARK}\",\"customer\":\"1\"}}"),
         format!("{{\"say\":\"update\",\"update\":{{\"update\":\"{MARK}\"}}}}"),
@@ -171,20 +171,33 @@ fn adapter_says() -> String {
         secret: Private("the adapter's secret".to_owned()),
         outbox: "019d0000-0000-7000-8000-0000000000aa".parse().expect("a UUID"),
     };
-    let events = (1..).zip(calls.chain(lines));
+    let pauses = [Some(Pause { reason: Some("lunch".to_owned()) }), Some(Pause::default()), None];
+    let pauses = pauses.into_iter().map(|pause| {
+        let heard_at = at("2026-11-22T10:00:00.125Z");
+        Event::Pause(PauseEvent { line: line("101"), queue: id("Support"), heard_at, pause })
+    });
+    let events = (1..).zip(calls.chain(lines).chain(pauses));
     let events = events.map(|(sequence, event)| AdapterSays::Event { sequence, event });
-    let says =
-        std::iter::once(hello).chain(events).chain([AdapterSays::Live { calls: vec![call()], last: true }]);
+    let lines = AdapterSays::Lines { lines: vec![line("101"), line("102")], last: true };
+    let live = AdapterSays::Live { calls: vec![call()], last: true };
+    let says = std::iter::once(hello).chain(events).chain([lines, live]);
     pinned(says.collect(), |say| match say {
         AdapterSays::Hello { .. } => "hello of an adapter",
         AdapterSays::Event { event: Event::Call(event), .. } => match &event.change {
-            CallChange::Arrived { .. } => "event: arrived",
+            CallChange::Arrived(_) => "event: arrived",
+            CallChange::Known(_) => "event: known",
+            CallChange::Waits { .. } => "event: waits",
             CallChange::Offered { .. } => "event: offered",
             CallChange::Withdrawn { .. } => "event: withdrawn",
             CallChange::Answered { .. } => "event: answered",
+            CallChange::Held { .. } => "event: held",
+            CallChange::Resumed { .. } => "event: resumed",
+            CallChange::Left { .. } => "event: left",
             CallChange::Ended { .. } => "event: ended",
         },
         AdapterSays::Event { event: Event::Line(_), .. } => "event: line",
+        AdapterSays::Event { event: Event::Pause(_), .. } => "event: pause",
+        AdapterSays::Lines { .. } => "lines",
         AdapterSays::Live { .. } => "live",
     })
 }
@@ -232,11 +245,13 @@ fn hub_says_to_desktop() -> String {
         HubToAgent::Welcome { .. } => "welcome of a desktop",
         HubToAgent::Update { update } => match update {
             Update::Call { .. } => "update: call",
+            Update::Facts { .. } => "update: facts",
             Update::Offer { .. } => "update: offer",
             Update::Who { .. } => "update: who",
             Update::Card { .. } => "update: card",
             Update::Ended { .. } => "update: ended",
             Update::Line { .. } => "update: line",
+            Update::LineGone { .. } => "update: line gone",
             Update::Adapter { .. } => "update: adapter",
         },
     })
@@ -328,63 +343,128 @@ const CLOSES: [Close; 7] = [
     Close::Replaced,
 ];
 
+/// A caller whose number the carrier checked, with everything a phone system can tell of the call.
+fn facts() -> CallFacts {
+    let stir = StirShaken { verdict: Verdict::Passed, attestation: Some(Attestation::A) };
+    CallFacts {
+        caller: Caller { stir: Some(stir), ..caller() },
+        queue: Some(id("Support")),
+        dialled: Some(Number::E164 { e164: "+97231234567".to_owned() }),
+        diverted_by: Some(Number::E164 { e164: "+97239999999".to_owned() }),
+        tags: [(id("customer"), Private("1001".to_owned()))].into(),
+    }
+}
+
+fn caller() -> Caller {
+    let name = Some(Private("Levi Bakery".to_owned()));
+    Caller { number: Some(number()), name, ..Caller::default() }
+}
+
 fn call_changes() -> Vec<CallChange> {
-    let caller =
-        Caller { number: Some(number()), name: Some(Private("Levi Bakery".to_owned())), withheld: false };
-    let withheld = Caller { withheld: true, ..Caller::default() };
+    let of = |caller| CallFacts { caller, ..CallFacts::default() };
+    let checked =
+        |verdict, attestation| Caller { stir: Some(StirShaken { verdict, attestation }), ..caller() };
+    let offered = |by| CallChange::Offered { line: line("101"), passed_on_by: by };
+    let left = |moved_to| CallChange::Left { line: line("101"), moved_to };
     let why = [
         Withdrawal::AnsweredElsewhere { by: line("102") },
         Withdrawal::CallerGaveUp,
+        Withdrawal::Declined,
+        Withdrawal::NoAnswer,
         Withdrawal::StoppedRinging,
     ];
     let mut changes = vec![
-        CallChange::Arrived { caller, queue: Some(id("Support")) },
-        CallChange::Arrived { caller: withheld, queue: None },
-        CallChange::Offered { line: line("101") },
+        CallChange::Arrived(CallFacts { queue: Some(id("Support")), ..of(caller()) }),
+        CallChange::Arrived(of(Caller { withheld: true, ..Caller::default() })),
+        CallChange::Known(facts()),
+        CallChange::Known(of(checked(Verdict::Failed, Some(Attestation::B)))),
+        CallChange::Known(of(checked(Verdict::Unchecked, Some(Attestation::C)))),
+        CallChange::Known(of(checked(Verdict::Unchecked, None))),
+        CallChange::Waits { queue: id("Support"), position: 2 },
+        offered(None),
+        offered(Some(line("102"))),
     ];
     changes.extend(why.map(|why| CallChange::Withdrawn { line: line("101"), why }));
-    changes.push(CallChange::Answered { line: line("102") });
-    let ends = [EndedHow::Completed, EndedHow::Abandoned, EndedHow::Lost];
+    changes.extend([
+        CallChange::Answered { line: line("102") },
+        CallChange::Held { line: line("102") },
+        CallChange::Resumed { line: line("102") },
+        left(Some(line("103"))),
+        left(None),
+    ]);
+    let joined = EndedHow::Joined { into: id("019d0000-0000-7000-8000-000000000002") };
+    let ends = [
+        EndedHow::Completed,
+        EndedHow::Abandoned,
+        EndedHow::Declined,
+        EndedHow::Unanswered,
+        joined,
+        EndedHow::Lost,
+    ];
     changes.extend(ends.map(|how| CallChange::Ended { how }));
     changes
 }
 
 fn updates() -> Vec<Update> {
-    let offer =
-        |state| Offer { agent: Some("Ana".to_owned()), rang_at: at("2026-11-22T10:00:00.125Z"), state };
+    let rang_at = at("2026-11-22T10:00:00.125Z");
+    let by = |passed_on_by, state| Offer { agent: Some("Ana".to_owned()), rang_at, passed_on_by, state };
+    let offer = |state| by(None, state);
     let gone = at("2026-11-22T10:00:06Z");
+    let waits = Waiting { queue: id("Support"), position: 2, since: rang_at };
     let view = CallView {
         id: call(),
-        caller: Caller {
-            number: Some(number()),
-            name: Some(Private("Levi Bakery".to_owned())),
-            withheld: false,
-        },
-        queue: None,
-        arrived_at: at("2026-11-22T10:00:00.125Z"),
+        facts: CallFacts { caller: caller(), ..CallFacts::default() },
+        arrived_at: rang_at,
+        waits: None,
         offers: [(line("101"), offer(OfferState::Ringing))].into(),
         who: Who::Asking,
         cards: Vec::new(),
         ended: None,
     };
+    let waiting =
+        CallView { facts: facts(), waits: Some(waits.clone()), offers: BTreeMap::new(), ..view.clone() };
     let of = |state| Update::Offer { call: call(), line: line("101"), offer: offer(state) };
-    let withdrawn =
-        OfferState::Withdrawn { at: gone, why: Withdrawal::AnsweredElsewhere { by: line("102") } };
+    let passed_on = by(Some(line("102")), OfferState::Ringing);
+    let withdrawn = |why| OfferState::Withdrawn { at: gone, why };
+    let left_at = at("2026-11-22T10:00:30Z");
+    let ended = |how| Update::Ended { call: call(), ended: Ended { at: gone, how } };
     vec![
         Update::Call { view: Box::new(view) },
+        Update::Call { view: Box::new(waiting) },
+        Update::Facts { call: call(), facts: facts(), waits: Some(waits) },
+        Update::Facts {
+            call: call(),
+            facts: CallFacts { caller: caller(), ..CallFacts::default() },
+            waits: None,
+        },
         of(OfferState::Ringing),
-        of(OfferState::Answered { at: gone }),
-        of(withdrawn),
+        Update::Offer { call: call(), line: line("101"), offer: passed_on },
+        of(OfferState::Answered { at: gone, held: None }),
+        of(OfferState::Answered { at: gone, held: Some(at("2026-11-22T10:00:20Z")) }),
+        of(OfferState::Left { at: gone, left_at, moved_to: Some(line("103")) }),
+        of(OfferState::Left { at: gone, left_at, moved_to: None }),
+        of(withdrawn(Withdrawal::AnsweredElsewhere { by: line("102") })),
+        of(withdrawn(Withdrawal::Declined)),
         Update::Who {
             call: call(),
             who: Who::Known { customer: customer("1001") },
             cards: vec![card(CardState::Waiting)],
         },
         Update::Card { call: call(), card: card(CardState::Nothing { took_ms: 12 }) },
-        Update::Ended { call: call(), ended: Ended { at: gone, how: EndedHow::Completed } },
+        ended(EndedHow::Completed),
+        ended(EndedHow::Joined { into: id("019d0000-0000-7000-8000-000000000002") }),
         Update::Line { line: line("101"), view: line_view(LineState::Ringing) },
+        Update::Line { line: line("101"), view: paused() },
+        Update::LineGone { line: line("101") },
         Update::Adapter { adapter: id("main"), view: AdapterView { connected: false, since: gone } },
     ]
+}
+
+fn paused() -> LineView {
+    let since = at("2026-11-22T09:45:00Z");
+    let lunch = PauseView { since, pause: Pause { reason: Some("lunch".to_owned()) } };
+    let plain = PauseView { since, pause: Pause::default() };
+    LineView { pauses: [(id("Support"), lunch), (id("Sales"), plain)].into(), ..line_view(LineState::Idle) }
 }
 
 fn whos() -> Vec<Who> {
@@ -463,7 +543,8 @@ fn customer(key: &str) -> Customer {
 }
 
 fn line_view(state: LineState) -> LineView {
-    LineView { agent: Some("Ana".to_owned()), state, since: at("2026-11-22T09:30:00Z") }
+    let since = at("2026-11-22T09:30:00Z");
+    LineView { agent: Some("Ana".to_owned()), state, since, pauses: BTreeMap::new() }
 }
 
 fn number() -> Number {

@@ -1,18 +1,26 @@
-//! The call machine: turns what was heard about lines into events about calls. Pure and the heart of the
-//! adapter. Dialog events name no call, only "this line rings with this caller", so legs are joined by
-//! caller, and who answered is told from which line goes from ringing to busy (within a grace window,
-//! because a phone system reports the lines of one call in any order).
+//! The call machine: turns what was heard into events about calls. Pure and the heart of the adapter.
+//! Ways that name calls (`named`) say what is so; from ways that only tell lines (`by_line`) calls are
+//! concluded. Several ways at once give one call, and its phones are governed by the best informed one.
 
-use std::collections::BTreeMap;
+mod by_line;
+mod lines;
+mod live;
+mod named;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pinkas_protocol::{
-    CallChange, CallEvent, CallId, Caller, EndedHow, Event, Line, LineEvent, LineState, Withdrawal,
+    CallChange, CallEvent, CallFacts, CallId, Caller, EndedHow, Event, Line, LineEvent, LineState, Pause,
+    PauseEvent, QueueName, Withdrawal,
 };
-use serde::{Deserialize, Serialize};
 
-use crate::hear::{Heard, LineHeard};
+use crate::hear::{Heard, LineHeard, Way, What};
+use lines::Lines;
+use live::{Leg, Name};
+
+pub use live::LiveCall;
 
 /// When something is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +38,12 @@ pub struct Patience {
     pub grace: Duration,
     /// The same while other lines still ring: a lost NOTIFY is repeated after 500 ms (RFC 3261 T1).
     pub grace_while_ringing: Duration,
-    /// After a line was lost sight of, before its call is given up.
+    /// After a line or a way was lost sight of, before its calls are given up.
     pub lost_after: Duration,
+    /// For a way that names calls to say which call a line rings with, before it is taken for another.
+    pub deference: Duration,
+    /// After a line is idle though the way that governs its call says otherwise, before the line is believed.
+    pub contradiction: Duration,
 }
 
 impl Default for Patience {
@@ -40,32 +52,23 @@ impl Default for Patience {
             grace: Duration::from_millis(400),
             grace_while_ringing: Duration::from_millis(700),
             lost_after: Duration::from_secs(120),
+            deference: Duration::from_millis(300),
+            contradiction: Duration::from_secs(5),
         }
     }
 }
 
 /// Two withheld callers look alike: they are taken for one only when they arrive this close together.
 const NAMELESS_JOIN: Duration = Duration::from_secs(2);
-
-/// A call that has not ended, as it is kept on disk between runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LiveCall {
-    caller: Caller,
-    arrived_at: Timestamp,
-    legs: BTreeMap<Line, Leg>,
-}
-
-/// A call at one line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Leg {
-    Ringing,
-    /// Stopped ringing; why is not known yet.
-    Quiet,
-    Talking,
-    /// No longer part of the call.
-    Gone,
-}
+/// Two ways speak of one call when the same caller arrived this close together.
+const WAYS_JOIN: Duration = Duration::from_secs(5);
+/// How many names of ended calls are remembered, so that late words do not bring them back, and how long.
+const MOST_OVER: usize = 20_000;
+const OVER_FOR: Duration = Duration::from_secs(60);
+/// The most live calls; an arrival beyond them is not followed.
+const MOST_LIVE: usize = 20_000;
+/// The most pauses remembered, to tell each once.
+const MOST_PAUSES: usize = 50_000;
 
 /// What a decision changed: events to tell, and live calls to keep (`Some`) or drop (`None`).
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -82,20 +85,34 @@ impl Decided {
     }
 }
 
+/// When and by which way something was heard.
+#[derive(Debug, Clone, Copy)]
+struct Stamp {
+    uptime: Duration,
+    heard_at: Timestamp,
+    way: Way,
+}
+
 /// All calls and lines one adapter follows.
 pub struct Calls {
     live: BTreeMap<CallId, LiveCall>,
-    lines: BTreeMap<Line, LineNow>,
-    timers: BTreeMap<(CallId, Line), Duration>,
+    /// Calls with a leg at a line that is not gone.
+    at_line: BTreeMap<Line, BTreeSet<CallId>>,
+    by_name: BTreeMap<Name, CallId>,
+    lines: Lines,
+    /// Ways that can hear now, and since when those cannot that could.
+    up: BTreeSet<Way>,
+    down: BTreeMap<Way, Duration>,
+    /// Names of ended calls, and until when a word of them is late.
+    over: BTreeMap<Name, Duration>,
+    over_in_order: VecDeque<Name>,
+    /// When a leg is decided on, and since when it is as it is; what is decided is told by the leg.
+    timers: BTreeMap<(CallId, Line), (Duration, Timestamp)>,
+    /// Lines that ring with a call no way has named yet.
+    deferred: BTreeMap<Line, (Duration, Timestamp, Caller)>,
+    pauses: BTreeMap<(Line, QueueName), Option<Pause>>,
     patience: Patience,
     new_id: Box<dyn FnMut(Timestamp) -> CallId + Send>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct LineNow {
-    state: LineState,
-    /// When it was lost sight of, as uptime.
-    lost_at: Option<Duration>,
 }
 
 impl Calls {
@@ -105,20 +122,34 @@ impl Calls {
         patience: Patience,
         new_id: Box<dyn FnMut(Timestamp) -> CallId + Send>,
     ) -> Self {
-        let mut calls = Calls { live, lines: BTreeMap::new(), timers: BTreeMap::new(), patience, new_id };
-        let legs: Vec<_> = calls
-            .live
-            .iter()
-            .flat_map(|(call, live)| live.legs.iter().map(|(line, leg)| (*call, line.clone(), *leg)))
-            .collect();
-        for (call, line, leg) in legs {
-            if leg == Leg::Quiet {
-                calls.timers.insert((call, line.clone()), patience.grace_while_ringing);
-            }
-            if leg != Leg::Gone {
+        let mut calls = Calls {
+            live,
+            at_line: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            lines: Lines::default(),
+            up: BTreeSet::new(),
+            down: BTreeMap::new(),
+            over: BTreeMap::new(),
+            over_in_order: VecDeque::new(),
+            timers: BTreeMap::new(),
+            deferred: BTreeMap::new(),
+            pauses: BTreeMap::new(),
+            patience,
+            new_id,
+        };
+        for (call, live) in &calls.live {
+            for (line, leg) in live.legs.iter().filter(|(_, leg)| **leg != Leg::Gone) {
+                calls.at_line.entry(line.clone()).or_default().insert(*call);
+                if matches!(leg, Leg::Quiet | Leg::Leaving) {
+                    let due = (patience.grace_while_ringing, live.arrived_at);
+                    calls.timers.insert((*call, line.clone()), due);
+                }
                 // Not heard of since the restart: given up after a while, as any line lost sight of.
-                let lost = LineNow { state: LineState::Unknown, lost_at: Some(Duration::ZERO) };
-                calls.lines.insert(line, lost);
+                calls.lines.not_heard_yet(line.clone());
+            }
+            for name in &live.names {
+                calls.down.insert(name.0, Duration::ZERO);
+                calls.by_name.insert(name.clone(), *call);
             }
         }
         calls
@@ -127,14 +158,26 @@ impl Calls {
     /// Takes in one thing that was heard. A repetition decides nothing.
     pub fn hear(&mut self, now: Now, heard: Heard) -> Decided {
         let mut out = Decided::default();
-        let Heard { line, at, what } = heard;
-        let stamp = Stamp { uptime: now.uptime, heard_at: at };
-        self.line_state(stamp, &line, &what, &mut out);
+        let Heard { at, way, what } = heard;
+        let stamp = Stamp { uptime: now.uptime, heard_at: at, way };
         match what {
-            LineHeard::Idle => self.fell_silent(stamp, &line, &mut out),
-            LineHeard::Ringing { caller } => self.rings(stamp, &line, caller, &mut out),
-            LineHeard::Busy => self.is_busy(stamp, &line, &mut out),
-            LineHeard::Lost => {}
+            What::Line { line, is } => {
+                self.line_state(stamp, &line, is.state(), &mut out);
+                match is {
+                    LineHeard::Idle => self.fell_silent(stamp, &line, &mut out),
+                    LineHeard::Ringing { caller } => self.rings(stamp, &line, caller, &mut out),
+                    LineHeard::Busy => self.is_busy(stamp, &line, &mut out),
+                    LineHeard::Lost => drop(self.deferred.remove(&line)),
+                }
+            }
+            What::LineState { line, state } => self.line_state(stamp, &line, state, &mut out),
+            What::Call { key, is } => {
+                self.hears_again(way);
+                self.named(stamp, (way, key), is, &mut out);
+            }
+            What::Pause { line, queue, pause } => self.paused(stamp, line, queue, pause, &mut out),
+            What::Up { live } => self.way_up(stamp, live, &mut out),
+            What::Down => self.way_down(stamp, &mut out),
         }
         out
     }
@@ -142,31 +185,39 @@ impl Calls {
     /// Decides what was waiting for time to pass.
     pub fn tick(&mut self, now: Now) -> Decided {
         let mut out = Decided::default();
-        let stamp = Stamp { uptime: now.uptime, heard_at: now.wall };
+        let stamp = Stamp { uptime: now.uptime, heard_at: now.wall, way: Way::DialogEvents };
         let due: Vec<_> =
-            self.timers.iter().filter(|(_, at)| **at <= now.uptime).map(|(key, _)| key.clone()).collect();
+            self.timers.iter().filter(|(_, (at, _))| *at <= now.uptime).map(|(key, _)| key.clone()).collect();
         for (call, line) in due {
-            if self.timers.remove(&(call, line.clone())).is_some() {
-                self.stayed_silent(stamp, call, &line, &mut out);
+            if let Some((_, heard_at)) = self.timers.remove(&(call, line.clone())) {
+                self.leg_is_due(Stamp { heard_at, ..stamp }, call, &line, &mut out);
             }
         }
-        let lost: Vec<_> = self
-            .lines
-            .iter()
-            .filter(|(_, l)| l.lost_at.is_some_and(|at| at + self.patience.lost_after <= now.uptime))
-            .map(|(line, _)| line.clone())
-            .collect();
+        let due: Vec<_> = self.deferred.iter().filter(|(_, (at, ..))| *at <= now.uptime).collect();
+        for line in due.into_iter().map(|(line, _)| line.clone()).collect::<Vec<_>>() {
+            if let Some((_, heard_at, caller)) = self.deferred.remove(&line) {
+                self.nobody_named_it(Stamp { heard_at, ..stamp }, &line, caller, &mut out);
+            }
+        }
+        let gone = |at: Duration| at + self.patience.lost_after <= now.uptime;
+        let lost: Vec<_> =
+            self.lines.lost().filter(|(_, at)| gone(*at)).map(|(line, _)| line.clone()).collect();
+        let ways: Vec<_> = self.down.iter().filter(|(_, at)| gone(**at)).map(|(way, _)| *way).collect();
         for line in lost {
             self.give_up_line(stamp, &line, &mut out);
+        }
+        for way in ways {
+            self.give_up_way(Stamp { way, ..stamp }, &mut out);
         }
         out
     }
 
     /// When [`Calls::tick`] has something to do next, as uptime.
     pub fn next_tick(&self) -> Option<Duration> {
-        let lost =
-            self.lines.values().filter_map(|line| line.lost_at).map(|at| at + self.patience.lost_after);
-        self.timers.values().copied().chain(lost).min()
+        let lost = self.lines.lost().map(|(_, at)| at).chain(self.down.values().copied());
+        let lost = lost.map(|at| at + self.patience.lost_after);
+        let deferred = self.deferred.values().map(|(at, ..)| *at);
+        self.timers.values().map(|(at, _)| *at).chain(deferred).chain(lost).min()
     }
 
     /// The calls that have not ended.
@@ -174,69 +225,80 @@ impl Calls {
         self.live.keys().copied()
     }
 
-    fn line_state(&mut self, stamp: Stamp, line: &Line, what: &LineHeard, out: &mut Decided) {
-        let state = match what {
-            LineHeard::Idle => LineState::Idle,
-            LineHeard::Ringing { .. } => LineState::Ringing,
-            LineHeard::Busy => LineState::Busy,
-            LineHeard::Lost => LineState::Unknown,
-        };
-        let before = self.lines.get(line).copied();
-        let lost_at = match what {
-            LineHeard::Lost => before.and_then(|b| b.lost_at).or(Some(stamp.uptime)),
-            _ => None,
-        };
-        // After a restart the hub may hold an old state: the first word about a line is always told.
-        let told =
-            before.is_some_and(|b| b.state == state && (state != LineState::Unknown || b.lost_at.is_some()));
-        self.lines.insert(line.clone(), LineNow { state, lost_at });
-        if !told {
+    fn line_state(&mut self, stamp: Stamp, line: &Line, state: LineState, out: &mut Decided) {
+        if let Some(state) = self.lines.take(stamp.way, line, state, stamp.uptime) {
             out.events.push(Event::Line(LineEvent { line: line.clone(), heard_at: stamp.heard_at, state }));
         }
     }
 
-    fn rings(&mut self, stamp: Stamp, line: &Line, caller: Caller, out: &mut Decided) {
-        let here = self.live.iter().find(|(_, live)| {
-            let seeking = live.legs.get(line).is_some_and(|leg| matches!(leg, Leg::Ringing | Leg::Quiet));
-            seeking && live.caller == caller
-        });
-        let here = here.map(|(call, _)| *call);
-        if let Some(other) = self.leg_at(line, Leg::Ringing).filter(|other| Some(*other) != here) {
-            self.quiet(stamp, other, line, out);
-        }
-        if let Some(call) = here {
-            // A refresh, a retransmission, or it went on ringing within the grace window.
-            self.timers.remove(&(call, line.clone()));
-            self.set_leg(call, line, Leg::Ringing, out);
+    fn paused(
+        &mut self,
+        stamp: Stamp,
+        line: Line,
+        queue: QueueName,
+        pause: Option<Pause>,
+        out: &mut Decided,
+    ) {
+        let place = (line, queue);
+        if self.pauses.get(&place) == Some(&pause) {
             return;
         }
-        let call = match self.joinable(stamp, line, &caller) {
-            Some(call) => call,
-            None => self.arrive(stamp, caller, out),
-        };
-        self.set_leg(call, line, Leg::Ringing, out);
-        out.event(call, stamp, CallChange::Offered { line: line.clone() });
+        if self.pauses.len() < MOST_PAUSES {
+            self.pauses.insert(place.clone(), pause.clone());
+        }
+        let (line, queue) = place;
+        out.events.push(Event::Pause(PauseEvent { line, queue, heard_at: stamp.heard_at, pause }));
     }
 
-    fn is_busy(&mut self, stamp: Stamp, line: &Line, out: &mut Decided) {
-        // Only what rings can be answered: after a caller gave up, the agent may just dial out.
-        let Some(call) = self.leg_at(line, Leg::Ringing) else { return };
-        if self.leg_at(line, Leg::Talking).is_some() {
-            // A second call stopped ringing here; whether it was taken instead cannot be heard.
-            self.quiet(stamp, call, line, out);
-            return;
+    /// The best informed way that knows this call by name, and its phones, and can hear.
+    fn governor(&self, call: CallId) -> Option<Way> {
+        let names = &self.live.get(&call)?.names;
+        names.iter().map(|(way, _)| *way).filter(|way| way.knows_phones() && self.up.contains(way)).max()
+    }
+
+    fn arrive(&mut self, stamp: Stamp, facts: CallFacts, out: &mut Decided) -> Option<CallId> {
+        if self.live.len() >= MOST_LIVE {
+            return None;
         }
-        if self.answered_by(call).is_some() {
-            // Two callers with the same number: this line has answered the other one.
-            let Some(caller) = self.live.get(&call).map(|live| live.caller.clone()) else { return };
-            self.leave(stamp, call, line, Withdrawal::StoppedRinging, out);
-            let other = self.arrive(stamp, caller, out);
-            self.set_leg(other, line, Leg::Talking, out);
-            out.event(other, stamp, CallChange::Offered { line: line.clone() });
-            out.event(other, stamp, CallChange::Answered { line: line.clone() });
-            return;
+        let call = (self.new_id)(stamp.heard_at);
+        let live = LiveCall::new(stamp.way, facts, stamp.heard_at);
+        out.event(call, stamp, CallChange::Arrived(live.facts()));
+        out.live.insert(call, Some(live.clone()));
+        self.live.insert(call, live);
+        Some(call)
+    }
+
+    fn learn(&mut self, stamp: Stamp, call: CallId, facts: CallFacts, out: &mut Decided) {
+        let Some(live) = self.live.get_mut(&call) else { return };
+        let before = live.facts();
+        live.learn(stamp.way, facts);
+        let after = live.facts();
+        if after != before {
+            out.live.insert(call, Some(live.clone()));
+            out.event(call, stamp, CallChange::Known(after));
         }
+    }
+
+    fn offer(
+        &mut self,
+        stamp: Stamp,
+        call: CallId,
+        line: &Line,
+        passed_on_by: Option<Line>,
+        out: &mut Decided,
+    ) {
         self.timers.remove(&(call, line.clone()));
+        self.deferred.remove(line);
+        self.set_leg(call, line, Leg::Ringing, out);
+        out.event(call, stamp, CallChange::Offered { line: line.clone(), passed_on_by });
+    }
+
+    /// A phone has answered; those that fell silent just before are told by whom.
+    fn answer(&mut self, stamp: Stamp, call: CallId, line: &Line, out: &mut Decided) {
+        self.timers.remove(&(call, line.clone()));
+        let Some(live) = self.live.get_mut(&call) else { return };
+        live.answered = true;
+        live.waits = None;
         self.set_leg(call, line, Leg::Talking, out);
         out.event(call, stamp, CallChange::Answered { line: line.clone() });
         for quiet in self.lines_with(call, |leg| leg == Leg::Quiet) {
@@ -244,147 +306,105 @@ impl Calls {
         }
     }
 
-    fn fell_silent(&mut self, stamp: Stamp, line: &Line, out: &mut Decided) {
-        if let Some(call) = self.leg_at(line, Leg::Ringing) {
-            self.quiet(stamp, call, line, out);
-        }
-        if let Some(call) = self.leg_at(line, Leg::Talking) {
-            self.set_leg(call, line, Leg::Gone, out);
-            let rest = self.lines_with(call, |leg| matches!(leg, Leg::Ringing | Leg::Quiet));
-            for other in &rest {
-                self.leave(stamp, call, other, Withdrawal::AnsweredElsewhere { by: line.clone() }, out);
-            }
-            let caller = self.live.get(&call).map(|live| live.caller.clone());
-            self.end(stamp, call, EndedHow::Completed, out);
-            // A line that still rings now rings with another caller of the same number.
-            let ringing =
-                |other: &&Line| self.lines.get(*other).is_some_and(|l| l.state == LineState::Ringing);
-            let still: Vec<Line> = rest.iter().filter(ringing).cloned().collect();
-            if let Some(caller) = caller.filter(|_| !still.is_empty()) {
-                let other = self.arrive(stamp, caller, out);
-                for line in still {
-                    self.set_leg(other, &line, Leg::Ringing, out);
-                    out.event(other, stamp, CallChange::Offered { line });
-                }
-            }
-        }
-    }
-
-    /// A line of a call stopped ringing: told at once when a colleague has answered, else after the grace.
-    fn quiet(&mut self, stamp: Stamp, call: CallId, line: &Line, out: &mut Decided) {
-        if let Some(by) = self.answered_by(call) {
-            self.leave(stamp, call, line, Withdrawal::AnsweredElsewhere { by }, out);
-            return;
-        }
-        self.set_leg(call, line, Leg::Quiet, out);
-        let ringing = !self.lines_with(call, |leg| leg == Leg::Ringing).is_empty();
-        let grace = if ringing { self.patience.grace_while_ringing } else { self.patience.grace };
-        self.timers.insert((call, line.clone()), stamp.uptime + grace);
-        if !ringing {
-            // The last one: everyone who waits for this call need not wait longer than it.
-            for other in self.lines_with(call, |leg| leg == Leg::Quiet) {
-                self.timers.insert((call, other), stamp.uptime + grace);
-            }
-        }
-    }
-
-    fn stayed_silent(&mut self, stamp: Stamp, call: CallId, line: &Line, out: &mut Decided) {
-        if !self.lines_with(call, |leg| leg == Leg::Ringing).is_empty() {
-            self.leave(stamp, call, line, Withdrawal::StoppedRinging, out);
-            return;
-        }
-        if self.lines_with(call, |leg| leg == Leg::Talking).is_empty() {
-            for quiet in self.lines_with(call, |leg| leg == Leg::Quiet) {
-                self.leave(stamp, call, &quiet, Withdrawal::CallerGaveUp, out);
-            }
-            self.end(stamp, call, EndedHow::Abandoned, out);
-        } else {
-            self.leave(stamp, call, line, Withdrawal::StoppedRinging, out);
-        }
-    }
-
-    fn give_up_line(&mut self, stamp: Stamp, line: &Line, out: &mut Decided) {
-        if let Some(now) = self.lines.get_mut(line) {
-            now.lost_at = None;
-        }
-        let here = |(call, live): (&CallId, &LiveCall)| {
-            live.legs.get(line).filter(|leg| **leg != Leg::Gone).map(|leg| (*call, *leg))
-        };
-        let legs: Vec<_> = self.live.iter().filter_map(here).collect();
-        for (call, leg) in legs {
-            if leg == Leg::Talking {
-                self.set_leg(call, line, Leg::Gone, out);
-            } else {
-                self.leave(stamp, call, line, Withdrawal::StoppedRinging, out);
-            }
-            if self.lines_with(call, |leg| leg != Leg::Gone).is_empty() {
-                self.end(stamp, call, EndedHow::Lost, out);
-            }
-        }
-    }
-
-    fn arrive(&mut self, stamp: Stamp, caller: Caller, out: &mut Decided) -> CallId {
-        let call = (self.new_id)(stamp.heard_at);
-        let live = LiveCall { caller: caller.clone(), arrived_at: stamp.heard_at, legs: BTreeMap::new() };
-        self.live.insert(call, live);
-        out.event(call, stamp, CallChange::Arrived { caller, queue: None });
-        call
-    }
-
+    /// A phone stopped ringing, and it is known why.
     fn leave(&mut self, stamp: Stamp, call: CallId, line: &Line, why: Withdrawal, out: &mut Decided) {
         self.timers.remove(&(call, line.clone()));
         self.set_leg(call, line, Leg::Gone, out);
         out.event(call, stamp, CallChange::Withdrawn { line: line.clone(), why });
     }
 
+    /// A phone that had the caller has it no more.
+    fn left(&mut self, stamp: Stamp, call: CallId, line: &Line, moved_to: Option<Line>, out: &mut Decided) {
+        self.timers.remove(&(call, line.clone()));
+        self.set_leg(call, line, Leg::Gone, out);
+        out.event(call, stamp, CallChange::Left { line: line.clone(), moved_to });
+    }
+
+    /// The end of a call whose phones have all been told.
     fn end(&mut self, stamp: Stamp, call: CallId, how: EndedHow, out: &mut Decided) {
-        if self.live.remove(&call).is_some() {
-            self.timers.retain(|(of, _), _| *of != call);
-            out.live.insert(call, None);
-            out.event(call, stamp, CallChange::Ended { how });
+        let Some(live) = self.live.remove(&call) else { return };
+        for line in live.legs.keys() {
+            self.timers.remove(&(call, line.clone()));
+            self.forget_leg(call, line);
+        }
+        for name in live.names {
+            self.by_name.remove(&name);
+            self.is_over(name, stamp.uptime);
+        }
+        out.live.insert(call, None);
+        out.event(call, stamp, CallChange::Ended { how });
+    }
+
+    /// Remembers the name of an ended call for a while.
+    fn is_over(&mut self, name: Name, uptime: Duration) {
+        while self.over_in_order.len() >= MOST_OVER {
+            let Some(oldest) = self.over_in_order.pop_front() else { break };
+            self.over.remove(&oldest);
+        }
+        if self.over.insert(name.clone(), uptime + OVER_FOR).is_none() {
+            self.over_in_order.push_back(name);
         }
     }
 
     fn set_leg(&mut self, call: CallId, line: &Line, leg: Leg, out: &mut Decided) {
-        if let Some(live) = self.live.get_mut(&call)
-            && live.legs.insert(line.clone(), leg) != Some(leg)
-        {
+        let Some(live) = self.live.get_mut(&call) else { return };
+        if live.legs.insert(line.clone(), leg) != Some(leg) {
             out.live.insert(call, Some(live.clone()));
+        }
+        if leg == Leg::Gone {
+            self.forget_leg(call, line);
+        } else {
+            self.at_line.entry(line.clone()).or_default().insert(call);
         }
     }
 
-    fn leg_at(&self, line: &Line, leg: Leg) -> Option<CallId> {
-        self.live.iter().find(|(_, live)| live.legs.get(line) == Some(&leg)).map(|(call, _)| *call)
+    fn forget_leg(&mut self, call: CallId, line: &Line) {
+        if let Some(calls) = self.at_line.get_mut(line) {
+            calls.remove(&call);
+            if calls.is_empty() {
+                self.at_line.remove(line);
+            }
+        }
+    }
+
+    fn leg(&self, call: CallId, line: &Line) -> Option<Leg> {
+        self.live.get(&call)?.legs.get(line).copied()
+    }
+
+    /// The calls with such a leg at a line, oldest first.
+    fn legs_at(&self, line: &Line, is: impl Fn(Leg) -> bool) -> Vec<CallId> {
+        let calls = self.at_line.get(line).into_iter().flatten().copied();
+        calls.filter(|call| self.leg(*call, line).is_some_and(&is)).collect()
     }
 
     fn lines_with(&self, call: CallId, is: impl Fn(Leg) -> bool) -> Vec<Line> {
-        let legs = self.live.get(&call).into_iter().flat_map(|live| &live.legs);
-        legs.filter(|(_, leg)| is(**leg)).map(|(line, _)| line.clone()).collect()
+        self.live.get(&call).map(|live| live.lines(is)).unwrap_or_default()
     }
 
-    fn answered_by(&self, call: CallId) -> Option<Line> {
-        self.lines_with(call, |leg| leg == Leg::Talking).into_iter().next()
-    }
-
-    /// A call of the same caller that still seeks someone and does not ring here already.
-    fn joinable(&self, stamp: Stamp, line: &Line, caller: &Caller) -> Option<CallId> {
-        let nameless = caller.number.is_none();
-        let found = self.live.iter().rev().find(|(_, live)| {
-            let seeking = live.legs.values().any(|leg| matches!(leg, Leg::Ringing | Leg::Quiet))
-                && !live.legs.values().any(|leg| *leg == Leg::Talking);
-            let here = live.legs.get(line).is_some_and(|leg| *leg != Leg::Gone);
-            let age = stamp.heard_at.duration_since(live.arrived_at).unsigned_abs();
-            live.caller == *caller && seeking && !here && (!nameless || age <= NAMELESS_JOIN)
-        });
-        found.map(|(call, _)| *call)
+    fn talker(&self, call: CallId) -> Option<Line> {
+        self.live.get(&call).and_then(LiveCall::talker)
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Stamp {
-    uptime: Duration,
-    heard_at: Timestamp,
+impl LineHeard {
+    fn state(&self) -> LineState {
+        match self {
+            LineHeard::Idle => LineState::Idle,
+            LineHeard::Ringing { .. } => LineState::Ringing,
+            LineHeard::Busy => LineState::Busy,
+            LineHeard::Lost => LineState::Unknown,
+        }
+    }
 }
 
+/// How far apart two moments are.
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    one.duration_since(other).unsigned_abs()
+}
+
+#[cfg(test)]
+mod disorder;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,13 @@
 pub mod sip;
 
 pub mod calls;
+pub mod check;
 pub mod config;
+pub mod explain;
 pub mod hear;
+pub mod metrics;
 pub mod outbox;
 pub mod run;
 pub mod uplink;
+
+pub mod fuzz;

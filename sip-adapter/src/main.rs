@@ -1,11 +1,12 @@
 //! The adapter as a program.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use pinkas_config::program;
-use pinkas_sip_adapter::{config, run};
+use pinkas_sip_adapter::{check, config, explain, run};
 
 /// Hears a phone system over SIP and tells the Pinkas hub who is calling whom.
 #[derive(Parser)]
@@ -23,8 +24,18 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Read the configuration, tell every mistake in it, and end
-    Check,
+    /// Read the configuration, connect to the phone system, tell what works and what does not, and end
+    Check {
+        /// Only read the configuration
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Read one SIP message from standard input and tell as JSON what is understood of it
+    Explain {
+        /// The address it came from, to see what is believed from there
+        #[arg(long, value_name = "IP")]
+        peer: Option<IpAddr>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -34,18 +45,16 @@ fn main() -> ExitCode {
         print!("{}", config::DEFAULT);
         return ExitCode::SUCCESS;
     }
+    if let Some(Command::Explain { peer }) = args.command {
+        return explain::command::explain(&args.config, peer);
+    }
     let config = match config::load(&args.config) {
         Ok(config) => config,
         Err(mistakes) => return program::wrong(&mistakes),
     };
-    if let Some(Command::Check) = args.command {
-        println!(
-            "{}: no mistakes; {} lines at {}",
-            args.config.display(),
-            config.pbx.lines.len(),
-            config.pbx.address
-        );
-        return ExitCode::SUCCESS;
+    if let Some(Command::Check { offline }) = args.command {
+        println!("{}: no mistakes; {} lines", args.config.display(), config.pbx.lines.len());
+        return if offline { ExitCode::SUCCESS } else { program::run_until_signal(|_| check::run(config)) };
     }
     program::run_until_signal(|stop| run::run(config, stop))
 }

@@ -2,13 +2,13 @@
 //! An event is told while it is being written: the pop does not wait for the disk. So that no sequence
 //! number can ever mean two events, numbers are reserved on disk in blocks before the first is used.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use pinkas_protocol::{CallId, Event, wire};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
@@ -18,6 +18,10 @@ use crate::calls::{Decided, LiveCall};
 /// The most events kept while the hub is away. When it is full the oldest are kept and new ones are
 /// not noted, so that nothing the hub was promised disappears.
 pub const MOST_EVENTS: u64 = 200_000;
+
+/// The most events held in memory besides, so that they need not be read back, and so that a full disk
+/// does not stop them.
+const MOST_RECENT: usize = 20_000;
 
 const EVENT: u8 = b'e';
 const LIVE: u8 = b'l';
@@ -36,6 +40,41 @@ pub struct Written {
     pub latest: u64,
     /// The calls that have not ended.
     pub live: Arc<BTreeSet<CallId>>,
+    /// How many events the hub may not have yet.
+    pub waiting: u64,
+    /// What is noted goes to disk; `false` once that has failed.
+    pub on_disk: bool,
+}
+
+/// The newest events. Those from `from` on are all here; older ones are on disk.
+#[derive(Debug)]
+struct Recent {
+    from: u64,
+    events: VecDeque<(u64, Event)>,
+}
+
+impl Recent {
+    fn after(&self, sequence: u64) -> Option<(u64, Event)> {
+        let at = self.events.partition_point(|(number, _)| *number <= sequence);
+        self.events.get(at).cloned()
+    }
+
+    /// Makes room for one more by leaving the oldest to the disk.
+    fn push(&mut self, number: u64, event: Event) {
+        while self.events.len() >= MOST_RECENT {
+            if let Some((oldest, _)) = self.events.pop_front() {
+                self.from = oldest + 1;
+            }
+        }
+        self.events.push_back((number, event));
+    }
+
+    fn drop_durable(&mut self, sequence: u64) -> u64 {
+        let durable = self.events.partition_point(|(number, _)| *number <= sequence);
+        self.events.drain(..durable);
+        self.from = self.from.max(sequence.saturating_add(1));
+        u64::try_from(durable).unwrap_or(u64::MAX)
+    }
 }
 
 /// The outbox as its readers see it.
@@ -46,6 +85,7 @@ pub struct Outbox {
     pub id: Uuid,
     /// Changes after every write.
     pub written: watch::Receiver<Written>,
+    recent: Arc<Mutex<Recent>>,
     writes: mpsc::Sender<Write>,
 }
 
@@ -92,28 +132,35 @@ pub fn open(folder: &Path) -> anyhow::Result<Opened> {
         let record = std::str::from_utf8(&value).ok().and_then(|text| wire::decode(text).ok());
         match (call, record) {
             (Some(call), Some(record)) => drop(live.insert(call, record)),
-            _ => bail!("the outbox in {} holds a record that is not readable", folder.display()),
+            // Another version wrote it. The hub ends a call that nobody follows any more.
+            _ => {
+                tracing::warn!("a live call in {} is not readable and is given up", folder.display());
+                db.remove(key)?;
+            }
         }
     }
     let reserved = read_u64(&db, META_RESERVED)?;
     let latest = last.unwrap_or(0).max(durable).max(reserved);
     let ids: BTreeSet<CallId> = live.keys().copied().collect();
-    let first = Written { latest, live: Arc::new(ids) };
+    let kept = u64::try_from(db.scan_prefix([EVENT]).count()).unwrap_or(u64::MAX);
+    let first = Written { latest, live: Arc::new(ids), waiting: kept, on_disk: true };
+    let recent = Arc::new(Mutex::new(Recent { from: latest + 1, events: VecDeque::new() }));
     let (written_in, written) = watch::channel(first.clone());
     let (writes, queue) = mpsc::channel(1024);
     let writer = Writer {
         db: db.clone(),
         synced: start_syncing(folder.join("db"))?,
         queue,
-        kept: u64::try_from(db.scan_prefix([EVENT]).count()).unwrap_or(u64::MAX),
+        recent: recent.clone(),
         reserved: latest,
+        durable,
         now: first,
         full: false,
         written: written_in,
     };
     let writer = std::thread::Builder::new().name("outbox".to_owned()).spawn(move || writer.run());
     let writer = writer.context("cannot start a thread")?;
-    Ok(Opened { outbox: Outbox { db, id, written, writes }, live, writer })
+    Ok(Opened { outbox: Outbox { db, id, written, recent, writes }, live, writer })
 }
 
 impl Outbox {
@@ -131,6 +178,24 @@ impl Outbox {
     /// The first event after `sequence` with its number. One that is not readable is passed over, with a
     /// word in the log: it must not hold back those behind it.
     pub fn after(&self, sequence: u64) -> anyhow::Result<Option<(u64, Event)>> {
+        {
+            let recent = lock(&self.recent);
+            if sequence.saturating_add(1) >= recent.from {
+                return Ok(recent.after(sequence));
+            }
+        }
+        match self.on_disk_after(sequence) {
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => Ok(lock(&self.recent).after(sequence)),
+            // A disk that cannot be read must not hold back what is in memory.
+            Err(e) => {
+                tracing::error!("events on disk cannot be read, newer ones go on: {e:#}");
+                Ok(lock(&self.recent).after(sequence))
+            }
+        }
+    }
+
+    fn on_disk_after(&self, sequence: u64) -> anyhow::Result<Option<(u64, Event)>> {
         let from = event_key(sequence.saturating_add(1));
         for item in self.db.range(from..vec![EVENT + 1]) {
             let (key, value) = item?;
@@ -172,8 +237,9 @@ struct Writer {
     db: sled::Db,
     synced: SyncSender<()>,
     queue: mpsc::Receiver<Write>,
-    kept: u64,
+    recent: Arc<Mutex<Recent>>,
     reserved: u64,
+    durable: u64,
     now: Written,
     full: bool,
     written: watch::Sender<Written>,
@@ -188,10 +254,10 @@ impl Writer {
             {
                 writes.push(more);
             }
-            if let Err(e) = self.write(writes) {
-                tracing::error!("the outbox cannot be written, so this adapter stops: {e:#}");
-                return;
-            }
+            self.write(writes);
+        }
+        if !self.now.on_disk {
+            return;
         }
         // What was acknowledged last need not be repeated after the next start, nor a number skipped.
         let unused = self.db.insert(META_RESERVED, &self.now.latest.to_be_bytes());
@@ -200,13 +266,14 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, writes: Vec<Write>) -> anyhow::Result<()> {
+    /// Events are told as they are written. When the disk fails they are told all the same: from memory.
+    fn write(&mut self, writes: Vec<Write>) {
         let mut batch = sled::Batch::default();
         let mut live = (*self.now.live).clone();
         let mut told = false;
         for write in writes {
             match write {
-                Write::Durable(sequence) => self.drop_durable(sequence, &mut batch)?,
+                Write::Durable(sequence) => self.drop_durable(sequence, &mut batch),
                 Write::SkipTo(sequence) => {
                     // A hub that names an absurd number is not followed there.
                     if sequence.saturating_sub(self.now.latest) < 1 << 40 {
@@ -216,53 +283,64 @@ impl Writer {
                 }
                 Write::Decided(decided) => {
                     told = true;
-                    self.add(decided, &mut batch, &mut live)?;
+                    self.add(decided, &mut batch, &mut live);
                 }
             }
         }
-        self.db.apply_batch(batch)?;
+        self.on_disk(|db| db.apply_batch(batch));
+        self.now.live = Arc::new(live);
+        self.written.send_replace(self.now.clone());
         if told {
-            self.now.live = Arc::new(live);
-            self.written.send_replace(self.now.clone());
             // The page cache survives this program's death.
-            self.db.flush()?;
+            self.on_disk(|db| db.flush().map(drop));
             // The disk survives the machine's. A sync that is already waiting covers this write too.
             let _ = self.synced.try_send(());
         }
-        Ok(())
+    }
+
+    /// Does something on the disk. Once that has failed the disk is left alone: sled does not recover.
+    fn on_disk(&mut self, work: impl FnOnce(&sled::Db) -> sled::Result<()>) {
+        if !self.now.on_disk {
+            return;
+        }
+        if let Err(e) = work(&self.db) {
+            self.now.on_disk = false;
+            tracing::error!(
+                "the outbox cannot be written: {e}. Calls go on and are told, but what the hub does not have \
+                 is lost with this program: make room on the disk, then start the adapter again"
+            );
+        }
     }
 
     /// The next sequence number, from a block that is reserved on disk.
-    fn next_number(&mut self) -> anyhow::Result<u64> {
+    fn next_number(&mut self) -> u64 {
         let next = self.now.latest + 1;
         if next > self.reserved {
             self.reserved = next.next_multiple_of(BLOCK);
-            self.db.insert(META_RESERVED, &self.reserved.to_be_bytes())?;
-            self.db.flush()?;
+            let reserved = self.reserved.to_be_bytes();
+            self.on_disk(|db| {
+                db.insert(META_RESERVED, &reserved)?;
+                db.flush().map(drop)
+            });
         }
         self.now.latest = next;
-        Ok(next)
+        next
     }
 
-    fn add(
-        &mut self,
-        decided: Decided,
-        batch: &mut sled::Batch,
-        live: &mut BTreeSet<CallId>,
-    ) -> anyhow::Result<()> {
-        for event in &decided.events {
-            if self.kept >= MOST_EVENTS {
+    fn add(&mut self, decided: Decided, batch: &mut sled::Batch, live: &mut BTreeSet<CallId>) {
+        let most = if self.now.on_disk { MOST_EVENTS } else { MOST_RECENT as u64 };
+        for event in decided.events {
+            if self.now.waiting >= most {
                 if !self.full {
-                    tracing::error!(
-                        "{MOST_EVENTS} events wait for the hub: new ones are lost until it is back"
-                    );
+                    tracing::error!("{most} events wait for the hub: new ones are lost until it is back");
                 }
                 self.full = true;
                 continue;
             }
-            let number = self.next_number()?;
-            self.kept += 1;
-            batch.insert(event_key(number), wire::encode(event).into_bytes());
+            let number = self.next_number();
+            self.now.waiting += 1;
+            batch.insert(event_key(number), wire::encode(&event).into_bytes());
+            lock(&self.recent).push(number, event);
         }
         for (call, record) in decided.live {
             match record {
@@ -276,21 +354,30 @@ impl Writer {
                 }
             }
         }
-        Ok(())
     }
 
-    fn drop_durable(&mut self, sequence: u64, batch: &mut sled::Batch) -> anyhow::Result<()> {
-        if sequence > self.now.latest || sequence <= read_u64(&self.db, META_DURABLE)? {
-            return Ok(());
+    fn drop_durable(&mut self, sequence: u64, batch: &mut sled::Batch) {
+        if sequence > self.now.latest || sequence <= self.durable {
+            return;
         }
-        for key in self.db.range(event_key(0)..=event_key(sequence)).keys() {
-            batch.remove(key?);
-            self.kept = self.kept.saturating_sub(1);
+        self.durable = sequence;
+        let mut dropped = lock(&self.recent).drop_durable(sequence);
+        if self.now.on_disk {
+            dropped = 0;
+            for key in self.db.range(event_key(0)..=event_key(sequence)).keys().flatten() {
+                batch.remove(key);
+                dropped += 1;
+            }
+            batch.insert(META_DURABLE, &sequence.to_be_bytes());
         }
+        self.now.waiting = self.now.waiting.saturating_sub(dropped);
         self.full = false;
-        batch.insert(META_DURABLE, &sequence.to_be_bytes());
-        Ok(())
     }
+}
+
+/// No code panics while it holds this, so a poisoned lock is still whole.
+fn lock(recent: &Mutex<Recent>) -> MutexGuard<'_, Recent> {
+    recent.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn event_key(sequence: u64) -> Vec<u8> {

@@ -1,18 +1,24 @@
 //! The link to the hub: repeats what the hub does not have, then tells each event as it is written.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use pinkas_link::{Backoff, Ended, Link};
 use pinkas_protocol::adapter_link::{AdapterSays, HubToAdapter};
-use pinkas_protocol::{CallId, wire};
+use pinkas_protocol::{CallId, Event, wire};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::metrics::{self, Linked};
 use crate::outbox::Outbox;
 
-/// How many live calls one message names, so that it stays far below the hub's limit.
+/// How many live calls or lines one message names, so that it stays far below the hub's limit.
 const LIVE_PART: usize = 500;
+
+/// How many events are timed until they are acknowledged; during a storm of repetitions not all are.
+const MOST_TIMED: usize = 10_000;
 
 /// A link that ended sooner than this counts as a failed attempt.
 const STOOD: Duration = Duration::from_secs(5);
@@ -27,6 +33,7 @@ pub async fn run(config: &Config, mut outbox: Outbox, stop: CancellationToken) {
             () = stop.cancelled() => return,
             ended = one_link(config, &mut outbox, &mut told, &stop) => ended,
         };
+        metrics::linked(Linked::No);
         let Some(ended) = ended else { return };
         if dialled_at.elapsed() > STOOD {
             backoff.reset();
@@ -88,10 +95,13 @@ async fn talk(
     }
     outbox.durable(sent).await;
     tracing::info!("hub at {}: connected", config.hub);
+    metrics::linked(Linked::Yes);
+    let mut unacknowledged = VecDeque::new();
     *told = None;
     let mut caught_up = false;
     loop {
         let written = outbox.written.borrow_and_update().clone();
+        metrics::outbox(&written);
         while sent < written.latest {
             // What the hub already has was dropped here: the next kept event is the next to send.
             let next = outbox.after(sent).unwrap_or_else(|e| {
@@ -99,10 +109,18 @@ async fn talk(
                 None
             });
             let Some((sequence, event)) = next else { break };
+            if unacknowledged.len() < MOST_TIMED {
+                unacknowledged.push_back((sequence, heard_at(&event)));
+            }
             link.send(&AdapterSays::Event { sequence, event }).await?;
             sent = sequence;
         }
         if !caught_up {
+            let mut parts = config.pbx.lines.chunks(LIVE_PART).peekable();
+            while let Some(part) = parts.next() {
+                let last = parts.peek().is_none();
+                link.send(&AdapterSays::Lines { lines: part.to_vec(), last }).await?;
+            }
             let calls: Vec<CallId> = written.live.iter().copied().collect();
             let parts = calls.len().div_ceil(LIVE_PART).max(1);
             for part in 0..parts {
@@ -120,9 +138,23 @@ async fn talk(
                 return Ok(());
             },
             said = link.next::<HubToAdapter>() => match said? {
-                HubToAdapter::Durable { sequence } => outbox.durable(sequence).await,
+                HubToAdapter::Durable { sequence } => {
+                    let now = Timestamp::now();
+                    while let Some((_, heard_at)) = unacknowledged.pop_front_if(|(number, _)| *number <= sequence) {
+                        metrics::acknowledged(heard_at, now);
+                    }
+                    outbox.durable(sequence).await;
+                }
                 HubToAdapter::Welcome { .. } => {}
             },
         }
+    }
+}
+
+fn heard_at(event: &Event) -> Timestamp {
+    match event {
+        Event::Call(event) => event.heard_at,
+        Event::Line(event) => event.heard_at,
+        Event::Pause(event) => event.heard_at,
     }
 }

@@ -170,7 +170,7 @@ async fn real(version: Version) -> Result<Vec<f64>, Trouble> {
 }
 
 fn complete(view: &pinkas_protocol::CallView, n: usize) -> bool {
-    let this = view.caller.name.as_ref().is_some_and(|name| name.0 == format!("Caller {n}"));
+    let this = view.facts.caller.name.as_ref().is_some_and(|name| name.0 == format!("Caller {n}"));
     this && view.cards.len() == 3
         && view.cards.iter().all(|card| matches!(card.state, CardState::Filled { .. }))
 }

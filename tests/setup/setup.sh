@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Gets what the whole test-suite needs on a fresh Debian 12: packages from apt, and two real
-# Asterisks unpacked into a cache folder outside the clone. Safe to run again at any time; does
-# nothing when everything is there. What cannot be had is told in one line and noted under
-# $LAB/missing/, where the tests read why they skip.
+# Gets what the whole test-suite needs on a fresh Debian 12: packages from apt, and real phone
+# systems (two Asterisks, a Kamailio) unpacked into a cache folder outside the clone, so that none
+# of them is installed or started on this machine. Safe to run again at any time; does nothing when
+# everything is there. What cannot be had is told in one line and noted under $LAB/missing/, where
+# the tests read why they skip.
 #
 #   PINKAS_LAB          the cache folder, instead of ~/.cache/pinkas-lab
 #   PINKAS_REQUIRE_ALL  1: fail at the end when a part is missing
@@ -13,7 +14,7 @@ LAB=${PINKAS_LAB:-${XDG_CACHE_HOME:-$HOME/.cache}/pinkas-lab}
 # What a command that needs root is begun with.
 if [ "$(id -u)" -eq 0 ]; then AS_ROOT=(env); else AS_ROOT=(sudo -n); fi
 
-# Raise it when unpack_asterisk changes what it leaves behind: older folders are then made anew.
+# Raise it when unpack_release changes what it leaves behind: older folders are then made anew.
 RECIPE=1
 
 # Parts of the laboratory that are Debian packages. The names are those tests ask `lab::need` for.
@@ -24,8 +25,10 @@ declare -A PACKAGES=(
           libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon-x11-0 libfontconfig1 fonts-noto-core"
 )
 
-# Asterisk releases and the Debian suite each is taken from.
-declare -A SUITES=([asterisk-16]=bullseye [asterisk-22]=sid)
+# Releases of phone systems: the Debian suite and the packages each is taken from, and its program.
+declare -A SUITES=([asterisk-16]=bullseye [asterisk-22]=sid [kamailio]=bookworm)
+declare -A RELEASES=([asterisk-16]="asterisk" [asterisk-22]="asterisk" [kamailio]="kamailio kamailio-extra-modules")
+declare -A PROGRAMS=([asterisk-16]=asterisk [asterisk-22]=asterisk [kamailio]=kamailio)
 
 main() {
   mkdir -p "$LAB/missing"
@@ -34,8 +37,8 @@ main() {
   trap clean_up EXIT
   clean_up
   provide_packages
-  for release in asterisk-16 asterisk-22; do
-    provide_asterisk "$release"
+  for release in asterisk-16 asterisk-22 kamailio; do
+    provide_release "$release"
   done
   provide_test_runner
   sum_up
@@ -113,39 +116,41 @@ allow_system_database() {
   "${AS_ROOT[@]}" rm -f "$NO_CLUSTER"
 }
 
-# ---------------------------------------------------------------- Asterisk
+# ---------------------------------------------------------------- phone systems
 
-provide_asterisk() {
+provide_release() {
   local release=$1 suite=${SUITES[$1]} began=$SECONDS building=$LAB/.building-$1
   if [ "$(cat "$LAB/$release/.recipe" 2>/dev/null)" = "$RECIPE" ]; then present "$release"; return; fi
   local reason
   if ! reason=$(able_to_unpack); then missing "$release" "$reason"; return; fi
-  say "fetching Asterisk ${release#*-} and the libraries it runs with (about 80 MB)"
-  if fetch_asterisk "$suite" "$building" && unpack_asterisk "$building"; then
+  say "fetching $release and the libraries it runs with (up to 80 MB)"
+  # shellcheck disable=SC2086 # a list of words on purpose
+  if fetch_release "$suite" "$building" ${RELEASES[$release]} && unpack_release "$building" "${PROGRAMS[$release]}"; then
     rm -rf "${LAB:?}/$release"
     mv "$building/root" "$LAB/$release"
     rm -rf "$building"
     present "$release"
-    say "Asterisk ${release#*-} took $((SECONDS - began)) s"
+    say "$release took $((SECONDS - began)) s"
   else
-    missing "$release" "fetching asterisk from Debian $suite failed: $(last_error)"
+    missing "$release" "fetching ${RELEASES[$release]} from Debian $suite failed: $(last_error)"
   fi
 }
 
 able_to_unpack() {
-  if ! command -v apt-get >/dev/null; then echo "this is not a Debian system (no apt-get): there is no Asterisk to unpack"
+  if ! command -v apt-get >/dev/null; then echo "this is not a Debian system (no apt-get): there is no phone system to unpack"
   elif [ "$(dpkg --print-architecture)" != amd64 ]; then echo "only amd64 machines are provided for, this is $(dpkg --print-architecture)"
   elif [ -z "$(mirror)" ]; then echo "no Debian mirror found in /etc/apt: the package sources of this machine must name one"
   else return 0; fi
   return 1
 }
 
-# Everything Asterisk runs with, down to the C library, as if nothing were installed here: so it
-# is the same on every machine, needs neither root nor a chroot, and touches no state of this
-# machine's apt.
-fetch_asterisk() {
+# Everything the program runs with, down to the C library, as if nothing were installed here: so it
+# is the same on every machine, needs neither root nor a chroot, starts no service, and touches no
+# state of this machine's apt.
+fetch_release() {
   local suite=$1 apt=$2/apt
-  mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$2/root"
+  shift 2
+  mkdir -p "$apt/lists/partial" "$apt/archives/partial" "${apt%/*}/root"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(mirror) $suite main" >"$apt/sources.list"
   : >"$apt/status"
   local own=(-q -y -o Acquire::Retries=3 -o Acquire::Languages=none -o Debug::NoLocking=true -o APT::Sandbox::User=root
@@ -154,11 +159,11 @@ fetch_asterisk() {
     -o Dir::Cache="$apt" -o Dir::Cache::archives="$apt/archives" -o APT::Update::Post-Invoke-Success= -o APT::Update::Post-Invoke=
     -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
   logged apt-get "${own[@]}" --error-on=any update &&
-    logged apt-get "${own[@]}" -o APT::Install-Recommends=false --download-only install asterisk
+    logged apt-get "${own[@]}" -o APT::Install-Recommends=false --download-only install "$@"
 }
 
-unpack_asterisk() {
-  local building=$1 deb
+unpack_release() {
+  local building=$1 program=$2 deb
   for deb in "$building"/apt/archives/*.deb; do
     dpkg --extract "$deb" "$building/root" || return 1
   done
@@ -166,10 +171,15 @@ unpack_asterisk() {
   # The same three names for every suite, so that whoever starts it need not know where Debian put things.
   local root=$building/root libs=x86_64-linux-gnu
   ln -s "$(cd "$root" && first_of lib/$libs/ld-linux-x86-64.so.2 usr/lib/$libs/ld-linux-x86-64.so.2)" "$root/loader"
-  ln -s "$(cd "$root" && first_of usr/lib/$libs/asterisk/modules usr/lib/asterisk/modules)" "$root/modules"
-  ln -s usr/share/asterisk "$root/data"
+  ln -s "$(cd "$root" && first_of usr/lib/$libs/asterisk/modules usr/lib/asterisk/modules usr/lib/$libs/kamailio/modules)" "$root/modules"
+  ln -s "usr/share/$program" "$root/data"
   local libraries=$root/usr/lib/$libs:$root/lib/$libs:$root/usr/lib
-  logged "$root/loader" --library-path "$libraries" "$root/usr/sbin/asterisk" -V || return 1
+  # Kamailio's own libraries are in a folder of theirs.
+  libraries+=:$root/usr/lib/$libs/$program
+  case $program in
+    asterisk) logged "$root/loader" --library-path "$libraries" "$root/usr/sbin/asterisk" -V ;;
+    kamailio) logged "$root/loader" --library-path "$libraries" "$root/usr/sbin/kamailio" -v ;;
+  esac || return 1
   echo "$RECIPE" >"$root/.recipe"
 }
 

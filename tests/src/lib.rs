@@ -1,4 +1,5 @@
 //! What whole-system tests share.
 
+pub mod ears;
 pub mod lab;
 pub mod site;

@@ -65,8 +65,8 @@ async fn a_queue_of_three(version: Version, ip: Ipv4Addr) {
             full.then(|| view.clone())
         });
         let view = view.await.unwrap();
-        assert_eq!(view.caller.number, Some(Number::E164 { e164: LEVI.e164.to_owned() }));
-        assert_eq!(view.caller.name.as_ref().map(|name| name.0.as_str()), Some(LEVI.name));
+        assert_eq!(view.facts.caller.number, Some(Number::E164 { e164: LEVI.e164.to_owned() }));
+        assert_eq!(view.facts.caller.name.as_ref().map(|name| name.0.as_str()), Some(LEVI.name));
         assert!(matches!(&view.who, Who::Known { customer } if customer.key.as_str() == LEVI.id));
         assert!(view.offers.contains_key(&line(at)));
     }
@@ -142,7 +142,7 @@ async fn hostile_names(version: Version, ip: Ipv4Addr) {
             (view.who != Who::Asking && view.ended.is_some()).then(|| view.clone())
         });
         let view = view.await.unwrap();
-        let name = view.caller.name.map(|name| name.0).unwrap_or_default();
+        let name = view.facts.caller.name.map(|name| name.0).unwrap_or_default();
         assert!(name.starts_with(shown), "{name:?} for {shown:?}");
         assert!(!name.chars().any(|c| c.is_control() || ('\u{202A}'..='\u{202E}').contains(&c)), "{name:?}");
         assert_eq!(view.who, Who::Unknown { country: Some("PL".to_owned()) }, "no customer for {shown:?}");
@@ -178,7 +178,7 @@ async fn asterisk_22_a_withheld_caller_stays_withheld_and_a_declined_call_says_s
     let mut caller = or_skip!(Caller::call(withheld).await);
     let id = newest(&desks["ana"], None).await;
     let view = desks["ana"].heard().board.calls[&id].clone();
-    assert!(view.caller.withheld && view.caller.number.is_none(), "{:?}", view.caller);
+    assert!(view.facts.caller.withheld && view.facts.caller.number.is_none(), "{:?}", view.facts.caller);
     assert_eq!(view.who, Who::NoNumber);
     let why = desks["ana"].until("to see it leave the own phone", |heard| heard.closed(id)).await.unwrap();
     assert_eq!(why, "no longer ringing here");

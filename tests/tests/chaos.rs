@@ -154,7 +154,7 @@ async fn round(number: u64, victim: Victim) {
     // A last call at every phone: once its end is seen, so is everything before it.
     tokio::time::timeout(SOON, pbx.subscribed(&office::lines())).await.unwrap();
     let last = pbx.call(PretendCaller::new("+48229999999", "Last"), &office::lines()).await;
-    let is_last = |view: &&CallView| view.caller.name.as_ref().is_some_and(|name| name.0 == "Last");
+    let is_last = |view: &&CallView| view.facts.caller.name.as_ref().is_some_and(|name| name.0 == "Last");
     let seen = |heard: &Heard| heard.board.calls.values().find(is_last).map(|view| view.offers.len());
     desks["sima"]
         .until("to see the last call everywhere", |heard| seen(heard).filter(|n| *n == 3))

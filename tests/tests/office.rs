@@ -35,8 +35,8 @@ async fn ring_all_pops_once_at_each_phone_with_every_card_and_says_who_answered(
             })
             .await
             .unwrap();
-        assert_eq!(view.caller.number, Some(Number::E164 { e164: LEVI.e164.to_owned() }));
-        assert_eq!(view.caller.name.as_ref().map(|name| name.0.as_str()), Some(LEVI.name));
+        assert_eq!(view.facts.caller.number, Some(Number::E164 { e164: LEVI.e164.to_owned() }));
+        assert_eq!(view.facts.caller.name.as_ref().map(|name| name.0.as_str()), Some(LEVI.name));
         assert!(
             matches!(&view.who, Who::Known { customer } if customer.key.as_str() == LEVI.id),
             "{:?}",
@@ -194,7 +194,7 @@ async fn hostile_callers_pop_as_plain_text_choose_no_customer_and_break_no_sourc
             heard.newest().filter(|view| Some(view.id) != before && view.who != Who::Asking).cloned()
         });
         let view = view.await.unwrap();
-        let name = view.caller.name.map(|name| name.0).unwrap_or_default();
+        let name = view.facts.caller.name.map(|name| name.0).unwrap_or_default();
         assert!(name.starts_with(shown), "{name:?} for {shown:?}");
         assert!(name.chars().count() <= 121, "long names are cut: {}", name.chars().count());
         assert!(!name.chars().any(|c| c.is_control() || ('\u{202A}'..='\u{202E}').contains(&c)), "{name:?}");

@@ -2,7 +2,7 @@
 //! Derived from the model each time; nothing is decided anywhere else.
 
 use jiff::Timestamp;
-use pinkas_protocol::{CallId, CallView, Line, OfferState, Withdrawal};
+use pinkas_protocol::{CallView, Line, Number, OfferState, Withdrawal};
 
 use super::Model;
 use crate::words;
@@ -25,6 +25,17 @@ pub enum Here<'a> {
         line: &'a Line,
         /// When, by the hub's clock.
         at: Timestamp,
+        /// Since when the caller is on hold here.
+        held: Option<Timestamp>,
+    },
+    /// It was answered here and goes on without this phone.
+    Left {
+        /// From this phone.
+        line: &'a Line,
+        /// Since when, by the hub's clock.
+        left_at: Timestamp,
+        /// Whom it was passed on to.
+        moved_to: Option<&'a Line>,
     },
     /// It no longer rings here.
     Withdrawn {
@@ -54,7 +65,10 @@ impl Model {
             let next = match &offer.state {
                 OfferState::Ringing if view.ended.is_none() => Here::Ringing { line, since: offer.rang_at },
                 OfferState::Ringing => Here::Nothing,
-                OfferState::Answered { at } => Here::Answered { line, at: *at },
+                OfferState::Answered { at, held } => Here::Answered { line, at: *at, held: *held },
+                OfferState::Left { left_at, moved_to, .. } => {
+                    Here::Left { line, left_at: *left_at, moved_to: moved_to.as_ref() }
+                }
                 OfferState::Withdrawn { at, why } => Here::Withdrawn { at: *at, why },
             };
             if weight(&next) > weight(&best) {
@@ -112,31 +126,55 @@ impl Model {
     }
 
     /// Why a call no longer rings here, as a sentence.
-    pub fn withdrawn_words(&self, call: CallId, why: &Withdrawal) -> String {
+    pub fn withdrawn_words(&self, view: &CallView, why: &Withdrawal) -> String {
         match why {
-            Withdrawal::AnsweredElsewhere { by } => {
-                let offer = self.board.calls.get(&call).and_then(|view| view.offers.get(by));
-                let named = offer.and_then(|offer| offer.agent.as_deref());
-                let named = named.or_else(|| self.board.lines.get(by)?.agent.as_deref());
-                match named {
-                    Some(name) => {
-                        format!("Answered by {} on {}", words::plain(name), words::plain(by.as_str()))
-                    }
-                    None => format!("Answered on {}", words::plain(by.as_str())),
-                }
-            }
+            Withdrawal::AnsweredElsewhere { by } => match self.agent_at(view, by) {
+                Some(name) => format!("Answered by {name} on {}", words::plain(by.as_str())),
+                None => format!("Answered on {}", words::plain(by.as_str())),
+            },
             Withdrawal::CallerGaveUp => "The caller hung up".to_owned(),
+            Withdrawal::Declined => "Declined here".to_owned(),
+            Withdrawal::NoAnswer => "Not answered here".to_owned(),
             Withdrawal::StoppedRinging => "No longer ringing here".to_owned(),
         }
     }
+
+    /// That a phone is no longer in a call it had answered, as a sentence.
+    pub fn left_words(&self, view: &CallView, moved_to: Option<&Line>) -> String {
+        match moved_to {
+            Some(to) => format!("Passed on to {}", self.person_at(view, to)),
+            None => "No longer in this call".to_owned(),
+        }
+    }
+
+    /// Who sits at a phone of a call, else the phone.
+    pub fn person_at(&self, view: &CallView, line: &Line) -> String {
+        self.agent_at(view, line).unwrap_or_else(|| words::plain(line.as_str()))
+    }
+
+    /// Who sits at a phone of a call, as far as this person may know.
+    pub fn agent_at(&self, view: &CallView, line: &Line) -> Option<String> {
+        let offered = view.offers.get(line).and_then(|offer| offer.agent.as_deref());
+        let known = || self.board.lines.get(line)?.agent.as_deref();
+        offered.or_else(known).map(words::plain)
+    }
+
+    /// The number that was dialled, where calls come in on several.
+    pub fn dialled<'a>(&self, view: &'a CallView) -> Option<&'a Number> {
+        let dialled = view.facts.dialled.as_ref()?;
+        let mut others = self.board.calls.values().filter_map(|other| other.facts.dialled.as_ref());
+        others.any(|other| other != dialled).then_some(dialled)
+    }
 }
 
-/// Of several phones of one person, what counts: an answer, then a ring, then the latest end of one.
+/// Of several phones of one person, what counts: an answer, then a ring, then the one left last, then the
+/// latest end of a ringing.
 fn weight(here: &Here<'_>) -> (u8, Timestamp) {
     match here {
         Here::Nothing => (0, Timestamp::MIN),
         Here::Withdrawn { at, .. } => (1, *at),
-        Here::Ringing { since, .. } => (2, *since),
-        Here::Answered { at, .. } => (3, *at),
+        Here::Left { left_at, .. } => (2, *left_at),
+        Here::Ringing { since, .. } => (3, *since),
+        Here::Answered { at, .. } => (4, *at),
     }
 }

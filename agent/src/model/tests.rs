@@ -6,6 +6,7 @@ use pinkas_protocol::{Board, Update};
 
 use super::*;
 use crate::sample::{self, at, call};
+use crate::views::history;
 use crate::views::popup::{Mood, PopupData};
 
 fn connected() -> Model {
@@ -183,4 +184,109 @@ fn an_old_call_can_be_opened_and_gives_way_to_a_new_one() {
     assert_eq!(status(&model, 70), "Ended after 1:00");
     told(&mut model, 71, sample::rings(call(2), "101"));
     assert_eq!(shown(&model, 71), Some(call(2)));
+}
+
+#[test]
+fn a_call_on_hold_says_so_and_counts_from_the_hold() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::answered(call(1), "101"));
+    told(&mut model, 60, sample::held_at(call(1), "101", at(2), at(60)));
+    let card = PopupData::now(&model, at(75)).expect("a card");
+    assert_eq!((card.status.as_str(), card.clock.as_deref()), ("On hold on 101 · Support", Some("0:15")));
+    assert_eq!(card.mood, Mood::Held);
+    told(&mut model, 80, sample::answered(call(1), "101"));
+    assert_eq!(status(&model, 80), "Talking on 101 · Support");
+}
+
+#[test]
+fn a_call_passed_on_says_to_whom_and_goes_and_stays_in_the_history() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::answered(call(1), "101"));
+    told(&mut model, 9, sample::passed_on(call(1), "102", Some("Bob"), "101", 9));
+    told(&mut model, 10, sample::left(call(1), "101", Some("102"), 10));
+    assert_eq!(status(&model, 11), "Passed on to Bob");
+    assert_eq!(PopupData::now(&model, at(11)).map(|data| data.mood), Some(Mood::Fading));
+    assert_eq!(status(&model, 14), "nothing");
+    told(&mut model, 20, sample::answered_at(call(1), "102", Some("Bob"), at(20)));
+    told(&mut model, 90, sample::ended(call(1), 90));
+    assert_eq!(status(&model, 90), "nothing", "its end is Bob's");
+    let row = history::rows(&model, at(90)).remove(0);
+    assert_eq!((row.line.as_str(), row.outcome.as_str()), ("101", "Passed on to Bob · 0:08"));
+    model.open(call(1));
+    assert_eq!(status(&model, 91), "Passed on to Bob");
+}
+
+#[test]
+fn without_a_name_the_line_it_was_passed_on_to_is_told_and_without_a_line_that_it_left() {
+    let mut model = connected();
+    for (n, to, expected) in [(1, Some("102"), "Passed on to 102"), (2, None, "No longer in this call")] {
+        told(&mut model, 1, sample::rings(call(n), "101"));
+        told(&mut model, 2, sample::answered(call(n), "101"));
+        told(&mut model, 10, sample::left(call(n), "101", to, 10));
+        assert_eq!(status(&model, 11), expected);
+        model.close(call(n));
+    }
+}
+
+#[test]
+fn a_call_that_comes_back_pops_again() {
+    let mut model = connected();
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::answered(call(1), "101"));
+    told(&mut model, 10, sample::left(call(1), "101", Some("102"), 10));
+    model.close(call(1));
+    told(&mut model, 20, sample::passed_on(call(1), "101", None, "102", 20));
+    assert_eq!(status(&model, 20), "Ringing on 101 · Support");
+}
+
+#[test]
+fn a_consultation_goes_at_once_when_it_is_joined_with_the_callers_call() {
+    let mut model = connected();
+    let joined = || sample::ended_at(call(2), pinkas_protocol::EndedHow::Joined { into: call(1) }, at(9));
+    told(&mut model, 1, sample::rings(call(2), "101"));
+    let rings = model.clone();
+    told(&mut model, 2, sample::answered(call(2), "101"));
+    for mut model in [rings, model] {
+        told(&mut model, 9, joined());
+        assert_eq!(status(&model, 9), "nothing");
+        told(&mut model, 9, sample::rings(call(1), "101"));
+        told(&mut model, 9, sample::answered(call(1), "101"));
+        assert_eq!(shown(&model, 10), Some(call(1)));
+        model.apply(sample::welcome(10, model.board.clone()));
+        assert_eq!(shown(&model, 10), Some(call(1)), "also after a new login");
+        let joined = history::rows(&model, at(90)).into_iter().find(|row| row.call == call(2));
+        assert_eq!(joined.map(|row| row.outcome).as_deref(), Some("Joined with another call"));
+    }
+}
+
+#[test]
+fn why_it_no_longer_rings_here_and_how_it_ended_is_told_apart() {
+    use pinkas_protocol::{EndedHow, Withdrawal};
+    let check = |why: Option<Withdrawal>, how: Option<EndedHow>, expected: &str, in_history: &str| {
+        let mut model = connected();
+        told(&mut model, 1, sample::rings(call(1), "101"));
+        if let Some(why) = why {
+            let state = pinkas_protocol::OfferState::Withdrawn { at: at(2), why };
+            let offer = sample::offer(None, at(0), state);
+            told(&mut model, 2, Update::Offer { call: call(1), line: sample::line("101"), offer });
+        }
+        if let Some(how) = how {
+            told(&mut model, 3, sample::ended_at(call(1), how, at(3)));
+        }
+        assert_eq!(status(&model, 4), expected);
+        assert_eq!(history::rows(&model, at(4))[0].outcome, in_history);
+    };
+    check(Some(Withdrawal::Declined), None, "Declined here", "Declined here");
+    check(Some(Withdrawal::NoAnswer), None, "Not answered here", "Not answered here");
+    check(None, Some(EndedHow::Declined), "Declined here", "Declined");
+    check(None, Some(EndedHow::Unanswered), "Not answered here", "Nobody answered");
+    check(None, Some(EndedHow::Abandoned), "The caller hung up", "The caller hung up");
+    check(
+        Some(Withdrawal::Declined),
+        Some(EndedHow::Abandoned),
+        "Declined here",
+        "Declined here · the caller hung up",
+    );
 }

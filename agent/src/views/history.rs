@@ -3,7 +3,7 @@
 
 use egui::{Rect, Ui};
 use jiff::Timestamp;
-use pinkas_protocol::{CallId, CallView, EndedHow};
+use pinkas_protocol::{CallId, CallView, EndedHow, Withdrawal};
 
 use super::pen::{Live, Pen, Side, beside, ink, part};
 use super::popup::{caller_name, caller_number, status, talked};
@@ -39,7 +39,7 @@ pub fn rows(model: &Model, now: Timestamp) -> Vec<HistoryRow> {
 
 fn row(model: &Model, view: &CallView, then: Timestamp) -> HistoryRow {
     let line = match (view.answered(), model.here(view)) {
-        (Some((line, _)), _) | (_, Here::Ringing { line, .. }) => Some(line),
+        (_, Here::Ringing { line, .. } | Here::Left { line, .. }) | (Some((line, _)), _) => Some(line),
         _ => {
             view.offers.keys().find(|line| model.lines().contains(line)).or_else(|| view.offers.keys().next())
         }
@@ -57,9 +57,19 @@ fn row(model: &Model, view: &CallView, then: Timestamp) -> HistoryRow {
 
 fn outcome(model: &Model, view: &CallView) -> String {
     let Some(ended) = view.ended else { return status(model, view).0 };
+    if let Here::Left { line, moved_to, .. } = model.here(view) {
+        let talked = view.offers.get(line).map(|offer| talked(offer, ended.at)).unwrap_or_default();
+        return format!("{} · {talked}", model.left_words(view, moved_to));
+    }
     match (ended.how, view.answered()) {
         (EndedHow::Lost, _) => "Lost sight of this call".to_owned(),
-        (_, None) => "Not answered".to_owned(),
+        (EndedHow::Joined { .. }, _) => "Joined with another call".to_owned(),
+        (EndedHow::Declined, None) => "Declined".to_owned(),
+        (EndedHow::Unanswered, None) => "Nobody answered".to_owned(),
+        (EndedHow::Completed | EndedHow::Abandoned, None) => match declined_here(model, view) {
+            Some(words) => words,
+            None => "The caller hung up".to_owned(),
+        },
         (_, Some((line, offer))) => {
             let talked = talked(offer, ended.at);
             let mine = matches!(model.here(view), Here::Answered { .. });
@@ -70,6 +80,13 @@ fn outcome(model: &Model, view: &CallView) -> String {
             }
         }
     }
+}
+
+/// That it was declined at an own phone before the caller gave up.
+fn declined_here(model: &Model, view: &CallView) -> Option<String> {
+    let Here::Withdrawn { why, .. } = model.here(view) else { return None };
+    (*why == Withdrawal::Declined)
+        .then(|| format!("{} · the caller hung up", model.withdrawn_words(view, why)))
 }
 
 /// Said where no call is.

@@ -5,8 +5,11 @@ mod cards;
 mod draw;
 
 use jiff::Timestamp;
-use pinkas_protocol::board::CallState;
-use pinkas_protocol::{CallId, CallView, Customer, CustomerKey, EndedHow, Who};
+use pinkas_protocol::board::{CallState, Ended};
+use pinkas_protocol::{
+    Attestation, CallId, CallView, Caller, Customer, CustomerKey, EndedHow, Line, Offer, OfferState,
+    StirShaken, Verdict, Who,
+};
 
 pub use cards::{CardBody, CardData, Figure, FigureValue, RowData};
 pub use draw::{height, ui};
@@ -34,8 +37,12 @@ pub struct PopupData {
     pub claims: Option<String>,
     /// The number as people write it, unless it is already the name.
     pub number: Option<String>,
-    /// Class, country, doubt.
+    /// Whether the number is the caller's, class, country, doubt.
     pub chips: Vec<Chip>,
+    /// How the call came here: who passed it on, which number was dialled, who forwarded it.
+    pub routes: Vec<String>,
+    /// What the phone system knows besides, such as a customer number keyed in.
+    pub tags: Vec<TagData>,
     /// In words, what is known of who it is, when there is no customer.
     pub note: Option<Note>,
     /// Balance, credit left, terms; empty when there is no customer to have them.
@@ -55,10 +62,21 @@ pub struct PopupData {
 pub enum Mood {
     /// Rings or talks.
     Live,
+    /// The caller is on hold here.
+    Held,
     /// Over; the card stays.
     Over,
     /// Stopped ringing here; the card goes by itself.
     Fading,
+}
+
+/// One thing the phone system knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagData {
+    /// What it is.
+    pub name: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// A small word on a coloured ground.
@@ -103,8 +121,8 @@ impl PopupData {
         let then = model.hub_time(now);
         let (status, since) = status(model, view);
         let customer = view.who.customer();
-        let number = view.caller.number.as_ref().map(|number| words::plain(&number.shown()));
-        let claimed = view.caller.name.as_ref().map(|name| words::plain(&name.0));
+        let number = view.facts.caller.number.as_ref().map(|number| words::plain(&number.shown()));
+        let claimed = view.facts.caller.name.as_ref().map(|name| words::plain(&name.0));
         let name = customer
             .map(|customer| words::plain(&customer.name.0))
             .or_else(|| claimed.clone())
@@ -116,6 +134,9 @@ impl PopupData {
             mood: match (pop.fading, view.ended) {
                 (true, _) => Mood::Fading,
                 (false, Some(_)) => Mood::Over,
+                (false, None) if matches!(model.here(view), Here::Answered { held: Some(_), .. }) => {
+                    Mood::Held
+                }
                 (false, None) => Mood::Live,
             },
             status,
@@ -124,6 +145,8 @@ impl PopupData {
             claims: claimed.filter(|claimed| known && *claimed != name && Some(claimed) != number.as_ref()),
             number: number.filter(|number| *number != name),
             chips: chips(view, customer, &name),
+            routes: routes(model, view),
+            tags: tags(view),
             note: note(view),
             figures: if known { cards::figures(&view.cards) } else { Vec::new() },
             choices: choices(view),
@@ -136,58 +159,100 @@ impl PopupData {
 
     /// Whether the card has parts below its head.
     pub fn has_body(&self) -> bool {
-        self.mood != Mood::Fading && !(self.cards.is_empty() && self.choices.is_empty())
+        let empty = self.cards.is_empty() && self.choices.is_empty() && !self.has_tag_table();
+        self.mood != Mood::Fading && !empty
+    }
+
+    /// Whether there are more tags than one line holds.
+    pub(super) fn has_tag_table(&self) -> bool {
+        self.tags.len() > TAGS_IN_A_LINE
     }
 }
+
+/// More tags than this get a part of their own.
+const TAGS_IN_A_LINE: usize = 3;
 
 /// Stands in the place of a number that the caller withheld.
 pub const WITHHELD: &str = "Number withheld";
 
 /// What a call is doing, and since when, as the person at these phones sees it.
 pub(crate) fn status(model: &Model, view: &CallView) -> (String, Option<Timestamp>) {
-    let queue = view.queue.as_ref().map(|queue| format!(" · {}", words::plain(queue.as_str())));
-    let queue = queue.unwrap_or_default();
-    let line = |line: &pinkas_protocol::Line| words::plain(line.as_str());
+    let queue = queue(view).map(|queue| format!(" · {queue}")).unwrap_or_default();
+    let line = |line: &Line| words::plain(line.as_str());
     if let Some(ended) = view.ended {
-        return match (model.here(view), ended.how, view.answered()) {
-            (Here::Withdrawn { why, .. }, ..) => (model.withdrawn_words(view.id, why), None),
-            (_, EndedHow::Lost, _) => ("Lost sight of this call".to_owned(), None),
-            (_, _, Some((_, offer))) => (format!("Ended after {}", talked(offer, ended.at)), None),
-            (_, _, None) => ("Nobody answered, the caller hung up".to_owned(), None),
-        };
+        return (ended_words(model, view, ended), None);
     }
     match model.here(view) {
         Here::Ringing { line: at, since } => (format!("Ringing on {}{queue}", line(at)), Some(since)),
-        Here::Answered { line: on, at } => (format!("Talking on {}{queue}", line(on)), Some(at)),
-        Here::Withdrawn { why, .. } => (model.withdrawn_words(view.id, why), None),
+        Here::Answered { line: on, held: Some(since), .. } => {
+            (format!("On hold on {}{queue}", line(on)), Some(since))
+        }
+        Here::Answered { line: on, at, held: None } => (format!("Talking on {}{queue}", line(on)), Some(at)),
+        Here::Left { moved_to, .. } => (model.left_words(view, moved_to), None),
+        Here::Withdrawn { why, .. } => (model.withdrawn_words(view, why), None),
         Here::Nothing => match view.state() {
             CallState::Ringing(_) => (format!("Ringing for others{queue}"), Some(view.arrived_at)),
-            CallState::Talking { line: on, since } => {
-                (format!("Talking on {}{queue}", line(on)), Some(since))
-            }
-            CallState::Waiting | CallState::Ended(_) => (format!("Waiting{queue}"), Some(view.arrived_at)),
+            CallState::Talking { line: on, since } => match held_at(view, on) {
+                Some(held) => (format!("On hold on {}{queue}", line(on)), Some(held)),
+                None => (format!("Talking on {}{queue}", line(on)), Some(since)),
+            },
+            CallState::Waiting | CallState::Ended(_) => match &view.waits {
+                Some(waits) => (format!("Waiting{queue} · place {}", waits.position), Some(waits.since)),
+                None => (format!("Waiting{queue}"), Some(view.arrived_at)),
+            },
         },
     }
 }
 
+fn ended_words(model: &Model, view: &CallView, ended: Ended) -> String {
+    match (model.here(view), ended.how, view.answered()) {
+        (_, EndedHow::Joined { .. }, _) => "Joined with another call".to_owned(),
+        (Here::Withdrawn { why, .. }, ..) => model.withdrawn_words(view, why),
+        (Here::Left { moved_to, .. }, ..) => model.left_words(view, moved_to),
+        (_, EndedHow::Lost, _) => "Lost sight of this call".to_owned(),
+        (_, _, Some((_, offer))) => format!("Ended after {}", talked(offer, ended.at)),
+        (_, EndedHow::Declined, None) => "Declined, the caller was sent away".to_owned(),
+        (_, EndedHow::Unanswered, None) => "Nobody answered, the caller was sent away".to_owned(),
+        (_, EndedHow::Completed | EndedHow::Abandoned, None) => {
+            "Nobody answered, the caller hung up".to_owned()
+        }
+    }
+}
+
+/// The queue called, else the one waited in.
+pub(crate) fn queue(view: &CallView) -> Option<String> {
+    let waits = || view.waits.as_ref().map(|waits| &waits.queue);
+    view.facts.queue.as_ref().or_else(waits).map(|queue| words::plain(queue.as_str()))
+}
+
+/// Since when the caller is on hold at a phone.
+pub(crate) fn held_at(view: &CallView, line: &Line) -> Option<Timestamp> {
+    match view.offers.get(line)?.state {
+        OfferState::Answered { held, .. } => held,
+        _ => None,
+    }
+}
+
 /// How long an answered offer was talked on until `end`.
-pub(crate) fn talked(offer: &pinkas_protocol::Offer, end: Timestamp) -> String {
+pub(crate) fn talked(offer: &Offer, end: Timestamp) -> String {
     match offer.state {
-        pinkas_protocol::OfferState::Answered { at } => words::elapsed(at, end),
-        _ => words::UNKNOWN.to_owned(),
+        OfferState::Answered { at, .. } => words::elapsed(at, end),
+        OfferState::Left { at, left_at, .. } => words::elapsed(at, left_at),
+        OfferState::Ringing | OfferState::Withdrawn { .. } => words::UNKNOWN.to_owned(),
     }
 }
 
 /// Who calls, in one line of a list: customer, else the caller's own name, else the number.
 pub(crate) fn caller_name(view: &CallView) -> String {
     let customer = view.who.customer().map(|customer| words::plain(&customer.name.0));
-    let claimed = || view.caller.name.as_ref().map(|name| words::plain(&name.0));
+    let claimed = || view.facts.caller.name.as_ref().map(|name| words::plain(&name.0));
     customer.or_else(claimed).unwrap_or_else(|| caller_number(view))
 }
 
 /// The number in one line of a list.
 pub(crate) fn caller_number(view: &CallView) -> String {
-    view.caller.number.as_ref().map_or_else(|| WITHHELD.to_owned(), |number| words::plain(&number.shown()))
+    let number = view.facts.caller.number.as_ref();
+    number.map_or_else(|| WITHHELD.to_owned(), |number| words::plain(&number.shown()))
 }
 
 fn notice(model: &Model, now: Timestamp) -> Option<String> {
@@ -198,10 +263,15 @@ fn notice(model: &Model, now: Timestamp) -> Option<String> {
 fn chips(view: &CallView, customer: Option<&Customer>, name: &str) -> Vec<Chip> {
     let mut chips = Vec::new();
     let mut add = |text: String, tone| chips.push(Chip { text, tone });
+    match trust(&view.facts.caller) {
+        Some(Verdict::Passed) => add("number verified".to_owned(), Tone::Dim),
+        Some(Verdict::Failed) => add("number may be forged".to_owned(), Tone::Warn),
+        Some(Verdict::Unchecked) | None => {}
+    }
     if let Some(class) = customer.and_then(|customer| customer.class.as_deref()) {
         add(words::plain(class), Tone::Good);
     }
-    if view.caller.withheld && name != WITHHELD {
+    if view.facts.caller.withheld && name != WITHHELD {
         add(WITHHELD.to_owned(), Tone::Warn);
     }
     match &view.who {
@@ -213,6 +283,37 @@ fn chips(view: &CallView, customer: Option<&Customer>, name: &str) -> Vec<Chip> 
         add(words::plain(&place.0), Tone::Dim);
     }
     chips
+}
+
+/// What may be said of the number: a good signature vouches for it only where the carrier that signed knows
+/// that the number is the caller's (RFC 8588 section 4).
+fn trust(caller: &Caller) -> Option<Verdict> {
+    let StirShaken { verdict, attestation } = caller.stir.filter(|_| caller.number.is_some())?;
+    match attestation {
+        Some(Attestation::B | Attestation::C) if verdict == Verdict::Passed => None,
+        _ => Some(verdict),
+    }
+}
+
+fn routes(model: &Model, view: &CallView) -> Vec<String> {
+    let by = view.offers.iter().filter(|(line, _)| model.lines().contains(line));
+    let by = by.filter(|(_, offer)| !matches!(offer.state, OfferState::Withdrawn { .. }));
+    let by = by.filter_map(|(_, offer)| offer.passed_on_by.as_ref()).next();
+    let by = by.map(|by| format!("Passed on by {}", model.person_at(view, by)));
+    let dialled = model.dialled(view).map(|number| format!("Dialled {}", words::plain(&number.shown())));
+    let diverted = view.facts.diverted_by.as_ref().map(|number| words::plain(&number.shown()));
+    let came = match (dialled, diverted) {
+        (Some(dialled), Some(by)) => Some(format!("{dialled} · forwarded by {by}")),
+        (None, Some(by)) => Some(format!("Forwarded by {by}")),
+        (dialled, None) => dialled,
+    };
+    [by, came].into_iter().flatten().collect()
+}
+
+fn tags(view: &CallView) -> Vec<TagData> {
+    let tags = view.facts.tags.iter();
+    tags.map(|(name, value)| TagData { name: words::plain(name.as_str()), value: words::plain(&value.0) })
+        .collect()
 }
 
 fn sharers(count: usize) -> String {

@@ -3,11 +3,12 @@
 
 use egui::{Pos2, Rect, Ui, Vec2};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use pinkas_protocol::board::CallState;
-use pinkas_protocol::{CallId, CallView, Line, LineState};
+use pinkas_protocol::{CallId, CallView, Line, LineState, LineView};
 
 use super::pen::{Live, Pen, Side, beside, ink, strong};
-use super::popup::{caller_name, caller_number};
+use super::popup::{caller_name, caller_number, held_at, queue};
 use crate::command::Command;
 use crate::model::Model;
 use crate::theme::{self, Theme, Tone};
@@ -16,7 +17,7 @@ use crate::words;
 /// What the supervisor sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueData {
-    /// How many calls wait, ring and talk: `1 waiting · 2 ringing · 1 talking`.
+    /// How many calls wait, ring, talk and are on hold: `1 waiting · 2 ringing · 1 talking`.
     pub summary: String,
     /// Longest first.
     pub calls: Vec<QueueRow>,
@@ -37,12 +38,25 @@ pub struct QueueRow {
     pub number: String,
     /// The queue called.
     pub queue: String,
-    /// What it does: `Ringing on 101 Ana, 103`.
+    /// What it does.
+    pub stage: Stage,
+    /// The same in words: `Ringing on 101 Ana, 103`.
     pub state: String,
     /// For how long it has done so.
     pub clock: String,
-    /// The colour beside the words.
-    pub tone: Tone,
+}
+
+/// What a live call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Waits, and no phone rings.
+    Waiting,
+    /// Rings.
+    Ringing,
+    /// Someone talks with the caller.
+    Talking,
+    /// Someone has answered and put the caller on hold.
+    Held,
 }
 
 /// One line.
@@ -56,6 +70,8 @@ pub struct LineRow {
     pub state: &'static str,
     /// For how long.
     pub clock: String,
+    /// Where it takes no calls, why and since when: `Paused: lunch, 12:03 · Support`.
+    pub pauses: Vec<String>,
     /// The colour beside the word.
     pub tone: Tone,
 }
@@ -70,14 +86,18 @@ pub fn data(model: &Model, now: Timestamp) -> QueueData {
     let then = model.hub_time(now);
     let live = model.board.calls.values().filter(|view| view.ended.is_none());
     let calls: Vec<QueueRow> = live.map(|view| queue_row(model, view, then)).collect();
-    let count = |tone| calls.iter().filter(|call| call.tone == tone).count();
-    let (waits, rings, talks) = (count(Tone::Warn), count(Tone::Accent), count(Tone::Good));
-    let summary = format!("{waits} waiting · {rings} ringing · {talks} talking");
+    let count = |stage| calls.iter().filter(|call| call.stage == stage).count();
+    let (waits, rings, talks) = (count(Stage::Waiting), count(Stage::Ringing), count(Stage::Talking));
+    let mut summary = format!("{waits} waiting · {rings} ringing · {talks} talking");
+    if count(Stage::Held) > 0 {
+        summary += &format!(" · {} on hold", count(Stage::Held));
+    }
     let lines = model.board.lines.iter().map(|(line, view)| LineRow {
         line: words::plain(line.as_str()),
         agent: view.agent.as_deref().map_or_else(|| words::UNKNOWN.to_owned(), words::plain),
         state: line_words(view.state),
         clock: words::elapsed(view.since, then),
+        pauses: pauses(view, then, &model.zone),
         tone: line_tone(view.state),
     });
     QueueData { summary, lines: lines.collect(), unheard: unheard(model, then), calls }
@@ -85,40 +105,69 @@ pub fn data(model: &Model, now: Timestamp) -> QueueData {
 
 fn queue_row(model: &Model, view: &CallView, then: Timestamp) -> QueueRow {
     let rang = view.offers.values().map(|offer| offer.rang_at).min().unwrap_or(view.arrived_at);
-    let (state, since, tone) = match view.state() {
-        CallState::Waiting | CallState::Ended(_) => ("Waiting".to_owned(), view.arrived_at, Tone::Warn),
+    let (state, since, stage) = match view.state() {
+        CallState::Waiting | CallState::Ended(_) => match &view.waits {
+            Some(waits) => (format!("Waiting, place {}", waits.position), waits.since, Stage::Waiting),
+            None => ("Waiting".to_owned(), view.arrived_at, Stage::Waiting),
+        },
         CallState::Ringing(lines) => {
             let phones: Vec<_> = lines.into_iter().take(6).map(|line| phone(model, view, line)).collect();
-            (format!("Ringing on {}", phones.join(", ")), rang, Tone::Accent)
+            (format!("Ringing on {}", phones.join(", ")), rang, Stage::Ringing)
         }
         CallState::Talking { line, since } => {
-            let words = match agent_of(model, view, line) {
-                Some(name) => format!("Talking with {name} on {}", words::plain(line.as_str())),
-                None => format!("Talking on {}", words::plain(line.as_str())),
-            };
-            (words, since, Tone::Good)
+            let with = model.agent_at(view, line).map(|name| format!(" with {name}")).unwrap_or_default();
+            let on = words::plain(line.as_str());
+            match held_at(view, line) {
+                Some(held) => (format!("On hold{with} on {on}"), held, Stage::Held),
+                None => (format!("Talking{with} on {on}"), since, Stage::Talking),
+            }
         }
     };
     QueueRow {
         call: view.id,
         name: caller_name(view),
         number: caller_number(view),
-        queue: view.queue.as_ref().map_or_else(|| words::UNKNOWN.to_owned(), |q| words::plain(q.as_str())),
+        queue: queue(view).unwrap_or_else(|| words::UNKNOWN.to_owned()),
+        stage,
         state,
         clock: words::elapsed(since, then),
-        tone,
     }
 }
 
 fn phone(model: &Model, view: &CallView, line: &Line) -> String {
     let number = words::plain(line.as_str());
-    agent_of(model, view, line).map_or(number.clone(), |name| format!("{number} {name}"))
+    let number = model.agent_at(view, line).map_or(number.clone(), |name| format!("{number} {name}"));
+    let by = view.offers.get(line).and_then(|offer| offer.passed_on_by.as_ref());
+    match by {
+        Some(by) => format!("{number} (passed on by {})", model.person_at(view, by)),
+        None => number,
+    }
 }
 
-fn agent_of(model: &Model, view: &CallView, line: &Line) -> Option<String> {
-    let offered = view.offers.get(line).and_then(|offer| offer.agent.as_deref());
-    let known = || model.board.lines.get(line)?.agent.as_deref();
-    offered.or_else(known).map(words::plain)
+/// One sentence for each reason and beginning: who pauses in every queue at once did it once.
+fn pauses(view: &LineView, then: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let mut said: Vec<(String, Vec<String>)> = Vec::new();
+    for (queue, paused) in &view.pauses {
+        let since = words::moment(paused.since, then, zone);
+        let sentence = match paused.pause.reason.as_deref() {
+            Some(reason) => format!("Paused: {}, {since}", words::plain(reason)),
+            None => format!("Paused, {since}"),
+        };
+        let queue = words::plain(queue.as_str());
+        match said.iter_mut().find(|(other, _)| *other == sentence) {
+            Some((_, queues)) => queues.push(queue),
+            None => said.push((sentence, vec![queue])),
+        }
+    }
+    said.into_iter().map(|(sentence, queues)| format!("{sentence} · {}", queues.join(", "))).collect()
+}
+
+fn stage_tone(stage: Stage) -> Tone {
+    match stage {
+        Stage::Waiting | Stage::Held => Tone::Warn,
+        Stage::Ringing => Tone::Accent,
+        Stage::Talking => Tone::Good,
+    }
 }
 
 fn unheard(model: &Model, then: Timestamp) -> Option<String> {
@@ -204,7 +253,7 @@ fn calls_ui(pen: &mut Pen<'_>, calls: &[QueueRow], wishes: &mut Vec<Command>) {
                 wishes.push(Command::Open(call.call));
             }
             let [state, since, who, number, queue] = call_columns(line, queues);
-            dotted(pen, state, &call.state, call.tone);
+            dotted(pen, state, &call.state, stage_tone(call.stage));
             pen.text(since, Side::Right, &call.clock, ink(theme::TEXT, Tone::Text));
             pen.text(who, Side::Left, &call.name, ink(theme::TEXT, Tone::Text));
             if call.number != call.name {
@@ -222,16 +271,20 @@ fn lines_ui(pen: &mut Pen<'_>, lines: &[LineRow]) {
         empty(pen, NO_LINES);
         return;
     }
+    let pauses = lines.iter().any(|row| !row.pauses.is_empty());
     table(pen, lines.len(), |pen| {
-        let cells = line_columns(pen.line(28.0));
-        header(pen, cells, ["Line", "Agent", "State", "Since"]);
+        let cells = line_columns(pen.line(28.0), pauses);
+        header(pen, cells, ["Line", "Agent", "State", "Since", if pauses { "Pause" } else { "" }]);
         for row in lines {
             pen.rule();
-            let [line, agent, state, since] = line_columns(pen.line(theme::TALL_ROW));
+            let [line, agent, state, since, pause] = line_columns(pen.line(theme::TALL_ROW), pauses);
             pen.text(line, Side::Left, &row.line, ink(theme::TEXT, Tone::Text));
             pen.text(agent, Side::Left, &row.agent, ink(theme::TEXT, Tone::Text));
             dotted(pen, state, row.state, row.tone);
             pen.text(since, Side::Right, &row.clock, ink(theme::TEXT, Tone::Text));
+            if !row.pauses.is_empty() {
+                pen.text(pause, Side::Left, &row.pauses.join("; "), ink(theme::TEXT, Tone::Text));
+            }
         }
     });
 }
@@ -266,8 +319,10 @@ fn call_columns(line: Rect, queues: bool) -> [Rect; 5] {
     cells(line, shares, [0.0, 56.0, 0.0, 140.0, 0.0])
 }
 
-fn line_columns(line: Rect) -> [Rect; 4] {
-    cells(line, [0.2, 0.4, 0.4, 0.0], [0.0, 0.0, 0.0, 64.0])
+/// Most phone systems name no pauses: then there is no empty column.
+fn line_columns(line: Rect, pauses: bool) -> [Rect; 5] {
+    let shares = if pauses { [0.12, 0.28, 0.16, 0.0, 0.44] } else { [0.2, 0.4, 0.4, 0.0, 0.0] };
+    cells(line, shares, [0.0, 0.0, 0.0, 64.0, 0.0])
 }
 
 /// Cells side by side: each its fixed width, and its share of what is left.

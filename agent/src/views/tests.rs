@@ -4,7 +4,11 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use jiff::tz::TimeZone;
 use pinkas_protocol::agent_link::Role;
-use pinkas_protocol::{Board, CardState, Facts, Gives, Number, OfferState, Private, Update, Who};
+use pinkas_protocol::board::{PauseView, Waiting};
+use pinkas_protocol::{
+    Attestation, Board, CardState, Facts, Gives, LineState, LineView, Number, OfferState, Pause, Private,
+    QueueName, StirShaken, TagName, Update, Verdict, Who,
+};
 
 use super::main_window::{self, Tab};
 use super::popup::{self, CardBody, FigureValue, PopupData};
@@ -246,16 +250,81 @@ fn hostile_text_is_shown_as_plain_text_that_fits() {
 #[test]
 fn a_number_that_is_no_number_is_text() {
     let mut view = sample::arrived(call(1), "+1", None, Who::Unknown { country: None }, at(0));
-    view.caller.number = Some(Number::Other { text: "'; DROP TABLE".to_owned() });
+    view.facts.caller.number = Some(Number::Other { text: "'; DROP TABLE".to_owned() });
     let data = PopupData::now(&model_with(sample::rings_as(view, "101", at(0))), at(4)).expect("a card");
     assert_eq!(data.name, "'; DROP TABLE");
+}
+
+/// A call that a colleague passed on, of which the phone system tells everything.
+fn told_all(tags: usize) -> PopupData {
+    let mut view = sample::arrived(call(1), "+48123456789", None, known("Zofia Wiśniewska"), at(0));
+    let stir = StirShaken { verdict: Verdict::Passed, attestation: Some(Attestation::A) };
+    view.facts.caller.stir = Some(stir);
+    view.facts.dialled = Some(sample::number("+48221112233"));
+    view.facts.diverted_by = Some(sample::number("700"));
+    let tag =
+        |n: usize| (TagName::parse(&format!("tag {n}")).expect("a name"), Private(format!("value {n}")));
+    view.facts.tags = (1..=tags).map(tag).collect();
+    let talks = OfferState::Left { at: at(1), left_at: at(2), moved_to: None };
+    view.offers.insert(sample::line("102"), sample::offer(Some("Ana"), at(0), talks));
+    let rings = pinkas_protocol::Offer {
+        passed_on_by: Some(sample::line("102")),
+        ..sample::offer(None, at(0), OfferState::Ringing)
+    };
+    view.offers.insert(sample::line("101"), rings);
+    let mut model = model_with(Update::Call { view: Box::new(view) });
+    let mut other = sample::arrived(call(2), "", None, Who::NoNumber, at(0));
+    other.facts.dialled = Some(sample::number("+48221112244"));
+    model.apply(sample::update(2, Update::Call { view: Box::new(other) }));
+    PopupData::now(&model, at(4)).expect("a card")
+}
+
+#[test]
+fn how_a_call_came_here_and_what_the_phone_system_knows_stands_below_the_name() {
+    let data = told_all(2);
+    assert_eq!(data.routes, ["Passed on by Ana", "Dialled +48 22 111 22 33 · forwarded by 700"]);
+    for shade in [Shade::Dark, Shade::Light] {
+        let harness = shown(data.clone(), shade);
+        for label in ["number verified", "VIP", "Passed on by Ana", "tag 1", "value 1", "value 2"] {
+            assert!(harness.query_all_by_label(label).next().is_some(), "{label} in {shade:?}");
+        }
+        assert!(harness.query_by_label("From the phone system").is_none());
+    }
+    let many = shown(told_all(16), Shade::Dark);
+    for label in ["From the phone system", "tag 16", "value 16"] {
+        assert!(many.query_by_label(label).is_some(), "{label}");
+    }
+}
+
+#[test]
+fn the_number_that_was_dialled_is_told_only_where_there_are_several() {
+    let mut view = sample::arrived(call(1), "+48123456789", None, known("Zofia"), at(0));
+    view.facts.dialled = Some(sample::number("700"));
+    let data = PopupData::now(&model_with(sample::rings_as(view, "101", at(0))), at(4)).expect("a card");
+    assert!(data.routes.is_empty(), "{:?}", data.routes);
+}
+
+#[test]
+fn a_number_is_called_verified_only_where_its_carrier_vouches_for_it() {
+    let check = |verdict, attestation, expected: Option<&str>| {
+        let mut view = sample::arrived(call(1), "700", None, Who::Asking, at(0));
+        view.facts.caller.stir = Some(StirShaken { verdict, attestation });
+        let data = PopupData::now(&model_with(sample::rings_as(view, "101", at(0))), at(4)).expect("a card");
+        assert_eq!(data.chips.first().map(|chip| chip.text.as_str()), expected);
+    };
+    check(Verdict::Passed, None, Some("number verified"));
+    check(Verdict::Passed, Some(Attestation::A), Some("number verified"));
+    check(Verdict::Passed, Some(Attestation::B), None);
+    check(Verdict::Passed, Some(Attestation::C), None);
+    check(Verdict::Unchecked, Some(Attestation::A), None);
+    check(Verdict::Failed, Some(Attestation::A), Some("number may be forged"));
 }
 
 fn supervisor() -> Model {
     let mut model = Model::new(TimeZone::UTC);
     let mut board = Board::default();
     let mut waiting = sample::arrived(call(1), "+48123456789", None, known("Zofia"), at(0));
-    waiting.caller.name = Some(Private("Z".to_owned()));
+    waiting.facts.caller.name = Some(Private("Z".to_owned()));
     board.apply(Update::Call { view: Box::new(waiting) });
     let mut ringing = sample::arrived(call(2), "", None, Who::NoNumber, at(0));
     ringing.offers.insert(sample::line("102"), sample::offer(Some("Ana"), at(2), OfferState::Ringing));
@@ -301,6 +370,47 @@ fn a_supervisor_sees_every_call_in_words() {
             "Connected",
             "supervisor · line 101",
             "No lines are known yet",
+        ] {
+            assert!(harness.query_all_by_label(label).next().is_some(), "{label}");
+        }
+    }
+}
+
+#[test]
+fn a_supervisor_sees_places_in_queues_holds_and_pauses() {
+    let mut model = supervisor();
+    let queue = |name: &str| QueueName::parse(name).expect("a queue");
+    let facts = model.board.calls[&call(1)].facts.clone();
+    let waits = Some(Waiting { queue: queue("Support"), position: 2, since: at(4) });
+    model.apply(sample::update(4, Update::Facts { call: call(1), facts, waits }));
+    model.apply(sample::update(5, sample::held_at(call(3), "104", at(2), at(5))));
+    model.apply(sample::update(5, sample::passed_on(call(2), "102", Some("Ana"), "104", 5)));
+    let paused = |reason: Option<&str>, since| {
+        let pause = Pause { reason: reason.map(str::to_owned) };
+        PauseView { since: at(since), pause }
+    };
+    let pauses = [
+        (queue("Sales"), paused(Some("lunch"), 0)),
+        (queue("Support"), paused(Some("lunch"), 0)),
+        (queue("Night"), paused(None, -3600)),
+    ];
+    let view = LineView {
+        agent: Some("Ana".to_owned()),
+        state: LineState::Idle,
+        since: at(0),
+        pauses: pauses.into(),
+    };
+    model.apply(sample::update(6, Update::Line { line: sample::line("102"), view }));
+    for shade in [Shade::Dark, Shade::Light] {
+        let harness = main_shown(model.clone(), Tab::Live, shade);
+        for label in [
+            "Waiting, place 2",
+            "Ringing on 102 Ana (passed on by 104), 103",
+            "0:06",
+            "On hold on 104",
+            "0:05",
+            "1 waiting · 1 ringing · 0 talking · 1 on hold",
+            "Paused, 09:00 · Night; Paused: lunch, 10:00 · Sales, Support",
         ] {
             assert!(harness.query_all_by_label(label).next().is_some(), "{label}");
         }

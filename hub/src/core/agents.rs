@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pinkas_protocol::agent_link::{HubToAgent, Role};
-use pinkas_protocol::{AgentId, Board, CallId, CallView, Line, OfferState};
+use pinkas_protocol::{AgentId, Board, CallId, CallView, Line, Offer, OfferState};
 
 use super::{Hub, Outputs};
 
@@ -60,14 +60,19 @@ impl Agent {
         self.role == Role::Supervisor || view.offers.keys().any(|line| self.lines.contains(line))
     }
 
-    /// The call with only what this agent may know: their own lines, and who took it.
+    /// What a call they see does at one phone: at their own, where they passed it on to, and who took it.
+    pub fn sees_offer(&self, line: &Line, offer: &Offer) -> bool {
+        let mine = |line: &Line| self.lines.contains(line);
+        self.role == Role::Supervisor
+            || mine(line)
+            || offer.passed_on_by.as_ref().is_some_and(mine)
+            || matches!(offer.state, OfferState::Answered { .. } | OfferState::Left { .. })
+    }
+
+    /// The call with only what this agent may know of it.
     pub fn view_of(&self, view: &CallView) -> CallView {
         let mut view = view.clone();
-        if self.role != Role::Supervisor {
-            view.offers.retain(|line, offer| {
-                self.lines.contains(line) || matches!(offer.state, OfferState::Answered { .. })
-            });
-        }
+        view.offers.retain(|line, offer| self.sees_offer(line, offer));
         view
     }
 }

@@ -1,25 +1,19 @@
-//! What adapters say, folded into the board and told to those it concerns.
+//! What adapters say of calls, folded into the board and told to those it concerns.
 
 use jiff::Timestamp;
-use pinkas_protocol::agent_link::Role;
-use pinkas_protocol::board::Ended;
+use pinkas_protocol::board::{Ended, Waiting};
 use pinkas_protocol::{
-    AdapterId, CallChange, CallEvent, CallId, CallView, Caller, EndedHow, Event, Line, LineEvent, LineView,
-    Offer, OfferState, QueueName, Update, Who,
+    AdapterId, CallChange, CallEvent, CallFacts, CallId, CallView, EndedHow, Event, Line, Offer, OfferState,
+    QueueName, Update,
 };
 
-use super::{Ask, Hub, Keep, MOST_ENDED, Noted, Outputs};
+use super::{Hub, Keep, MOST_ENDED, Noted, Outputs, ViewerId};
 
 impl Hub {
     pub(super) fn noted(&mut self, adapter: &AdapterId, event: &Event, out: &mut Outputs) -> Noted {
         match event {
-            Event::Line(event) => {
-                if self.board.lines.get(&event.line).is_some_and(|view| view.state == event.state) {
-                    return Noted::Known;
-                }
-                self.line_changed(event, out);
-                Noted::New
-            }
+            Event::Line(event) => self.line_changed(adapter, event, out),
+            Event::Pause(event) => self.pause_changed(adapter, event, out),
             Event::Call(event) => {
                 let before = self.board.calls.get(&event.call).cloned();
                 // The end is the last word on a call.
@@ -52,115 +46,178 @@ impl Hub {
         }
     }
 
-    fn line_changed(&mut self, event: &LineEvent, out: &mut Outputs) {
-        let view =
-            LineView { agent: self.staff.name_at(&event.line), state: event.state, since: event.heard_at };
-        let update = Update::Line { line: event.line.clone(), view: view.clone() };
-        self.board.fold(update.clone());
-        let to =
-            self.viewers_who(|agent| agent.role == Role::Supervisor || agent.lines.contains(&event.line));
-        out.update(to, update);
-        out.keep.push(Keep::Line { line: event.line.clone(), view });
-    }
-
     fn call_changed(&mut self, adapter: &AdapterId, event: &CallEvent, out: &mut Outputs) {
         let (call, at) = (event.call, event.heard_at);
         match &event.change {
-            CallChange::Arrived { caller, queue } => {
-                self.arrived(adapter, call, at, caller.clone(), queue.clone(), out);
+            CallChange::Arrived(facts) => {
+                // Said again by an adapter that crashed, it may be behind what is known by now.
+                if self.board.calls.get(&call).is_none_or(|view| view.facts == CallFacts::default()) {
+                    self.known(adapter, call, at, facts, out);
+                }
             }
-            CallChange::Offered { line } => {
-                let offer =
-                    Offer { agent: self.staff.name_at(line), rang_at: at, state: OfferState::Ringing };
-                self.offered(adapter, call, line, offer, out);
+            CallChange::Known(facts) => self.known(adapter, call, at, facts, out),
+            CallChange::Waits { queue, position } => self.waits(adapter, call, at, (queue, *position), out),
+            CallChange::Offered { line, passed_on_by } => {
+                self.begun(adapter, call, at, out);
+                self.offered(call, line, at, passed_on_by.as_ref(), out);
             }
-            CallChange::Withdrawn { line, why } => {
-                self.offer_is(call, line, OfferState::Withdrawn { at, why: why.clone() }, out);
+            CallChange::Answered { line } => {
+                self.begun(adapter, call, at, out);
+                self.answered(call, line, at, out);
             }
-            CallChange::Answered { line } => self.offer_is(call, line, OfferState::Answered { at }, out),
+            CallChange::Withdrawn { line, .. }
+            | CallChange::Held { line }
+            | CallChange::Resumed { line }
+            | CallChange::Left { line, .. } => {
+                let offer = self.board.calls.get(&call).and_then(|view| view.offers.get(line));
+                let next =
+                    offer.and_then(|offer| Some(Offer { state: next(offer, event)?, ..offer.clone() }));
+                if let Some(next) = next {
+                    self.offer_is(call, line, next, out);
+                }
+            }
             CallChange::Ended { how } => self.ended(call, Ended { at, how: *how }, out),
         }
         self.keep_call(call, out);
     }
 
-    fn arrived(
+    /// The disk that knew a call may be gone; that a phone rings or was answered is still worth saying.
+    fn begun(&mut self, adapter: &AdapterId, call: CallId, at: Timestamp, out: &mut Outputs) {
+        if !self.board.calls.contains_key(&call) {
+            self.known(adapter, call, at, &CallFacts::default(), out);
+        }
+    }
+
+    fn known(
         &mut self,
         adapter: &AdapterId,
         call: CallId,
         at: Timestamp,
-        caller: Caller,
-        queue: Option<QueueName>,
+        facts: &CallFacts,
         out: &mut Outputs,
     ) {
-        if self.board.calls.contains_key(&call) {
+        let facts = facts.clone();
+        let Some(view) = self.board.calls.get(&call) else {
+            self.owner.insert(call, adapter.clone());
+            let view = CallView {
+                id: call,
+                who: Hub::before_asking(&facts.caller),
+                facts,
+                arrived_at: at,
+                waits: None,
+                offers: Default::default(),
+                cards: Vec::new(),
+                ended: None,
+            };
+            let update = Update::Call { view: Box::new(view) };
+            self.board.fold(update.clone());
+            // No phone rings yet: only supervisors know of it.
+            out.update(self.viewers_of(call), update);
+            // Asked before any phone rings, so that the cards are there when one does.
+            return self.ask_again(call, out);
+        };
+        if view.facts == facts {
             return;
         }
-        let asked = caller.number.clone().filter(|number| number.key().is_some());
-        let view = CallView {
-            id: call,
-            caller,
-            queue,
-            arrived_at: at,
-            offers: Default::default(),
-            who: if asked.is_some() { Who::Asking } else { Who::NoNumber },
-            cards: Vec::new(),
-            ended: None,
-        };
-        self.owner.insert(call, adapter.clone());
-        let update = Update::Call { view: Box::new(view) };
-        self.board.fold(update.clone());
-        // No phone rings yet: only supervisors know of it.
-        out.update(self.viewers_of(call), update);
-        // Asked before any phone rings, so that the cards are there when one does.
-        out.ask.extend(asked.map(|number| Ask::Who { call, number }));
+        let same_number = view.facts.caller.number == facts.caller.number;
+        let waits = view.waits.clone();
+        self.facts_are(call, facts, waits, out);
+        if !same_number {
+            self.ask_anew(call, out);
+        }
     }
 
-    fn offered(&mut self, adapter: &AdapterId, call: CallId, line: &Line, offer: Offer, out: &mut Outputs) {
-        if !self.board.calls.contains_key(&call) {
-            // The disk that knew it is gone; that a phone rings is still worth saying.
-            self.arrived(adapter, call, offer.rang_at, Caller::default(), None, out);
-        }
-        let here = self.board.calls.get(&call).and_then(|view| view.offers.get(line));
-        if here.is_some_and(|here| !matches!(here.state, OfferState::Withdrawn { .. })) {
+    fn waits(
+        &mut self,
+        adapter: &AdapterId,
+        call: CallId,
+        at: Timestamp,
+        (queue, position): (&QueueName, u32),
+        out: &mut Outputs,
+    ) {
+        self.begun(adapter, call, at, out);
+        let Some(view) = self.board.calls.get(&call) else { return };
+        // Who talks with someone waits no more, whatever order the words came in.
+        if view.offers.values().any(|offer| matches!(offer.state, OfferState::Answered { .. })) {
             return;
         }
-        let before = self.viewers_of(call);
-        let update = Update::Offer { call, line: line.clone(), offer };
+        let here = view.waits.as_ref().filter(|waits| waits.queue == *queue);
+        let since = here.map_or(at, |waits| waits.since);
+        let waits = Waiting { queue: queue.clone(), position, since };
+        if view.waits.as_ref() != Some(&waits) {
+            let facts = view.facts.clone();
+            self.facts_are(call, facts, Some(waits), out);
+        }
+    }
+
+    fn facts_are(&mut self, call: CallId, facts: CallFacts, waits: Option<Waiting>, out: &mut Outputs) {
+        let update = Update::Facts { call, facts, waits };
         self.board.fold(update.clone());
-        let after = self.viewers_of(call);
-        let rings_here =
-            self.viewers_who(|agent| agent.role == Role::Supervisor || agent.lines.contains(line));
-        let (known, new): (Vec<_>, Vec<_>) =
-            rings_here.into_iter().partition(|viewer| before.contains(viewer));
-        out.update(known, update);
+        out.update(self.viewers_of(call), update);
+    }
+
+    fn offered(
+        &mut self,
+        call: CallId,
+        line: &Line,
+        at: Timestamp,
+        passed_on_by: Option<&Line>,
+        out: &mut Outputs,
+    ) {
+        let here = self.board.calls.get(&call).and_then(|view| view.offers.get(line));
+        let offer = match here {
+            Some(Offer { state: OfferState::Answered { .. }, .. }) => return,
+            // It rings already; that a colleague passed it on may be heard a little later.
+            Some(rings) if rings.state == OfferState::Ringing => {
+                if passed_on_by.is_none() || rings.passed_on_by.as_ref() == passed_on_by {
+                    return;
+                }
+                Offer { passed_on_by: passed_on_by.cloned(), ..rings.clone() }
+            }
+            _ => Offer {
+                agent: self.staff.name_at(line),
+                rang_at: at,
+                passed_on_by: passed_on_by.cloned(),
+                state: OfferState::Ringing,
+            },
+        };
+        self.offer_is(call, line, offer, out);
+    }
+
+    fn answered(&mut self, call: CallId, line: &Line, at: Timestamp, out: &mut Outputs) {
+        let here = self.board.calls.get(&call).and_then(|view| view.offers.get(line));
+        let state = OfferState::Answered { at, held: None };
+        let offer = match here {
+            Some(Offer { state: OfferState::Answered { .. }, .. }) => return,
+            Some(here) => Offer { state, ..here.clone() },
+            // A call can be picked up at a phone where it never rang.
+            None => Offer { agent: self.staff.name_at(line), rang_at: at, passed_on_by: None, state },
+        };
+        self.offer_is(call, line, offer, out);
+    }
+
+    /// Tells the change to those who may see the offer now; who sees the call first by it, or could see
+    /// the offer and no longer may, gets the whole call anew.
+    fn offer_is(&mut self, call: CallId, line: &Line, offer: Offer, out: &mut Outputs) {
         let Some(view) = self.board.calls.get(&call) else { return };
-        for viewer in new.into_iter().filter(|viewer| after.contains(viewer)) {
+        let knew_call = self.viewers_of(call);
+        let old = view.offers.get(line);
+        let knew_offer = old.map_or(Vec::new(), |old| {
+            self.viewers_who(|agent| agent.sees(view) && agent.sees_offer(line, old))
+        });
+        let update = Update::Offer { call, line: line.clone(), offer: offer.clone() };
+        self.board.fold(update.clone());
+        let Some(view) = self.board.calls.get(&call) else { return };
+        let may = self.viewers_who(|agent| agent.sees(view) && agent.sees_offer(line, &offer));
+        let hidden: Vec<ViewerId> = knew_offer.into_iter().filter(|viewer| !may.contains(viewer)).collect();
+        let (known, new): (Vec<_>, Vec<_>) = may.into_iter().partition(|viewer| knew_call.contains(viewer));
+        out.update(known, update);
+        for viewer in new.into_iter().chain(hidden) {
             let agent = self.viewers.get(&viewer).and_then(|id| self.staff.agent(id));
             if let Some(agent) = agent {
                 out.update(vec![viewer], Update::Call { view: Box::new(agent.view_of(view)) });
             }
         }
-    }
-
-    fn offer_is(&mut self, call: CallId, line: &Line, state: OfferState, out: &mut Outputs) {
-        let before = self.board.calls.get(&call).and_then(|view| view.offers.get(line));
-        let Some(mut offer) = before.cloned().filter(|_| !self.answered_at(call, line)) else { return };
-        offer.state = state;
-        let taken = matches!(offer.state, OfferState::Answered { .. });
-        let update = Update::Offer { call, line: line.clone(), offer };
-        self.board.fold(update.clone());
-        let Some(view) = self.board.calls.get(&call) else { return };
-        // Everyone at whose phone it rang may know who took it; a withdrawal concerns its own phone.
-        let to = self.viewers_who(|agent| {
-            agent.role == Role::Supervisor || agent.lines.contains(line) || (taken && agent.sees(view))
-        });
-        out.update(to, update);
-    }
-
-    /// An answer is the last word on a call at one line.
-    fn answered_at(&self, call: CallId, line: &Line) -> bool {
-        let offer = self.board.calls.get(&call).and_then(|view| view.offers.get(line));
-        offer.is_some_and(|offer| matches!(offer.state, OfferState::Answered { .. }))
     }
 
     fn ended(&mut self, call: CallId, ended: Ended, out: &mut Outputs) {
@@ -172,4 +229,31 @@ impl Hub {
             out.keep.push(Keep::Call { call: dropped, kept: None });
         }
     }
+}
+
+/// What a call that rang, was answered or left at a phone does there after an event; `None`: nothing new.
+fn next(offer: &Offer, event: &CallEvent) -> Option<OfferState> {
+    let now = event.heard_at;
+    Some(match (&offer.state, &event.change) {
+        (OfferState::Ringing, CallChange::Withdrawn { why, .. }) => {
+            OfferState::Withdrawn { at: now, why: why.clone() }
+        }
+        // It stopped when it stopped; why may be known better now.
+        (OfferState::Withdrawn { at, why: said }, CallChange::Withdrawn { why, .. }) if said != why => {
+            OfferState::Withdrawn { at: *at, why: why.clone() }
+        }
+        (OfferState::Answered { at, held: None }, CallChange::Held { .. }) => {
+            OfferState::Answered { at: *at, held: Some(now) }
+        }
+        (OfferState::Answered { at, held: Some(_) }, CallChange::Resumed { .. }) => {
+            OfferState::Answered { at: *at, held: None }
+        }
+        (OfferState::Answered { at, .. }, CallChange::Left { moved_to, .. }) => {
+            OfferState::Left { at: *at, left_at: now, moved_to: moved_to.clone() }
+        }
+        (OfferState::Left { at, left_at, moved_to: None }, CallChange::Left { moved_to: Some(to), .. }) => {
+            OfferState::Left { at: *at, left_at: *left_at, moved_to: Some(to.clone()) }
+        }
+        _ => return None,
+    })
 }

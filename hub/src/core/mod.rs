@@ -4,6 +4,7 @@
 mod agents;
 mod calls;
 mod cards;
+mod lines;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,7 @@ pub const MOST_ENDED: usize = 2_000;
 /// The furthest an event's number may be ahead of the last one seen: crashes leave gaps, but not such.
 const MOST_AHEAD: u64 = 1 << 40;
 
-/// The most live calls one adapter may name.
+/// The most live calls, and the most lines, one adapter may name.
 const MOST_FOLLOWED: usize = 100_000;
 
 /// One thing that happened, in the order in which it did.
@@ -52,6 +53,15 @@ pub enum Input {
         sequence: u64,
         /// What it says.
         event: Event,
+    },
+    /// These are the lines that an adapter follows.
+    Lines {
+        /// Which adapter.
+        adapter: AdapterId,
+        /// Its lines, or some of them.
+        lines: Vec<Line>,
+        /// These were the last of them.
+        last: bool,
     },
     /// These are calls that an adapter still follows.
     Live {
@@ -87,6 +97,8 @@ pub enum Input {
     Who {
         /// For which call.
         call: CallId,
+        /// The number that was asked about.
+        number: Number,
         /// All customers on the number, or why nobody could say.
         found: Result<Vec<Customer>, Failure>,
     },
@@ -94,6 +106,8 @@ pub enum Input {
     Card {
         /// For which call.
         call: CallId,
+        /// The caller's number when it was asked.
+        number: Option<Number>,
         /// What to show.
         card: Card,
     },
@@ -162,12 +176,12 @@ pub enum Keep {
         /// As it stands.
         kept: Option<Box<KeptCall>>,
     },
-    /// A line as it stands.
+    /// A line as it stands, or `None` once nobody follows it.
     Line {
         /// Which.
         line: Line,
         /// As it stands.
-        view: LineView,
+        kept: Option<Box<KeptLine>>,
     },
 }
 
@@ -180,13 +194,24 @@ pub struct KeptCall {
     pub view: CallView,
 }
 
+/// A line with what is not shown of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KeptLine {
+    /// The adapter that follows it; a record of an older hub does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterId>,
+    /// All of it.
+    #[serde(flatten)]
+    pub view: LineView,
+}
+
 /// What a hub starts with: the disk's word.
 #[derive(Debug, Default)]
 pub struct Kept {
     /// Calls that have not been dropped.
     pub calls: BTreeMap<CallId, KeptCall>,
     /// Lines.
-    pub lines: BTreeMap<Line, LineView>,
+    pub lines: BTreeMap<Line, KeptLine>,
     /// The last sequence number on disk, by adapter and outbox.
     pub durable: BTreeMap<(AdapterId, Uuid), u64>,
 }
@@ -197,10 +222,13 @@ pub struct Hub {
     blank_cards: Vec<(SourceName, Gives)>,
     board: Board,
     owner: BTreeMap<CallId, AdapterId>,
+    line_owner: BTreeMap<Line, AdapterId>,
     seen: BTreeMap<(AdapterId, Uuid), u64>,
     viewers: BTreeMap<ViewerId, AgentId>,
     /// Parts of an adapter's list of live calls, until its last.
     followed: BTreeMap<AdapterId, Vec<CallId>>,
+    /// Parts of an adapter's list of lines, until its last.
+    listed: BTreeMap<AdapterId, Vec<Line>>,
 }
 
 impl Hub {
@@ -211,12 +239,20 @@ impl Hub {
         let mut hub = Hub {
             staff,
             blank_cards,
-            board: Board { lines: kept.lines, ..Board::default() },
+            board: Board::default(),
             owner: BTreeMap::new(),
+            line_owner: BTreeMap::new(),
             seen: kept.durable,
             viewers: BTreeMap::new(),
             followed: BTreeMap::new(),
+            listed: BTreeMap::new(),
         };
+        for (line, KeptLine { adapter, mut view }) in kept.lines {
+            hub.line_owner.extend(adapter.map(|adapter| (line.clone(), adapter)));
+            // Whose phone it is may have been written otherwise since.
+            view.agent = hub.staff.name_at(&line);
+            hub.board.lines.insert(line, view);
+        }
         for (call, KeptCall { adapter, view }) in kept.calls {
             hub.owner.insert(call, adapter);
             hub.board.calls.insert(call, view);
@@ -234,6 +270,7 @@ impl Hub {
         match input {
             Input::AdapterUp { adapter } => {
                 self.followed.remove(&adapter);
+                self.listed.remove(&adapter);
                 self.adapter_is(now, adapter, Presence::Connected, out);
             }
             Input::AdapterDown { adapter } => self.adapter_is(now, adapter, Presence::Gone, out),
@@ -244,6 +281,14 @@ impl Hub {
                     *seen = sequence;
                     let repeated = self.noted(&adapter, &event, out) == Noted::Known;
                     out.keep.push(Keep::Noted { adapter, outbox, sequence, event, repeated });
+                }
+            }
+            Input::Lines { adapter, lines, last } => {
+                let listed = self.listed.entry(adapter.clone()).or_default();
+                listed.extend(lines.into_iter().take(MOST_FOLLOWED.saturating_sub(listed.len())));
+                if last {
+                    let listed = self.listed.remove(&adapter).unwrap_or_default();
+                    self.only_lines(&adapter, &listed.into_iter().collect(), out);
                 }
             }
             Input::Live { adapter, calls, last } => {
@@ -257,8 +302,8 @@ impl Hub {
             Input::AgentUp { viewer, agent } => self.agent_up(now, viewer, agent, out),
             Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
             Input::Choose { viewer, call, customer } => self.chosen(viewer, call, &customer, out),
-            Input::Who { call, found } => self.who_found(call, found, out),
-            Input::Card { call, card } => self.card_landed(call, card, out),
+            Input::Who { call, number, found } => self.who_found(call, &number, found, out),
+            Input::Card { call, number, card } => self.card_landed(call, number.as_ref(), card, out),
         }
     }
 

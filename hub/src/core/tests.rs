@@ -6,11 +6,14 @@ use jiff::Timestamp;
 use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::CallState;
 use pinkas_protocol::{
-    AdapterId, Board, CallChange, CallEvent, CallId, Caller, Card, CardState, Customer, EndedHow, Event,
-    Failure, Gives, Line, LineEvent, LineState, NumberPlan, OfferState, Private, SourceName, Who, Withdrawal,
+    AdapterId, Board, CallChange, CallEvent, CallFacts, CallId, Caller, Card, CardState, Customer, EndedHow,
+    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, Private, SourceName,
+    Who, Withdrawal,
 };
-use proptest::prelude::*;
 use uuid::Uuid;
+
+mod everything;
+mod ways;
 
 use super::{Agent, Ask, Hub, Input, Keep, Kept, KeptCall, Outputs, Staff, ViewerId};
 
@@ -109,7 +112,10 @@ impl Office {
                     Some(kept) => drop(self.kept.calls.insert(call, *kept)),
                     None => drop(self.kept.calls.remove(&call)),
                 },
-                Keep::Line { line, view } => drop(self.kept.lines.insert(line, view)),
+                Keep::Line { line, kept } => match kept {
+                    Some(kept) => drop(self.kept.lines.insert(line, *kept)),
+                    None => drop(self.kept.lines.remove(&line)),
+                },
             }
         }
     }
@@ -137,13 +143,21 @@ impl Office {
     }
 
     fn arrives(&mut self, n: u128, number: &str) {
-        let number = NumberPlan::new("PL", 4).expect("a country").read(number);
-        let caller = Caller { number, name: None, withheld: false };
-        self.event(n, CallChange::Arrived { caller, queue: None });
+        self.event(n, CallChange::Arrived(facts(number)));
     }
 
     fn rings(&mut self, n: u128, line: &str) {
-        self.event(n, CallChange::Offered { line: id(line) });
+        self.event(n, CallChange::Offered { line: id(line), passed_on_by: None });
+    }
+
+    /// The directories answered about `number`.
+    fn found(&mut self, n: u128, number: &str, found: Result<Vec<Customer>, Failure>) {
+        let number = read(number).expect("a number");
+        self.happens(Input::Who { call: call(n), number, found });
+    }
+
+    fn lands(&mut self, n: u128, number: &str, card: Card) {
+        self.happens(Input::Card { call: call(n), number: read(number), card });
     }
 
     fn shown(&self, viewer: u64) -> String {
@@ -172,6 +186,18 @@ impl Office {
     }
 }
 
+fn read(number: &str) -> Option<Number> {
+    NumberPlan::new("PL", 4).expect("a country").read(number)
+}
+
+fn facts(number: &str) -> CallFacts {
+    let caller = Caller { number: read(number), ..Caller::default() };
+    CallFacts { caller, ..CallFacts::default() }
+}
+
+/// The number of most callers.
+const NUMBER: &str = "+48123456789";
+
 fn adapter() -> AdapterId {
     id("main")
 }
@@ -181,7 +207,7 @@ fn ring_all() -> Office {
     for (viewer, who) in [(1, "ana"), (2, "bob"), (3, "sima")] {
         office.logs_in(viewer, who);
     }
-    office.arrives(7, "+48123456789");
+    office.arrives(7, NUMBER);
     office
 }
 
@@ -203,7 +229,7 @@ fn sources_are_asked_before_a_phone_rings_and_each_answer_is_shown_as_it_lands()
     let mut office = ring_all();
     assert!(matches!(&office.asked[..], [Ask::Who { call: c, .. }] if *c == call(7)));
     office.rings(7, "101");
-    office.happens(Input::Who { call: call(7), found: Ok(vec![customer("C1")]) });
+    office.found(7, NUMBER, Ok(vec![customer("C1")]));
     assert_eq!(office.shown(1), "#7 rings [101] C1 2 cards");
     assert!(matches!(&office.asked[1], Ask::Cards { customer, .. } if customer.key == id("C1")));
     let late = Card {
@@ -212,7 +238,7 @@ fn sources_are_asked_before_a_phone_rings_and_each_answer_is_shown_as_it_lands()
         customer: id("C1"),
         state: CardState::Late { deadline_ms: 800 },
     };
-    office.happens(Input::Card { call: call(7), card: late.clone() });
+    office.lands(7, NUMBER, late.clone());
     let board = &office.boards[&ViewerId(1)];
     assert_eq!(board.calls[&call(7)].cards[0], late);
     assert_eq!(board.calls[&call(7)].cards[1].state, CardState::Waiting);
@@ -239,7 +265,7 @@ fn everyone_it_rang_at_is_told_who_took_it() {
 fn a_choice_is_believed_only_from_those_who_see_the_call_and_only_for_those_found() {
     let mut office = ring_all();
     office.rings(7, "101");
-    office.happens(Input::Who { call: call(7), found: Ok(vec![customer("C1"), customer("C2")]) });
+    office.found(7, NUMBER, Ok(vec![customer("C1"), customer("C2")]));
     assert_eq!(office.shown(1), "#7 rings [101] C1|C2 chosen - 0 cards");
     let asked = office.asked.len();
     let choose =
@@ -257,7 +283,7 @@ fn a_choice_is_believed_only_from_those_who_see_the_call_and_only_for_those_foun
         customer: id("C2"),
         state: CardState::Nothing { took_ms: 1 },
     };
-    office.happens(Input::Card { call: call(7), card: stale });
+    office.lands(7, NUMBER, stale);
     let cards = &office.boards[&ViewerId(1)].calls[&call(7)].cards;
     assert!(
         cards.iter().all(|c| c.customer == id("C1") && c.state == CardState::Waiting),
@@ -268,14 +294,12 @@ fn a_choice_is_believed_only_from_those_who_see_the_call_and_only_for_those_foun
 #[test]
 fn unknown_withheld_and_unreachable_directories_are_told_apart() {
     let mut office = ring_all();
-    office.happens(Input::Who { call: call(7), found: Ok(vec![]) });
+    office.found(7, NUMBER, Ok(vec![]));
     assert_eq!(office.shown(3), "#7 waiting unknown PL 0 cards");
-    office.event(
-        8,
-        CallChange::Arrived { caller: Caller { withheld: true, ..Caller::default() }, queue: None },
-    );
-    office.arrives(9, "+48123456789");
-    office.happens(Input::Who { call: call(9), found: Err(Failure::Unreachable) });
+    let caller = Caller { withheld: true, ..Caller::default() };
+    office.event(8, CallChange::Arrived(CallFacts { caller, ..CallFacts::default() }));
+    office.arrives(9, NUMBER);
+    office.found(9, NUMBER, Err(Failure::Unreachable));
     assert_eq!(
         office.shown(3),
         "#7 waiting unknown PL 0 cards; #8 waiting no number 0 cards; #9 waiting cannot be reached 0 cards"
@@ -310,7 +334,8 @@ fn what_a_crashed_adapter_says_again_is_marked_and_changes_nothing() {
     office.event(7, CallChange::Ended { how: EndedHow::Abandoned });
     let before = office.hub.board().clone();
     let mut out = Outputs::default();
-    for change in [CallChange::Offered { line: id("101") }, CallChange::Ended { how: EndedHow::Completed }] {
+    let rings = CallChange::Offered { line: id("101"), passed_on_by: None };
+    for change in [rings, CallChange::Ended { how: EndedHow::Completed }] {
         office.sequence += 1;
         let event = Event::Call(CallEvent { call: call(7), heard_at: at(99), change });
         let input =
@@ -326,7 +351,7 @@ fn what_a_crashed_adapter_says_again_is_marked_and_changes_nothing() {
 fn after_a_restart_live_calls_stand_and_open_questions_are_asked_again() {
     let mut office = ring_all();
     office.rings(7, "101");
-    office.happens(Input::Who { call: call(7), found: Ok(vec![customer("C1")]) });
+    office.found(7, NUMBER, Ok(vec![customer("C1")]));
     office.arrives(8, "+48220000000");
     let mut again = Office::open(office.kept);
     assert!(matches!(&again.asked[..], [Ask::Cards { .. }, Ask::Who { call: c, .. }] if *c == call(8)));
@@ -343,87 +368,9 @@ fn after_a_restart_live_calls_stand_and_open_questions_are_asked_again() {
 fn the_hub_holds_only_so_many_ended_calls() {
     let mut office = Office::open(Kept::default());
     for n in 1..=(super::MOST_ENDED as u128 + 5) {
-        office.arrives(n, "+48123456789");
+        office.arrives(n, NUMBER);
         office.event(n, CallChange::Ended { how: EndedHow::Abandoned });
     }
     assert_eq!(office.hub.board().calls.len(), super::MOST_ENDED);
     assert_eq!(office.kept.calls.len(), super::MOST_ENDED, "the disk drops what the board drops");
-}
-
-/// What one person may see of the hub's whole board, said independently of the code under test.
-fn allowed(whole: &Board, who: &str) -> Board {
-    let lines: &[&str] = match who {
-        "ana" => &["101"],
-        "bob" => &["102", "103"],
-        _ => &[],
-    };
-    let supervisor = who == "sima";
-    let mine = |line: &Line| lines.contains(&line.as_str());
-    let mut board = whole.clone();
-    board.calls.retain(|_, view| supervisor || view.offers.keys().any(mine));
-    board.lines.retain(|line, _| supervisor || mine(line));
-    if !supervisor {
-        for view in board.calls.values_mut() {
-            view.offers
-                .retain(|line, offer| mine(line) || matches!(offer.state, OfferState::Answered { .. }));
-        }
-    }
-    board.keep_ended(Board::MOST_ENDED);
-    board
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
-
-    /// Rule 42 of the style and invariant 4: whatever happens in whatever order, with desktops coming and
-    /// going and the hub restarting, each desktop's board is exactly what its person may see.
-    #[test]
-    fn every_board_is_always_exactly_what_its_person_may_see(
-        steps in proptest::collection::vec((0u8..14, 0u128..4, 0usize..3, 0u8..4), 0..60),
-    ) {
-        let people = ["ana", "bob", "sima"];
-        let mut office = Office::open(Kept::default());
-        for (what, n, pick, extra) in steps {
-            let line = ["101", "102", "103"][pick];
-            let other = ["102", "103", "101"][pick];
-            let number = ["+48123456789", "+48220000000", "101", "?"][usize::from(extra)];
-            match what {
-                0 => office.arrives(n, number),
-                1 | 2 => office.rings(n, line),
-                3 => office.event(n, CallChange::Answered { line: id(line) }),
-                4 => office.event(n, CallChange::Withdrawn {
-                    line: id(line),
-                    why: Withdrawal::AnsweredElsewhere { by: id(other) },
-                }),
-                5 => office.event(n, CallChange::Ended { how: EndedHow::Completed }),
-                6 => office.says(Event::Line(LineEvent { line: id(line), heard_at: at(0), state: LineState::Busy })),
-                7 => {
-                    let found = (0..extra).map(|k| customer(&format!("C{k}"))).collect();
-                    office.happens(Input::Who { call: call(n), found: Ok(found) });
-                }
-                8 => office.happens(Input::Card { call: call(n), card: Card {
-                    source: id("books"), gives: Gives::Balance, customer: id("C0"),
-                    state: CardState::Late { deadline_ms: u64::from(extra) },
-                }}),
-                9 => office.happens(Input::Choose { viewer: ViewerId(pick as u64), call: call(n), customer: id("C1") }),
-                10 => office.logs_in(pick as u64, people[pick]),
-                11 => {
-                    office.happens(Input::AgentDown { viewer: ViewerId(pick as u64) });
-                    office.boards.remove(&ViewerId(pick as u64));
-                }
-                12 => office.happens(Input::Live { adapter: adapter(), calls: vec![call(n)], last: true }),
-                _ => {
-                    let sequence = office.sequence;
-                    office = Office::open(office.kept);
-                    office.sequence = sequence;
-                }
-            }
-            for (viewer, board) in &office.boards {
-                let who = people[viewer.0 as usize];
-                prop_assert_eq!(board, &allowed(office.hub.board(), who), "{} after {}", who, what);
-            }
-            let kept: BTreeMap<_, _> = office.kept.calls.iter().map(|(id, KeptCall { view, .. })| (*id, view.clone())).collect();
-            prop_assert_eq!(&kept, &office.hub.board().calls, "the disk is the board");
-        }
-    }
 }

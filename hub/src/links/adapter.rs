@@ -38,10 +38,11 @@ pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
             AdapterSays::Event { sequence, event } => {
                 Input::Event { adapter: adapter.clone(), outbox, sequence, event }
             }
+            AdapterSays::Lines { lines, last } => Input::Lines { adapter: adapter.clone(), lines, last },
             AdapterSays::Live { calls, last } => Input::Live { adapter: adapter.clone(), calls, last },
             AdapterSays::Hello { .. } => return Err(Close::BadMessage),
         };
-        Ok(ToHub::Said { adapter: adapter.clone(), link, input })
+        Ok(ToHub::Said { adapter: adapter.clone(), link, input: Box::new(input) })
     })
     .await;
     if let Some(close) = close {

@@ -3,6 +3,7 @@
 
 mod adapter;
 mod agent;
+mod entrance;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,12 +13,11 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use pinkas_config::Secret;
 use pinkas_protocol::close::Close;
 use pinkas_protocol::{AdapterId, AgentId, CallId, CustomerKey, Private, wire};
@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::entrance::{Admitted, Entrance};
 use crate::core::{Input, ViewerId};
 
 /// A hello must come within this time.
@@ -81,7 +82,7 @@ pub enum ToHub {
         /// On which connection.
         link: u64,
         /// What.
-        input: Input,
+        input: Box<Input>,
     },
     /// A desktop logged in.
     AgentUp {
@@ -131,12 +132,10 @@ pub async fn serve(listener: TcpListener, doors: Arc<Doors>, stop: CancellationT
         .layer(middleware::from_fn(no_browser))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(Arc::new(entry));
-    let listener = listener.tap_io(|io| {
-        // A card is one small frame: it must not wait for more.
-        let _ = io.set_nodelay(true);
-    });
     let gone = stop.clone();
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move { gone.cancelled().await });
+    let router = router.into_make_service_with_connect_info::<Admitted>();
+    let served =
+        axum::serve(Entrance(listener), router).with_graceful_shutdown(async move { gone.cancelled().await });
     tokio::select! {
         served = async { served.await } => served.context("the listener failed"),
         () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_millis(500)).await } => Ok(()),
@@ -152,15 +151,23 @@ async fn no_browser(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-async fn adapter_enters(State(entry): State<Arc<Entry>>, upgrade: WebSocketUpgrade) -> Response {
-    enter(entry, upgrade, adapter::serve)
+async fn adapter_enters(
+    State(entry): State<Arc<Entry>>,
+    ConnectInfo(admitted): ConnectInfo<Admitted>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    enter(entry, admitted, upgrade, adapter::serve)
 }
 
-async fn agent_enters(State(entry): State<Arc<Entry>>, upgrade: WebSocketUpgrade) -> Response {
-    enter(entry, upgrade, agent::serve)
+async fn agent_enters(
+    State(entry): State<Arc<Entry>>,
+    ConnectInfo(admitted): ConnectInfo<Admitted>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    enter(entry, admitted, upgrade, agent::serve)
 }
 
-fn enter<F, S>(entry: Arc<Entry>, upgrade: WebSocketUpgrade, serve: S) -> Response
+fn enter<F, S>(entry: Arc<Entry>, admitted: Admitted, upgrade: WebSocketUpgrade, serve: S) -> Response
 where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Stranger, Arc<Doors>, u64) -> F + Send + 'static,
@@ -176,6 +183,7 @@ where
         .max_message_size(wire::LARGEST_UP)
         .max_frame_size(wire::LARGEST_UP)
         .on_upgrade(move |socket| {
+            admitted.admit();
             let stranger = Stranger { socket, _permit: permit };
             serve(stranger, entry.doors.clone(), link)
         })

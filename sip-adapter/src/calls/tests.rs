@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pinkas_protocol::{
-    CallChange, CallId, Caller, EndedHow, Event, Line, LineState, NumberPlan, Private, Withdrawal,
+    CallChange, CallFacts, CallId, Caller, EndedHow, Event, Line, LineState, NumberPlan, Private, QueueName,
+    Withdrawal,
 };
-use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{Calls, Decided, LiveCall, Now, Patience};
-use crate::hear::{Heard, LineHeard};
+use crate::hear::{CallHeard, CallKey, Heard, Hold, LineHeard, OverBy, Stopped, Way, What};
 
 /// A machine, its clock, and short names for its calls in order of arrival.
-struct Story {
-    calls: Calls,
-    live: BTreeMap<CallId, LiveCall>,
+pub(super) struct Story {
+    pub(super) calls: Calls,
+    pub(super) live: BTreeMap<CallId, LiveCall>,
     names: Vec<CallId>,
 }
 
-fn start(live: BTreeMap<CallId, LiveCall>, next: u128) -> Calls {
+pub(super) fn start(live: BTreeMap<CallId, LiveCall>, next: u128) -> Calls {
     let mut next = next;
     let new_id = move |_: Timestamp| {
         next += 1;
@@ -34,6 +34,10 @@ fn now(ms: u64) -> Now {
     Now { wall: Timestamp::UNIX_EPOCH + uptime, uptime }
 }
 
+fn heard_at(at: u64, line_name: &str, is: LineHeard) -> Heard {
+    Heard { at: now(at).wall, way: Way::DialogEvents, what: What::Line { line: line(line_name), is } }
+}
+
 fn line(name: &str) -> Line {
     Line::parse(name).expect("a line")
 }
@@ -45,32 +49,86 @@ fn caller(who: &str) -> Caller {
     Caller {
         number: NumberPlan::new("IL", 4).expect("a country").read(who),
         name: Some(Private("Dana".to_owned())),
-        withheld: false,
+        ..Caller::default()
     }
 }
 
+/// What a way that names calls says: `up K1 K2`, `down`, `K1 facts 0501234567`, `K1 answered 101`.
+fn said_by_name(words: &[&str]) -> What {
+    let keys = |keys: &[&str]| Some(keys.iter().map(|key| CallKey::new(key)).collect());
+    let [key, rest @ ..] = words else { panic!("nothing is said") };
+    let is = match (*key, rest) {
+        ("down", []) => return What::Down,
+        ("up", live) => return What::Up { live: keys(live) },
+        (_, ["facts", who]) => CallHeard::Facts(CallFacts { caller: caller(who), ..CallFacts::default() }),
+        (_, ["queue", queue]) => {
+            CallHeard::Facts(CallFacts { queue: QueueName::parse(queue).ok(), ..CallFacts::default() })
+        }
+        (_, ["waits", queue, position]) => CallHeard::Waits {
+            queue: QueueName::parse(queue).expect("a queue"),
+            position: position.parse().expect("a place"),
+        },
+        (_, ["rings", at]) => CallHeard::Rings { line: line(at), passed_on_by: None },
+        (_, ["rings", at, "by", by]) => CallHeard::Rings { line: line(at), passed_on_by: Some(line(by)) },
+        (_, ["stopped", at, why]) => CallHeard::Stopped {
+            line: line(at),
+            why: match *why {
+                "declined" => Stopped::Declined,
+                "no-answer" => Stopped::NoAnswer,
+                "elsewhere" => Stopped::Elsewhere,
+                "gave-up" => Stopped::GaveUp,
+                _ => Stopped::Unknown,
+            },
+        },
+        (_, ["answered", at]) => CallHeard::Answered { line: line(at) },
+        (_, ["hold", at]) => CallHeard::Hold { line: line(at), hold: Hold::On },
+        (_, ["unhold", at]) => CallHeard::Hold { line: line(at), hold: Hold::Off },
+        (_, ["left", at]) => CallHeard::Left { line: line(at), moved_to: None },
+        (_, ["left", at, "for", to]) => CallHeard::Left { line: line(at), moved_to: Some(line(to)) },
+        (_, ["joined", into]) => CallHeard::Joined { into: CallKey::new(into) },
+        (_, ["over", "caller"]) => CallHeard::Over { by: OverBy::Caller },
+        (_, ["over", "colleague"]) => CallHeard::Over { by: OverBy::Colleague },
+        (_, ["over", "pbx"]) => CallHeard::Over { by: OverBy::PhoneSystem },
+        (_, ["over"]) => CallHeard::Over { by: OverBy::Unknown },
+        _ => panic!("not a word of a story: {words:?}"),
+    };
+    What::Call { key: CallKey::new(key), is }
+}
+
 impl Story {
-    fn new() -> Story {
+    pub(super) fn new() -> Story {
         Story { calls: start(BTreeMap::new(), 0), live: BTreeMap::new(), names: Vec::new() }
     }
 
-    /// `at` in ms, `what` such as `101 rings 0501234567`, `102 busy`, `101 idle`, `101 lost`, `tick`.
-    fn hears(&mut self, at: u64, what: &str) -> String {
+    /// `at` in ms, `what` such as `101 rings 0501234567`, `102 busy`, `101 idle`, `101 lost`, `tick`; with a
+    /// way and its name for the call in front: `ami K1 rings 101`, `hep H1 over caller`.
+    pub(super) fn decide(&mut self, at: u64, what: &str) -> Decided {
         let words: Vec<&str> = what.split(' ').collect();
+        let by_line = |at_line: &str, is| Some(heard_at(at, at_line, is));
         let heard = match words.as_slice() {
             ["tick"] => None,
-            [at_line, "rings", who] => Some((at_line, LineHeard::Ringing { caller: caller(who) })),
-            [at_line, "busy"] => Some((at_line, LineHeard::Busy)),
-            [at_line, "idle"] => Some((at_line, LineHeard::Idle)),
-            [at_line, "lost"] => Some((at_line, LineHeard::Lost)),
+            [way @ ("ami" | "hep" | "shadow"), rest @ ..] => {
+                let way = match *way {
+                    "ami" => Way::Ami,
+                    "hep" => Way::Hep,
+                    _ => Way::Shadow,
+                };
+                Some(Heard { at: now(at).wall, way, what: said_by_name(rest) })
+            }
+            [at_line, "rings", who] => by_line(at_line, LineHeard::Ringing { caller: caller(who) }),
+            [at_line, "busy"] => by_line(at_line, LineHeard::Busy),
+            [at_line, "idle"] => by_line(at_line, LineHeard::Idle),
+            [at_line, "lost"] => by_line(at_line, LineHeard::Lost),
             _ => panic!("not a line of a story: {what}"),
         };
-        let decided = match heard {
+        match heard {
             None => self.calls.tick(now(at)),
-            Some((at_line, what)) => {
-                self.calls.hear(now(at), Heard { line: line(at_line), at: now(at).wall, what })
-            }
-        };
+            Some(heard) => self.calls.hear(now(at), heard),
+        }
+    }
+
+    fn hears(&mut self, at: u64, what: &str) -> String {
+        let decided = self.decide(at, what);
         self.keep(decided)
     }
 
@@ -92,17 +150,32 @@ impl Story {
         }
         let name = 1 + self.names.iter().position(|call| *call == event.call)?;
         Some(match &event.change {
-            CallChange::Arrived { .. } => format!("#{name} arrives"),
-            CallChange::Offered { line } => format!("#{name} offered {line}"),
+            CallChange::Arrived(_) => format!("#{name} arrives"),
+            CallChange::Known(_) => format!("#{name} known"),
+            CallChange::Waits { queue, position } => format!("#{name} waits {queue} {position}"),
+            CallChange::Held { line } => format!("#{name} held {line}"),
+            CallChange::Resumed { line } => format!("#{name} resumed {line}"),
+            CallChange::Left { line, moved_to: None } => format!("#{name} left {line}"),
+            CallChange::Left { line, moved_to: Some(to) } => format!("#{name} left {line} for {to}"),
+            CallChange::Offered { line, passed_on_by: None } => format!("#{name} offered {line}"),
+            CallChange::Offered { line, passed_on_by: Some(by) } => format!("#{name} offered {line} by {by}"),
             CallChange::Answered { line } => format!("#{name} answered {line}"),
             CallChange::Withdrawn { line, why } => match why {
                 Withdrawal::AnsweredElsewhere { by } => format!("#{name} withdrawn {line} (taken by {by})"),
                 Withdrawal::CallerGaveUp => format!("#{name} withdrawn {line} (gave up)"),
                 Withdrawal::StoppedRinging => format!("#{name} withdrawn {line} (stopped)"),
+                Withdrawal::Declined => format!("#{name} withdrawn {line} (declined)"),
+                Withdrawal::NoAnswer => format!("#{name} withdrawn {line} (no answer)"),
             },
             CallChange::Ended { how: EndedHow::Completed } => format!("#{name} completed"),
             CallChange::Ended { how: EndedHow::Abandoned } => format!("#{name} abandoned"),
             CallChange::Ended { how: EndedHow::Lost } => format!("#{name} lost"),
+            CallChange::Ended { how: EndedHow::Declined } => format!("#{name} declined"),
+            CallChange::Ended { how: EndedHow::Unanswered } => format!("#{name} unanswered"),
+            CallChange::Ended { how: EndedHow::Joined { into } } => {
+                let into = 1 + self.names.iter().position(|call| call == into)?;
+                format!("#{name} joined into #{into}")
+            }
         })
     }
 }
@@ -122,8 +195,9 @@ fn one_phone_rings_answers_and_hangs_up() {
         (0, "101 idle", ""),
         (10, DANA, "#1 arrives, #1 offered 101"),
         (900, "101 busy", "#1 answered 101"),
-        (9000, "101 idle", "#1 completed"),
-        (9500, "tick", ""),
+        (9000, "101 idle", ""),
+        (9700, "tick", "#1 completed"),
+        (9800, "tick", ""),
     ]);
 }
 
@@ -141,7 +215,8 @@ fn ring_all_answered_tells_the_others_by_whom_in_any_order_of_reports() {
                 (1000, "101 idle", ""),
                 (1002, "102 busy", "#1 answered 102, #1 withdrawn 101 (taken by 102)"),
                 (1003, "103 idle", "#1 withdrawn 103 (taken by 102)"),
-                (5000, "102 idle", "#1 completed"),
+                (5000, "102 idle", ""),
+                (5700, "tick", "#1 completed"),
             ],
         ]
         .concat(),
@@ -213,8 +288,10 @@ fn two_callers_with_one_number_part_when_both_are_answered() {
         (5, "102 rings 0501234567", "#1 offered 102"),
         (1000, "101 busy", "#1 answered 101"),
         (3000, "102 busy", "#1 withdrawn 102 (stopped), #2 arrives, #2 offered 102, #2 answered 102"),
-        (4000, "101 idle", "#1 completed"),
-        (5000, "102 idle", "#2 completed"),
+        (4000, "101 idle", ""),
+        (4700, "tick", "#1 completed"),
+        (5000, "102 idle", ""),
+        (5700, "tick", "#2 completed"),
     ]);
 }
 
@@ -226,7 +303,8 @@ fn a_second_call_at_a_talking_phone_is_offered_and_ends_without_the_first() {
         (2000, "101 rings 0521111111", "#2 arrives, #2 offered 101"),
         (4000, "101 busy", ""),
         (4400, "tick", "#2 withdrawn 101 (gave up), #2 abandoned"),
-        (8000, "101 idle", "#1 completed"),
+        (8000, "101 idle", ""),
+        (8700, "tick", "#1 completed"),
     ]);
 }
 
@@ -256,8 +334,242 @@ fn after_a_restart_calls_go_on_and_nothing_is_said_twice() {
     assert_eq!(after.hears(11, "102 busy"), "#1 answered 102");
     assert_eq!(after.hears(12, "101 idle"), "#1 withdrawn 101 (taken by 102)");
     let mut again = Story { calls: start(after.live.clone(), 200), live: after.live, names: after.names };
-    assert_eq!(again.hears(10, "102 idle"), "#1 completed");
+    assert_eq!(again.hears(10, "102 idle"), "");
+    assert_eq!(again.hears(710, "tick"), "#1 completed");
     assert!(again.live.is_empty());
+}
+
+#[test]
+fn a_queue_heard_by_name_is_told_from_the_waiting_caller_to_the_end() {
+    check(&[
+        (0, "ami K facts 0501234567", "#1 arrives"),
+        (1, "ami K queue support", "#1 known"),
+        (1, "ami K waits support 2", "#1 waits support 2"),
+        (900, "ami K waits support 2", ""),
+        (1000, "ami K waits support 1", "#1 waits support 1"),
+        (1100, "ami K rings 101", "#1 offered 101"),
+        (1101, "ami K rings 102", "#1 offered 102"),
+        (1102, "ami K rings 103", "#1 offered 103"),
+        (2000, "ami K stopped 103 declined", "#1 withdrawn 103 (declined)"),
+        (2500, "ami K stopped 101 elsewhere", ""),
+        (2501, "ami K answered 102", "#1 answered 102, #1 withdrawn 101 (taken by 102)"),
+        (2502, "ami K answered 102", ""),
+        (3000, "ami K hold 102", "#1 held 102"),
+        (3001, "ami K hold 102", ""),
+        (4000, "ami K unhold 102", "#1 resumed 102"),
+        (5000, "ami K left 102", ""),
+        (5001, "ami K over caller", "#1 completed"),
+        (5002, "ami K rings 101", ""),
+        (9000, "tick", ""),
+    ]);
+}
+
+#[test]
+fn how_a_call_nobody_took_ended_is_told_apart() {
+    let rings = |end: &'static [(u64, &'static str, &'static str)]| {
+        let start = [(0, "ami K facts 0501234567", "#1 arrives"), (1, "ami K rings 101", "#1 offered 101")];
+        check(&[&start[..], end].concat());
+    };
+    rings(&[(900, "ami K over caller", "#1 withdrawn 101 (gave up), #1 abandoned")]);
+    rings(&[(900, "ami K over pbx", "#1 withdrawn 101 (no answer), #1 unanswered")]);
+    rings(&[(900, "ami K over", "#1 withdrawn 101 (stopped), #1 lost")]);
+    rings(&[
+        (800, "ami K stopped 101 declined", "#1 withdrawn 101 (declined)"),
+        (900, "ami K over pbx", "#1 declined"),
+    ]);
+    rings(&[
+        (800, "ami K stopped 101 no-answer", "#1 withdrawn 101 (no answer)"),
+        (1800, "ami K rings 101", "#1 offered 101"),
+        (1900, "ami K stopped 101 gave-up", "#1 withdrawn 101 (gave up)"),
+        (1901, "ami K over caller", "#1 abandoned"),
+    ]);
+    check(&[(0, "ami K facts 0501234567", "#1 arrives"), (900, "ami K over pbx", "#1 unanswered")]);
+}
+
+#[test]
+fn a_blind_transfer_moves_the_call_and_says_who_passed_it_on() {
+    check(&[
+        (0, "ami K facts 0501234567", "#1 arrives"),
+        (1, "ami K rings 101", "#1 offered 101"),
+        (900, "ami K answered 101", "#1 answered 101"),
+        (3000, "ami K left 101 for 103", "#1 left 101 for 103"),
+        (3100, "ami K rings 103 by 101", "#1 offered 103 by 101"),
+        (4000, "ami K answered 103", "#1 answered 103"),
+        (9000, "ami K over caller", "#1 completed"),
+    ]);
+    check(&[
+        (0, DANA, "#1 arrives, #1 offered 101"),
+        (900, "101 busy", "#1 answered 101"),
+        (3000, "101 idle", ""),
+        (3100, "103 rings 0501234567", "#1 left 101 for 103, #1 offered 103 by 101"),
+        (4000, "103 busy", "#1 answered 103"),
+        (9000, "103 idle", ""),
+        (9700, "tick", "#1 completed"),
+    ]);
+}
+
+#[test]
+fn an_attended_transfer_brings_the_caller_to_the_third_phone() {
+    check(&[
+        (0, "ami K facts 0501234567", "#1 arrives"),
+        (1, "ami K rings 101", "#1 offered 101"),
+        (900, "ami K answered 101", "#1 answered 101"),
+        (2000, "ami K hold 101", "#1 held 101"),
+        (2100, "ami L facts 101", "#2 arrives"),
+        (2200, "ami L rings 103", "#2 offered 103"),
+        (3000, "ami L answered 103", "#2 answered 103"),
+        (4000, "ami L joined K", "#1 offered 103 by 101, #1 answered 103, #2 joined into #1"),
+        (4001, "ami K left 101 for 103", "#1 left 101 for 103"),
+        (4002, "ami L over caller", "#1 completed"),
+    ]);
+}
+
+#[test]
+fn a_phone_that_takes_a_colleagues_call_needs_no_ringing_of_its_own() {
+    check(&[
+        (0, "ami K facts 0501234567", "#1 arrives"),
+        (1, "ami K rings 101", "#1 offered 101"),
+        (900, "ami K answered 104", "#1 offered 104, #1 answered 104"),
+        (901, "ami K stopped 101 elsewhere", "#1 withdrawn 101 (taken by 104)"),
+    ]);
+}
+
+#[test]
+fn all_ways_at_once_tell_one_call() {
+    check(&[
+        (0, "hep H facts 0501234567", "#1 arrives"),
+        (2, "ami K facts 0501234567", ""),
+        (3, "ami K queue support", "#1 known"),
+        (109, "hep H rings 101", ""),
+        (110, "ami K rings 101", "#1 offered 101"),
+        (111, DANA, ""),
+        (900, "hep H answered 101", ""),
+        (901, "ami K answered 101", "#1 answered 101"),
+        (902, "101 busy", ""),
+        (5000, "101 idle", ""),
+        (5001, "hep H over caller", ""),
+        (5002, "ami K over caller", "#1 completed"),
+        (20_000, "tick", ""),
+    ]);
+}
+
+#[test]
+fn a_line_that_rings_first_is_the_call_that_is_named_after() {
+    check(&[
+        (0, DANA, "#1 arrives, #1 offered 101"),
+        (4, "ami K facts 0501234567", ""),
+        (5, "ami K rings 101", ""),
+        (900, "101 busy", ""),
+        (901, "ami K answered 101", "#1 answered 101"),
+    ]);
+}
+
+#[test]
+fn two_ways_that_know_different_callers_of_one_ringing_phone_tell_one_call_in_the_end() {
+    check(&[
+        (0, "hep H facts 0501234567", "#1 arrives"),
+        (2, "ami K facts 050999", "#2 arrives"),
+        (3, "hep H rings 101", "#1 offered 101"),
+        (4, "ami K rings 101", "#2 joined into #1"),
+        (900, "ami K answered 101", "#1 answered 101"),
+    ]);
+}
+
+#[test]
+fn a_line_waits_for_a_better_informed_way_before_it_makes_a_call_of_its_own() {
+    check(&[
+        (0, "ami up", ""),
+        (10, DANA, ""),
+        (12, "ami K facts 050999", "#1 arrives"),
+        (13, "ami K rings 101", "#1 offered 101"),
+        (400, "tick", ""),
+        (5000, "102 rings 0521111111", ""),
+        (5300, "tick", "#2 arrives, #2 offered 102"),
+        (6000, "102 busy", "#2 answered 102"),
+    ]);
+}
+
+#[test]
+fn an_extension_in_the_ring_group_brings_the_caller_and_lines_tell_the_rest() {
+    check(&[
+        (0, "shadow S facts 0501234567", "#1 arrives"),
+        (100, DANA, "#1 offered 101"),
+        (101, "102 rings 0501234567", "#1 offered 102"),
+        (900, "102 idle", ""),
+        (901, "101 busy", "#1 answered 101, #1 withdrawn 102 (taken by 101)"),
+        (902, "shadow S over colleague", ""),
+        (5000, "101 idle", ""),
+        (5700, "tick", "#1 completed"),
+    ]);
+    check(&[(0, "shadow S facts 0501234567", "#1 arrives"), (900, "shadow S over caller", "#1 abandoned")]);
+    check(&[
+        (0, "shadow S facts 0501234567", "#1 arrives"),
+        (900, "shadow S over colleague", "#1 completed"),
+    ]);
+}
+
+#[test]
+fn a_withheld_caller_stays_withheld_whoever_knows_the_number() {
+    let mut story = Story::new();
+    story.hears(0, "hep H facts withheld");
+    story.hears(1, "ami K facts withheld");
+    story.hears(2, "ami K rings 101");
+    story.hears(3, "ami K facts 0501234567");
+    let live = story.live.values().next().expect("a call");
+    assert_eq!(live.facts().caller, caller("withheld"));
+}
+
+#[test]
+fn what_a_way_knew_is_given_up_when_it_stays_away_and_over_when_it_comes_back_without_it() {
+    let started = [
+        (0, "ami K facts 0501234567", "#1 arrives"),
+        (1, "ami K rings 101", "#1 offered 101"),
+        (900, "ami K answered 101", "#1 answered 101"),
+        (1000, "ami L facts 0521111111", "#2 arrives"),
+        (1001, "ami L rings 102", "#2 offered 102"),
+        (2000, "ami down", ""),
+    ];
+    let away = [(121_999, "tick", ""), (122_000, "tick", "#1 lost, #2 withdrawn 102 (stopped), #2 lost")];
+    check(&[&started[..], &away].concat());
+    let back = [
+        (4000, "ami K facts 0501234567", ""),
+        (4001, "ami K answered 101", ""),
+        (4002, "ami up K", "#2 withdrawn 102 (stopped), #2 lost"),
+        (9000, "ami K over caller", "#1 completed"),
+    ];
+    check(&[&started[..], &back].concat());
+}
+
+#[test]
+fn lines_tell_how_a_call_goes_on_while_the_way_that_named_it_is_away() {
+    check(&[
+        (0, "101 idle", ""),
+        (0, "102 idle", ""),
+        (1, "ami K facts 0501234567", "#1 arrives"),
+        (2, "ami K rings 101", "#1 offered 101"),
+        (3, "ami K rings 102", "#1 offered 102"),
+        (4, DANA, ""),
+        (5, "102 rings 0501234567", ""),
+        (500, "ami down", ""),
+        (900, "101 busy", "#1 answered 101"),
+        (901, "102 idle", "#1 withdrawn 102 (taken by 101)"),
+        (5000, "101 idle", ""),
+        (5700, "tick", "#1 completed"),
+    ]);
+}
+
+#[test]
+fn a_line_that_is_idle_for_long_is_believed_against_a_way_that_lost_a_message() {
+    check(&[
+        (0, "hep H facts 0501234567", "#1 arrives"),
+        (1, "hep H rings 101", "#1 offered 101"),
+        (2, DANA, ""),
+        (900, "hep H answered 101", "#1 answered 101"),
+        (901, "101 busy", ""),
+        (5000, "101 idle", ""),
+        (9999, "tick", ""),
+        (10_000, "tick", "#1 left 101, #1 completed"),
+    ]);
 }
 
 #[test]
@@ -265,100 +577,11 @@ fn line_states_are_told_when_they_change() {
     let mut calls = start(BTreeMap::new(), 0);
     let mut states = Vec::new();
     for what in [LineHeard::Idle, LineHeard::Idle, LineHeard::Busy, LineHeard::Lost, LineHeard::Lost] {
-        let decided = calls.hear(now(0), Heard { line: line("101"), at: now(0).wall, what });
+        let decided = calls.hear(now(0), heard_at(0, "101", what));
         states.extend(decided.events.into_iter().filter_map(|event| match event {
             Event::Line(event) => Some(event.state),
-            Event::Call(_) => None,
+            Event::Call(_) | Event::Pause(_) => None,
         }));
     }
     assert_eq!(states, [LineState::Idle, LineState::Busy, LineState::Unknown]);
-}
-
-/// What any sequence of words about lines must keep to.
-fn orderly(words: Vec<(usize, u8, u64)>, restart_every: usize) -> Result<(), TestCaseError> {
-    let mut live: BTreeMap<CallId, LiveCall> = BTreeMap::new();
-    let mut calls = start(BTreeMap::new(), 0);
-    let mut ended: Vec<CallId> = Vec::new();
-    let mut ringing: BTreeMap<CallId, Vec<Line>> = BTreeMap::new();
-    let (mut at, mut restarts) = (0, 0);
-    let lines = ["101", "102", "103"];
-    let quiet = lines.iter().map(|l| (*l, 0u8, 0)).chain(lines.iter().map(|l| (*l, 9, 200_000)));
-    let words: Vec<_> =
-        words.into_iter().map(|(l, what, wait)| (lines[l % 3], what, wait)).chain(quiet).collect();
-    for (i, (at_line, what, wait)) in words.into_iter().enumerate() {
-        at += wait;
-        if restart_every > 0 && i % restart_every == restart_every - 1 {
-            restarts += 1;
-            calls = start(live.clone(), restarts * 1000);
-        }
-        let what = match what {
-            0 => Some(LineHeard::Idle),
-            1 => Some(LineHeard::Busy),
-            2 => Some(LineHeard::Ringing { caller: caller("0501234567") }),
-            3 => Some(LineHeard::Ringing { caller: caller("0521111111") }),
-            4 => Some(LineHeard::Ringing { caller: caller("withheld") }),
-            5 => Some(LineHeard::Lost),
-            _ => None,
-        };
-        let decided = match what {
-            Some(what) => calls.hear(now(at), Heard { line: line(at_line), at: now(at).wall, what }),
-            None => calls.tick(now(at)),
-        };
-        for event in &decided.events {
-            let Event::Call(event) = event else { continue };
-            let id = event.call;
-            prop_assert!(!ended.contains(&id), "said something of an ended call: {event:?}");
-            match &event.change {
-                CallChange::Arrived { .. } => {
-                    prop_assert!(ringing.insert(id, Vec::new()).is_none(), "arrived twice");
-                }
-                CallChange::Offered { line } => {
-                    let lines = ringing.get_mut(&id);
-                    let lines = lines.ok_or_else(|| TestCaseError::fail("offered before it arrived"))?;
-                    prop_assert!(!lines.contains(line), "offered twice");
-                    lines.push(line.clone());
-                }
-                CallChange::Withdrawn { line, .. } | CallChange::Answered { line } => {
-                    let lines = ringing.get_mut(&id);
-                    let lines = lines.ok_or_else(|| TestCaseError::fail("before it arrived"))?;
-                    let before = lines.len();
-                    lines.retain(|l| l != line);
-                    prop_assert!(lines.len() < before, "not ringing there: {event:?}");
-                }
-                CallChange::Ended { .. } => {
-                    let left = ringing.remove(&id);
-                    prop_assert_eq!(left, Some(Vec::new()), "ended while a phone rang");
-                    ended.push(id);
-                }
-            }
-        }
-        for (call, record) in decided.live {
-            match record {
-                Some(record) => drop(live.insert(call, record)),
-                None => drop(live.remove(&call)),
-            }
-        }
-        prop_assert!(calls.live().eq(live.keys().copied()), "what is kept is not what is live");
-    }
-    prop_assert!(live.is_empty(), "a ghost stays when every line is idle");
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    #[test]
-    fn any_story_ends_with_every_phone_quiet_and_no_ghost(
-        words in proptest::collection::vec((0usize..3, 0u8..8, 0u64..900), 0..40),
-    ) {
-        orderly(words, 0)?;
-    }
-
-    #[test]
-    fn restarts_at_any_moment_leave_no_ghost_and_say_nothing_twice(
-        words in proptest::collection::vec((0usize..3, 0u8..8, 0u64..900), 0..40),
-        restart_every in 1usize..6,
-    ) {
-        orderly(words, restart_every)?;
-    }
 }

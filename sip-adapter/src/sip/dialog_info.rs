@@ -20,6 +20,8 @@ const MOST_DIALOGS: usize = 64;
 pub struct DialogInfo {
     /// `state="full"`: it names every dialog there is.
     pub full: bool,
+    /// Grows by one with each document of a subscription; `None` where the notifier leaves it out.
+    pub version: Option<u32>,
     /// By the id the notifier chose.
     pub dialogs: Vec<(String, Dialog)>,
 }
@@ -82,6 +84,7 @@ pub fn read(body: &[u8], plan: &NumberPlan) -> Result<DialogInfo, DialogInfoErro
     reader.config_mut().expand_empty_elements = true;
     let mut open: Vec<Vec<u8>> = Vec::new();
     let mut full = None;
+    let mut version = None;
     let mut dialogs = Vec::new();
     let mut current: Option<Draft> = None;
     loop {
@@ -95,6 +98,7 @@ pub fn read(body: &[u8], plan: &NumberPlan) -> Result<DialogInfo, DialogInfoErro
                 match (open.len(), name.as_slice()) {
                     (0, b"dialog-info") => {
                         full = Some(attribute(&element, b"state").as_deref() != Some("partial"));
+                        version = attribute(&element, b"version").and_then(|text| text.trim().parse().ok());
                     }
                     (0, _) => return Err(DialogInfoError::NotDialogInfo),
                     (1, b"dialog") => {
@@ -139,7 +143,7 @@ pub fn read(body: &[u8], plan: &NumberPlan) -> Result<DialogInfo, DialogInfoErro
         return Err(DialogInfoError::NotXml);
     }
     let full = full.ok_or(DialogInfoError::NotDialogInfo)?;
-    Ok(DialogInfo { full, dialogs })
+    Ok(DialogInfo { full, version, dialogs })
 }
 
 /// A dialog while it is read.
@@ -203,26 +207,100 @@ fn attribute(element: &BytesStart<'_>, name: &[u8]) -> Option<String> {
 /// The dialogs of one phone over time: full documents replace, partial ones change.
 #[derive(Debug, Default)]
 pub struct Dialogs {
-    known: BTreeMap<String, Dialog>,
+    known: BTreeMap<String, Known>,
+    version: Option<u32>,
+    /// A document is missing: nothing is believed before the next full one.
+    broken: bool,
+    /// Orders ringing dialogs by when they began.
+    counted: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    dialog: Dialog,
+    rings_since: u64,
+}
+
+/// What a document changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// The line does this now.
+    Is(LineHeard, News),
+    /// A document before this one is missing, or this one is of an earlier count: the notifier must be
+    /// asked for the full state (RFC 4235 section 4.1).
+    AskFull,
+}
+
+/// How a document stands to the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// There was none before it.
+    First,
+    /// It has a version of its own: something happened.
+    Next,
+    /// It repeats the last version. Quirk(asterisk 16, 22): so does every refresh.
+    Repeated,
 }
 
 impl Dialogs {
     /// Takes in a document and says what the line does now.
-    pub fn apply(&mut self, info: DialogInfo) -> LineHeard {
-        if info.full {
-            self.known.clear();
+    pub fn apply(&mut self, info: DialogInfo) -> Applied {
+        let news = match (self.version, info.version) {
+            (None, _) if !self.broken => News::First,
+            (Some(old), Some(new)) if old == new => News::Repeated,
+            _ => News::Next,
+        };
+        if !self.broken && self.out_of_order(&info) {
+            self.broken = true;
+            return Applied::AskFull;
         }
+        if !info.full && self.broken {
+            return Applied::AskFull;
+        }
+        self.broken = false;
+        self.version = info.version.or(self.version);
+        let mut before = if info.full { std::mem::take(&mut self.known) } else { BTreeMap::new() };
         for (id, dialog) in info.dialogs {
             if dialog.state == DialogState::Terminated {
                 self.known.remove(&id);
-            } else if self.known.len() < MOST_DIALOGS || self.known.contains_key(&id) {
-                self.known.insert(id, dialog);
+                continue;
             }
+            let old = before.remove(&id).or_else(|| self.known.remove(&id));
+            if self.known.len() >= MOST_DIALOGS {
+                continue;
+            }
+            let rings_since = match old {
+                Some(old) if old.dialog.state == DialogState::Early => old.rings_since,
+                _ => {
+                    self.counted += 1;
+                    self.counted
+                }
+            };
+            self.known.insert(id, Known { dialog, rings_since });
         }
-        let ringing = self.known.values().find(|d| d.state == DialogState::Early && d.incoming);
-        match ringing {
-            Some(dialog) => LineHeard::Ringing { caller: dialog.remote.clone().unwrap_or_default() },
-            None if self.known.values().any(|d| d.state != DialogState::Trying) => LineHeard::Busy,
+        Applied::Is(self.line(), news)
+    }
+
+    fn out_of_order(&self, info: &DialogInfo) -> bool {
+        match (self.version, info.version) {
+            (Some(old), Some(new)) => new < old || (!info.full && new > old.saturating_add(1)),
+            // The first document of a subscription must be full.
+            (None, _) => !info.full && self.known.is_empty() && self.counted == 0 && info.version.is_some(),
+            (Some(_), None) => false,
+        }
+    }
+
+    /// Ringing wins over talking, and of several callers the newest: a second call while the agent talks
+    /// must be seen.
+    fn line(&self) -> LineHeard {
+        let dialogs = self.known.values();
+        let ringing =
+            dialogs.filter(|known| known.dialog.state == DialogState::Early && known.dialog.incoming);
+        match ringing.max_by_key(|known| known.rings_since) {
+            Some(known) => LineHeard::Ringing { caller: known.dialog.remote.clone().unwrap_or_default() },
+            None if self.known.values().any(|known| known.dialog.state != DialogState::Trying) => {
+                LineHeard::Busy
+            }
             None => LineHeard::Idle,
         }
     }
@@ -232,10 +310,17 @@ impl Dialogs {
 mod tests {
     use super::*;
 
+    fn is(applied: Applied) -> LineHeard {
+        match applied {
+            Applied::Is(line, _) => line,
+            Applied::AskFull => LineHeard::Lost,
+        }
+    }
+
     fn heard(body: &str) -> String {
         match read(body.as_bytes(), &NumberPlan::default()) {
             Err(e) => e.to_string(),
-            Ok(info) => match Dialogs::default().apply(info) {
+            Ok(info) => match is(Dialogs::default().apply(info)) {
                 LineHeard::Idle => "idle".to_owned(),
                 LineHeard::Busy => "busy".to_owned(),
                 LineHeard::Lost => "lost".to_owned(),
@@ -321,7 +406,7 @@ mod tests {
         let mut dialogs = Dialogs::default();
         let apply = |dialogs: &mut Dialogs, state: &str, inner: &str| {
             let body = format!("<dialog-info state=\"{state}\">{inner}</dialog-info>");
-            dialogs.apply(read(body.as_bytes(), &plan).expect("understood"))
+            is(dialogs.apply(read(body.as_bytes(), &plan).expect("understood")))
         };
         let talking = "<dialog id=\"a\"><state>confirmed</state></dialog>";
         assert_eq!(apply(&mut dialogs, "full", talking), LineHeard::Busy);
@@ -330,6 +415,79 @@ mod tests {
         let over = "<dialog id=\"b\"><state>terminated</state></dialog>";
         assert_eq!(apply(&mut dialogs, "partial", over), LineHeard::Busy);
         assert_eq!(apply(&mut dialogs, "full", ""), LineHeard::Idle);
+    }
+
+    /// Documents as `VERSION full|partial DIALOG…`, a dialog as `id:state:number`; what is said of each.
+    fn story(documents: &[&str]) -> Vec<String> {
+        let plan = NumberPlan::default();
+        let mut dialogs = Dialogs::default();
+        let say = |document: &&str| {
+            let mut words = document.split_whitespace();
+            let (version, state) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let inner: String = words
+                .map(|word| {
+                    let mut parts = word.split(':');
+                    let mut next = || parts.next().unwrap_or_default();
+                    let (id, state, number) = (next(), next(), next());
+                    format!(
+                        "<dialog id=\"{id}\"><state>{state}</state><remote><identity>sip:{number}@x</identity></remote></dialog>"
+                    )
+                })
+                .collect();
+            let body = format!("<dialog-info version=\"{version}\" state=\"{state}\">{inner}</dialog-info>");
+            match dialogs.apply(read(body.as_bytes(), &plan).expect("understood")) {
+                Applied::AskFull => "ask".to_owned(),
+                Applied::Is(LineHeard::Ringing { caller }, news) => {
+                    let number = caller.number.as_ref().and_then(|number| number.key()).unwrap_or("-");
+                    format!("rings {number} {news:?}")
+                }
+                Applied::Is(line, news) => format!("{line:?} {news:?}"),
+            }
+        };
+        documents.iter().map(say).collect()
+    }
+
+    #[test]
+    fn a_version_that_was_skipped_or_is_old_makes_it_ask_for_the_full_state() {
+        let documents = [
+            "0 full",
+            "1 partial a:early:+48220000101",
+            "3 partial a:terminated",
+            "4 partial",
+            "5 full a:confirmed",
+            "6 partial a:terminated",
+        ];
+        let said = ["Idle First", "rings +48220000101 Next", "ask", "ask", "Busy Next", "Idle Next"];
+        assert_eq!(story(&documents), said);
+        // A full document may skip: it hides nothing. The same version again is a refresh.
+        assert_eq!(
+            story(&["0 full", "7 full a:confirmed", "7 full a:confirmed"]),
+            ["Idle First", "Busy Next", "Busy Repeated"]
+        );
+        // An older one is not believed, but a notifier that counts anew is, once it was asked.
+        assert_eq!(story(&["7 full a:confirmed", "0 full", "0 full"]), ["Busy First", "ask", "Idle Next"]);
+        assert_eq!(story(&["3 partial a:early:+48220000101", "4 full"]), ["ask", "Idle Next"]);
+    }
+
+    #[test]
+    fn ringing_wins_over_talking_and_the_newest_caller_over_the_one_before() {
+        let documents = [
+            "0 full z:confirmed",
+            "1 partial m:early:+48220000102",
+            "2 partial a:early:+48220000103",
+            "3 partial a:terminated",
+            "4 full z:confirmed m:early:+48220000102 a:early:+48220000104",
+            "5 full z:confirmed m:confirmed",
+        ];
+        let said = [
+            "Busy First",
+            "rings +48220000102 Next",
+            "rings +48220000103 Next",
+            "rings +48220000102 Next",
+            "rings +48220000104 Next",
+            "Busy Next",
+        ];
+        assert_eq!(story(&documents), said);
     }
 
     proptest::proptest! {

@@ -1,136 +1,265 @@
-//! Who a SIP URI and a display name claim to be.
-//! A caller's number comes from the URI alone, never from text that a caller may choose freely: a
-//! display name that looks like an address stays a name.
+//! Who a SIP message claims is calling, and all else it says of the call.
+//! A caller's number comes from a URI alone, never from text that a caller may choose freely: a display
+//! name that looks like an address stays a name. Who asked to be withheld is withheld, whoever asserts more.
 
-use pinkas_protocol::{Caller, NumberPlan, Private, text};
+use std::net::IpAddr;
+
+use pinkas_protocol::{CallFacts, Caller, Number, NumberPlan, Private, QueueName, TagName, text};
+
+use super::charset::Charset;
+use super::display::{self, QueuePrefix};
+use super::message::Message;
+use super::name_addr::NameAddr;
+use super::tags::HeaderName;
+use super::uri::Uri;
+use super::{diversion, stir, tags};
+
+/// How messages are to be understood at one site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// How numbers are read.
+    pub numbers: NumberPlan,
+    /// Whose P-Asserted-Identity, Remote-Party-ID and STIR/SHAKEN verdicts are believed.
+    pub trusted: Vec<IpAddr>,
+    /// What phone systems write before a caller's name to tell the queue.
+    pub queue_prefixes: Vec<QueuePrefix>,
+    /// Which header tells the queue.
+    pub queue_header: HeaderName,
+    /// Which header tells the company's number that was dialled.
+    pub did_header: HeaderName,
+    /// The charset of headers that are not UTF-8; guessed when absent.
+    pub charset: Option<Charset>,
+    /// Which headers become tags of a call.
+    pub tags: Vec<(TagName, HeaderName)>,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            numbers: NumberPlan::default(),
+            trusted: Vec::new(),
+            queue_prefixes: Vec::new(),
+            queue_header: HeaderName::known("X-Queue"),
+            did_header: HeaderName::known("X-DID"),
+            charset: None,
+            tags: Vec::new(),
+        }
+    }
+}
+
+impl Rules {
+    /// Whether what a peer asserts is believed.
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.trusted.iter().any(|known| known.to_canonical() == peer.to_canonical()))
+    }
+}
+
+/// What one INVITE says, and by which header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// All it says of the call.
+    pub facts: CallFacts,
+    /// Where the caller's number was taken from.
+    pub asserted_by: Option<&'static str>,
+    /// What would have counted, had the peer been trusted.
+    pub not_believed: Vec<&'static str>,
+}
+
+/// The most addresses of one kind that are looked at; RFC 3325 section 9.1 allows two.
+const MOST_CLAIMS: usize = 8;
+const ASSERTED: &str = "P-Asserted-Identity";
+const REMOTE_PARTY: &str = "Remote-Party-ID";
+const FROM: &str = "From";
+
+/// Everything an INVITE (or a re-INVITE) from `peer` says of a call.
+pub fn facts(invite: &Message, peer: Option<IpAddr>, rules: &Rules) -> CallFacts {
+    read(invite, peer, rules).facts
+}
+
+/// As [`facts`], with where the caller was found.
+pub fn read(invite: &Message, peer: Option<IpAddr>, rules: &Rules) -> Identity {
+    let trusted = rules.trusts(peer);
+    let from = invite.from();
+    let asserted: Vec<NameAddr> =
+        invite.headers(ASSERTED).flat_map(NameAddr::read_list).take(MOST_CLAIMS).collect();
+    let remote = invite.headers(REMOTE_PARTY).flat_map(NameAddr::read_list).filter(is_calling);
+    let remote: Vec<NameAddr> = remote.take(MOST_CLAIMS).collect();
+    let withheld = asks_for_privacy(invite)
+        || remote.iter().any(remote_withholds)
+        || asserted.iter().chain(&remote).chain(&from).any(|address| address.parts().is_some_and(withholds));
+
+    let claim = |address: &NameAddr| {
+        Claim::of(address.parts(), address.display.as_deref(), &rules.numbers, &rules.queue_prefixes)
+    };
+    let mut claims: Vec<(&'static str, Claim)> = Vec::new();
+    if trusted {
+        claims.extend(asserted.iter().map(|address| (ASSERTED, claim(address))));
+        claims.extend(remote.iter().map(|address| (REMOTE_PARTY, claim(address))));
+    }
+    claims.extend(from.iter().map(|address| (FROM, claim(address))));
+
+    let queue = invite.headers(rules.queue_header.as_str()).find_map(queue_name);
+    let queue = queue.or_else(|| claims.iter().find_map(|(_, claim)| claim.queue.clone()));
+    let stir = trusted.then(|| stir::verdict(invite, &asserted, from.as_ref())).flatten();
+    let (asserted_by, caller) =
+        if withheld { (None, Caller { withheld: true, ..Caller::default() }) } else { chosen(claims) };
+    let mut facts = CallFacts {
+        caller: Caller { stir, ..caller },
+        queue,
+        dialled: dialled(invite, rules),
+        diverted_by: diversion::diverted_by(invite).and_then(|by| number(by.parts()?, &rules.numbers)),
+        tags: tags::read(invite, &rules.tags),
+    };
+    if withheld {
+        let contact = invite.contact();
+        let addresses = asserted.iter().chain(&remote).chain(&from).chain(&contact);
+        let known: Vec<String> =
+            addresses.filter_map(|address| Some(tags::digits(&address.user()?))).collect();
+        facts.tags.retain(|_, value| !tags::tells_number(&value.0, &known));
+        facts.diverted_by =
+            facts.diverted_by.filter(|by| !tags::ends_as(by.key().unwrap_or_default(), &known));
+    }
+    let present = |header: &str| invite.header(header).is_some();
+    let unheard =
+        [ASSERTED, REMOTE_PARTY, "Identity"].into_iter().filter(|header| !trusted && present(header));
+    Identity { facts, asserted_by, not_believed: unheard.collect() }
+}
 
 /// A caller out of a URI and display name as dialog-info carries them (RFC 4235 section 4.1.5):
 /// unescaped, without angle brackets.
 pub fn caller(uri: &str, display: Option<&str>, plan: &NumberPlan) -> Caller {
-    let address = Address::read(uri);
-    if address.withheld() {
-        return Caller { number: None, name: None, withheld: true };
-    }
-    let number = match address.user.as_deref() {
-        None | Some("" | "unknown" | "unavailable") => None,
-        Some(user) => plan.read(user),
+    named(Uri::read(uri), display, plan, &[]).0
+}
+
+/// As [`caller`], with the queue that a phone system wrote before the name.
+pub fn caller_and_queue(uri: &str, display: Option<&str>, rules: &Rules) -> (Caller, Option<QueueName>) {
+    named(Uri::read(uri), display, &rules.numbers, &rules.queue_prefixes)
+}
+
+fn named(
+    uri: Option<Uri<'_>>,
+    display: Option<&str>,
+    plan: &NumberPlan,
+    prefixes: &[QueuePrefix],
+) -> (Caller, Option<QueueName>) {
+    let Claim { number, name, queue } = Claim::of(uri, display, plan, prefixes);
+    let caller = match uri.is_some_and(withholds) {
+        true => Caller { withheld: true, ..Caller::default() },
+        false => Caller { number, name: name.map(Private), ..Caller::default() },
     };
-    let name = display.and_then(|name| text::plain(name, text::LONGEST)).filter(|name| {
-        // Phone systems repeat the number as the name when they have none.
-        !matches!(name.as_str(), "<unknown>" | "unknown") && plan.read(name) != number
-    });
-    Caller { number, name: name.map(Private), withheld: false }
+    (caller, queue)
 }
 
-struct Address {
-    user: Option<String>,
-    host: String,
-}
-
-impl Address {
-    /// Splits `sip:user@host;params` and `tel:number;params`. The last `@` ends the user part: a PBX
-    /// writes its own host last, and an unescaped user part may hold anything.
-    fn read(uri: &str) -> Address {
-        let uri = uri.trim();
-        let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
-        match scheme.to_ascii_lowercase().as_str() {
-            "tel" => {
-                let number = rest.split(';').next().unwrap_or(rest);
-                Address { user: Some(unescape(number)), host: String::new() }
-            }
-            "sip" | "sips" => match rest.rsplit_once('@') {
-                Some((user, host)) => {
-                    let user = user.split(';').next().unwrap_or(user);
-                    Address { user: Some(unescape(user)), host: host_only(host) }
-                }
-                None => Address { user: None, host: host_only(rest) },
-            },
-            _ => Address { user: None, host: String::new() },
-        }
+/// The number a URI names: an extension, a public number, or what else stands there.
+pub fn number(uri: Uri<'_>, plan: &NumberPlan) -> Option<Number> {
+    let user = uri.unescaped_user()?;
+    if ["unknown", "unavailable"].iter().any(|word| user.eq_ignore_ascii_case(word)) {
+        return None;
     }
+    let local = plan.read(&user)?;
+    // RFC 3966 section 5.1.5: the number is meant within this prefix. Extensions and short codes are not
+    // public numbers, whatever prefix is written beside them.
+    let context = uri.param("phone-context").filter(|context| context.starts_with('+'));
+    let Some(context) = context.filter(|_| !user.starts_with('+')) else { return Some(local) };
+    let (prefix, digits) = (tags::digits(context), tags::digits(&user));
+    let only_number = user.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '.' | '(' | ')' | ' '));
+    let long_enough = only_number && digits.len() >= 6 && !matches!(local, Number::Extension { .. });
+    let joined = long_enough.then(|| plan.read(&format!("+{prefix}{digits}"))).flatten();
+    joined.filter(|number| matches!(number, Number::E164 { .. })).or(Some(local))
+}
 
-    /// RFC 3323 section 4.1.1.3, and what phone systems write instead.
-    fn withheld(&self) -> bool {
-        let user = self.user.as_deref().unwrap_or_default();
-        self.host == "anonymous.invalid"
-            || ["anonymous", "restricted", "private", "withheld"]
-                .iter()
-                .any(|word| user.eq_ignore_ascii_case(word))
+/// What one address claims.
+struct Claim {
+    number: Option<Number>,
+    name: Option<String>,
+    queue: Option<QueueName>,
+}
+
+impl Claim {
+    fn of(uri: Option<Uri<'_>>, display: Option<&str>, plan: &NumberPlan, prefixes: &[QueuePrefix]) -> Claim {
+        let number = uri.and_then(|uri| number(uri, plan));
+        let shown = display.and_then(display::read);
+        let prefixed =
+            shown.as_deref().and_then(|shown| prefixes.iter().find_map(|prefix| prefix.split(shown)));
+        let (queue, name) = match prefixed {
+            Some((queue, name)) => (Some(queue), text::plain(name, text::LONGEST)),
+            None => (None, shown.and_then(|shown| text::plain(&shown, text::LONGEST))),
+        };
+        let name = name.filter(|name| display::names_someone(name, number.as_ref(), plan));
+        Claim { number, name, queue }
     }
 }
 
-fn host_only(host: &str) -> String {
-    let end = host.find([';', '?', '>']).unwrap_or(host.len());
-    host[..end].to_ascii_lowercase()
+/// The first header that claims a number, and of its addresses one whose number can be looked up; where none
+/// claims a number, the first name. A name is also taken from another claim of the same number: carriers
+/// assert numbers without names.
+fn chosen(claims: Vec<(&'static str, Claim)>) -> (Option<&'static str>, Caller) {
+    let rank = |claim: &Claim| match &claim.number {
+        Some(number) if number.key().is_some() => 0,
+        Some(_) => 1,
+        None if claim.name.is_some() => 2,
+        None => 3,
+    };
+    let first = claims.iter().find(|(_, claim)| claim.number.is_some()).map(|(by, _)| *by);
+    let candidates = claims.iter().filter(|(by, _)| first.is_none_or(|first| first == *by));
+    let Some((by, best)) = candidates.min_by_key(|(_, claim)| rank(claim)) else {
+        return (None, Caller::default());
+    };
+    let mut alike = claims.iter().filter(|(_, claim)| claim.number == best.number);
+    let name = best.name.clone().or_else(|| alike.find_map(|(_, claim)| claim.name.clone()));
+    let by = (rank(best) < 3).then_some(*by);
+    (by, Caller { number: best.number.clone(), name: name.map(Private), ..Caller::default() })
 }
 
-/// `%41` → `A`; what is no escape stays as it is.
-fn unescape(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = (byte == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
-        let value = escaped
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match value {
-            Some(value) => {
-                out.push(value);
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
+/// `Privacy` (RFC 3323, RFC 3325). `none`, `critical` and `history` do not ask to be withheld.
+fn asks_for_privacy(message: &Message) -> bool {
+    let asks = |word: &str| {
+        matches!(word.trim().to_ascii_lowercase().as_str(), "id" | "header" | "user" | "session")
+    };
+    message.headers("Privacy").any(|value| value.split([';', ',']).any(asks))
+}
+
+fn is_calling(remote: &NameAddr) -> bool {
+    remote.param("party").is_none_or(|party| party.eq_ignore_ascii_case("calling"))
+}
+
+/// `privacy` of Remote-Party-ID: `full`, `uri` or `name`, several joined with `;` or `,`.
+fn remote_withholds(remote: &NameAddr) -> bool {
+    let asks = |word: &str| matches!(word.trim().to_ascii_lowercase().as_str(), "full" | "uri" | "name");
+    remote.param("privacy").is_some_and(|value| value.split([';', ',', ' ']).any(asks))
+}
+
+/// RFC 3323 section 4.1.1.3, and what phone systems write instead.
+fn withholds(uri: Uri<'_>) -> bool {
+    let host = uri.host.trim_end_matches('.');
+    let user = uri.unescaped_user().unwrap_or_default();
+    host.eq_ignore_ascii_case("anonymous.invalid")
+        || ["anonymous", "restricted", "private", "withheld"]
+            .iter()
+            .any(|word| user.eq_ignore_ascii_case(word))
+}
+
+fn queue_name(raw: &str) -> Option<QueueName> {
+    QueueName::parse(&text::plain(raw, text::LONGEST)?).ok()
+}
+
+/// The company's number that was dialled. A phone's own extension is none: that is where the call went.
+fn dialled(invite: &Message, rules: &Rules) -> Option<Number> {
+    let plan = &rules.numbers;
+    let of_address = |value: &str| number(NameAddr::read(value)?.parts()?, plan);
+    if let Some(value) = invite.headers(rules.did_header.as_str()).find(|value| !value.is_empty()) {
+        return of_address(value).or_else(|| plan.read(value));
     }
-    String::from_utf8_lossy(&out).into_owned()
+    let public = |number: &Number| match number {
+        Number::E164 { .. } => true,
+        Number::Extension { .. } => false,
+        Number::Other { text } => text.bytes().all(|byte| byte.is_ascii_digit()),
+    };
+    let called = invite.header("P-Called-Party-ID").and_then(of_address).filter(public);
+    let request = || number(Uri::read(invite.request_uri()?)?, plan).filter(public);
+    let to = || invite.to().and_then(|to| number(to.parts()?, plan)).filter(public);
+    called.or_else(request).or_else(to)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(uri: &str, display: Option<&str>, expected: &str) {
-        let plan = NumberPlan::new("IL", 4).expect("a known country");
-        let caller = caller(uri, display, &plan);
-        let number = caller
-            .number
-            .map_or("-".to_owned(), |n| n.key().map_or(format!("({})", n.shown()), str::to_owned));
-        let name = caller.name.map_or("-".to_owned(), |name| name.0);
-        let withheld = if caller.withheld { " withheld" } else { "" };
-        assert_eq!(format!("{number} {name}{withheld}"), expected, "for {uri:?} {display:?}");
-    }
-
-    #[test]
-    fn number_and_name_are_read_as_a_pbx_writes_them() {
-        check("sip:+491701234567@127.0.10.1", Some("Erika Mustermann"), "+491701234567 Erika Mustermann");
-        check("sip:0501234567@pbx;user=phone", None, "+972501234567 -");
-        check("sip:050 123 4567@pbx", Some("0501234567"), "+972501234567 -");
-        check("sip:101@pbx", Some("Alice"), "101 Alice");
-        check("tel:+48123456789;phone-context=x", None, "+48123456789 -");
-        check("sip:%2B48123456789@pbx", None, "+48123456789 -");
-    }
-
-    #[test]
-    fn a_withheld_caller_stays_withheld() {
-        check("sip:anonymous@anonymous.invalid", Some("Anonymous"), "- - withheld");
-        check("sip:Restricted@pbx", Some("+972501234567"), "- - withheld");
-    }
-
-    #[test]
-    fn a_display_name_never_becomes_the_number() {
-        check("sip:bad@pbx", Some("x <sip:+972509999999@bank>"), "(bad) x <sip:+972509999999@bank>");
-        check("sip:+972509999999@bank@10.0.0.1", None, "(+972509999999@bank) -");
-        check("sip:'; DROP TABLE@pbx", Some("{{7*7}}"), "(') {{7*7}}");
-        check("", Some("\u{202E}x"), "- x");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_identity_is_read_without_a_panic(uri in ".{0,80}", name in ".{0,200}") {
-            let _ = caller(&uri, Some(&name), &NumberPlan::default());
-        }
-    }
-}
+mod tests;

@@ -51,6 +51,13 @@ pub const ADAPTER_USER: &str = "pinkas";
 /// The adapter's password, and that of the shadow extension 199, of the manager user and of HEP.
 pub const ADAPTER_PASSWORD: &str = "lab-secret";
 
+/// For [`Plan::more`]: these agents' phones and the carrier are told, by P-Asserted-Identity and when it
+/// changes by re-INVITE, with whom they talk. As FreePBX has it; not Asterisk's own default.
+pub fn tells_whom_one_talks_to(agents: &[u16]) -> (&'static str, String) {
+    let names = agents.iter().map(u16::to_string).chain(["trunk".to_owned()]);
+    ("pjsip.conf", names.map(|name| format!("\n[{name}](+type=endpoint)\nsend_pai=yes\n")).collect())
+}
+
 impl Asterisk {
     /// Starts one with the ordinary plan and waits until it has fully booted (under 1 s).
     pub async fn start(version: Version, ip: Ipv4Addr, agents: &[u16]) -> Result<Asterisk, Trouble> {

@@ -1,7 +1,9 @@
 //! The configuration of the laboratory's Asterisk: one text per file, the same for both versions.
 //! Extensions: agents by number · 500 queue `support` · 501 the same, answered before it waits ·
 //! 510 with the queue's name before the caller's · 520 with the headers of our PBX guide ·
-//! 600 ring group · 610 ring group with the shadow extension 199.
+//! 530 queue `brief`, which rings 2 s and gives up · 540 queue `nobody`, which lets no one in ·
+//! 600 ring group · 610 ring group with the shadow extension 199 · 620 one agent after the other ·
+//! *8 and an agent's number picks up what rings there.
 
 use std::path::Path;
 
@@ -103,6 +105,7 @@ fn modules(plan: &Plan) -> String {
         "bridge_builtin_features",
         "bridge_holding",
         "app_dial",
+        "app_directed_pickup",
         "app_queue",
         "app_stack",
         "func_callerid",
@@ -226,10 +229,13 @@ fn extensions(plan: &Plan) -> String {
     let group = plan.agents.iter().map(|agent| format!("PJSIP/{agent}")).collect::<Vec<_>>().join("&");
     let hints: String = plan.agents.iter().map(|a| format!("exten => {a},hint,PJSIP/{a}\n")).collect();
     let dials: String = plan.agents.iter().map(|a| format!("exten => {a},1,Dial(PJSIP/{a},60)\n")).collect();
+    let hunt: String =
+        plan.agents.iter().map(|agent| format!(" same => n,Dial(PJSIP/{agent},2)\n")).collect();
     format!(
         "[general]
 [agents]
-{hints}{dials}
+{hints}{dials}exten => _*8XXX,1,PickupChan(PJSIP/${{EXTEN:2}})
+
 [from-trunk]
 include => agents
 exten => 500,1,Queue(support,,,,60)
@@ -239,9 +245,14 @@ exten => 510,1,Set(CALLERID(name)=Q-support: ${{CALLERID(name)}})
  same => n,Queue(support,,,,60)
 exten => 520,1,Set(__ORIGINAL=${{CHANNEL(pjsip,call-id)}})
  same => n,Queue(support,b(addhdr^s^1),,,60)
+exten => 530,1,Queue(brief,n,,,3)
+ same => n,Hangup(19)
+exten => 540,1,Queue(nobody,,,,60)
+ same => n,Hangup(17)
 exten => 600,1,Dial({group},60)
 exten => 610,1,Dial({group}&PJSIP/199,60)
-
+exten => 620,1,NoOp()
+{hunt}
 [addhdr]
 exten => s,1,Set(PJSIP_HEADER(add,X-Queue)=support)
  same => n,Set(PJSIP_HEADER(add,X-DID)=520)
@@ -254,7 +265,9 @@ exten => s,1,Set(PJSIP_HEADER(add,X-Queue)=support)
 fn queues(plan: &Plan) -> String {
     let members: String = plan.agents.iter().map(|agent| format!("member => PJSIP/{agent}\n")).collect();
     format!(
-        "[general]\npersistentmembers=no\n[support]\nstrategy=ringall\ntimeout=20\nretry=1\nringinuse=no\n{members}"
+        "[general]\npersistentmembers=no\n[support]\nstrategy=ringall\ntimeout=20\nretry=1\nringinuse=no\n{members}\
+         [brief]\nstrategy=ringall\ntimeout=2\nretry=1\nringinuse=no\n{members}\
+         [nobody]\nstrategy=ringall\njoinempty=no\n"
     )
 }
 

@@ -4,12 +4,17 @@
 //! that is there and does not work always fails the test.
 
 pub mod asterisk;
+pub mod handset;
+pub mod kamailio;
 pub mod postgres;
 pub mod process;
+pub mod scenario;
 pub mod sipp;
 pub mod xvfb;
 
 mod asterisk_files;
+mod handset_legs;
+mod sip_text;
 
 use std::fmt;
 use std::io::Write;
@@ -22,6 +27,8 @@ pub enum Part {
     Asterisk16,
     /// Asterisk 22, likewise.
     Asterisk22,
+    /// Kamailio, likewise.
+    Kamailio,
     /// sipp, which plays the phones and the callers.
     Sipp,
     /// Xvfb and what is needed to show and photograph a window on it.
@@ -48,10 +55,10 @@ pub enum Trouble {
     Failed(anyhow::Error),
 }
 
-/// Where a part is: the folder of an unpacked Asterisk, the folder of PostgreSQL's programs, else the program.
+/// Where a part is: the folder of an unpacked phone system, the folder of PostgreSQL's programs, else the program.
 pub fn need(part: Part) -> Result<PathBuf, Skip> {
     let found = match part {
-        Part::Asterisk16 | Part::Asterisk22 => {
+        Part::Asterisk16 | Part::Asterisk22 | Part::Kamailio => {
             laboratory().map(|lab| lab.join(part.name())).filter(|root| root.join(".recipe").is_file())
         }
         Part::Sipp => program("sipp"),
@@ -102,6 +109,7 @@ impl Part {
         match self {
             Part::Asterisk16 => "asterisk-16",
             Part::Asterisk22 => "asterisk-22",
+            Part::Kamailio => "kamailio",
             Part::Sipp => "sipp",
             Part::Xvfb => "xvfb",
             Part::Postgres => "postgres",

@@ -3,7 +3,7 @@
 
 use egui::{Pos2, Rect, Ui, Vec2};
 
-use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData};
+use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData};
 use crate::command::{Choice, Command};
 use crate::theme::{self, Theme, Tone};
 use crate::views::pen::{Ink, Live, Pen, Side, beside, ink, part, strong};
@@ -65,15 +65,18 @@ fn head(pen: &mut Pen<'_>, data: &PopupData) {
     pen.text(line, side, &data.name, letters);
     who_line(pen, data, side);
     if data.mood != Mood::Fading {
-        for (text, tone) in [
-            data.claims.as_ref().map(|claims| (format!("Caller ID: {claims}"), Tone::Dim)),
-            data.note.as_ref().map(|note| (note.text.clone(), note.tone)),
-        ]
-        .into_iter()
-        .flatten()
-        {
+        let claims = data.claims.as_ref().map(|claims| (format!("Caller ID: {claims}"), Tone::Dim));
+        let routes = data.routes.iter().map(|route| (route.clone(), Tone::Dim));
+        let note = data.note.as_ref().map(|note| (note.text.clone(), note.tone));
+        for (text, tone) in claims.into_iter().chain(routes).chain(note) {
             let line = pen.padded_line(theme::ROW);
             pen.text(line, side, &text, ink(theme::LABEL + 1.0, tone));
+        }
+        if !data.tags.is_empty() && !data.has_tag_table() {
+            let mut line = pen.padded_line(theme::ROW);
+            for tag in &data.tags {
+                line = beside(line, side, tag_ui(pen, line, side, tag) + 16.0);
+            }
         }
     }
     pen.space(theme::PAD_Y);
@@ -92,7 +95,11 @@ fn status_line(pen: &mut Pen<'_>, data: &PopupData) {
     let raised = pen.theme.raised;
     pen.fill(bar, raised, 0);
     let line = bar.shrink2(Vec2::new(theme::PAD, 0.0));
-    let dot = if data.mood == Mood::Live { Tone::Accent } else { Tone::Faint };
+    let dot = match data.mood {
+        Mood::Live => Tone::Accent,
+        Mood::Held => Tone::Warn,
+        Mood::Over | Mood::Fading => Tone::Faint,
+    };
     let color = pen.theme.tone(dot);
     let (side, end) = (reads_from(data), reads_from(data).other());
     pen.dot(part(line, side, 8.0).center(), color);
@@ -101,6 +108,19 @@ fn status_line(pen: &mut Pen<'_>, data: &PopupData) {
     }
     let words = beside(beside(line, side, 16.0), end, 84.0);
     pen.text(words, side, &data.status, ink(theme::LABEL + 1.0, Tone::Dim));
+}
+
+/// A tag's name and value; how much of the line they took.
+fn tag_ui(pen: &mut Pen<'_>, line: Rect, side: Side, tag: &TagData) -> f32 {
+    if line.width() < 30.0 {
+        return 0.0;
+    }
+    let name = pen.text(line, side, &tag.name, ink(theme::LABEL + 1.0, Tone::Dim)).width() + 6.0;
+    let value = beside(line, side, name);
+    if value.width() < 12.0 {
+        return name;
+    }
+    name + pen.text(value, side, &tag.value, ink(theme::LABEL + 1.0, Tone::Text)).width()
 }
 
 /// Number and chips; the number in a label of its own, as digits must not be mirrored.
@@ -206,6 +226,13 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         return;
     }
     let mut first = data.figures.is_empty();
+    if data.has_tag_table() {
+        if first {
+            pen.rule();
+        }
+        tag_table(pen, &data.tags, reads_from(data));
+        first = true;
+    }
     if !data.choices.is_empty() {
         if first {
             pen.rule();
@@ -220,6 +247,21 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         first = true;
         card_ui(pen, card, reads_from(data));
     }
+}
+
+/// Two beside each other: what a phone system knows is short.
+fn tag_table(pen: &mut Pen<'_>, tags: &[TagData], side: Side) {
+    pen.space(theme::PAD_Y - 2.0);
+    let title = pen.padded_line(theme::ROW);
+    pen.text(title, side, "From the phone system", strong(theme::TEXT, Tone::Text));
+    for pair in tags.chunks(2) {
+        let line = pen.padded_line(theme::ROW);
+        let cell = line.width() / 2.0 - 8.0;
+        for (tag, place) in pair.iter().zip([part(line, side, cell), part(line, side.other(), cell)]) {
+            tag_ui(pen, place, side, tag);
+        }
+    }
+    pen.space(theme::PAD_Y - 2.0);
 }
 
 fn choices(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {

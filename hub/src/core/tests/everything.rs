@@ -1,0 +1,132 @@
+//! Random stories: whatever is said in whatever order, every desktop shows exactly what its person may see.
+
+use std::collections::BTreeMap;
+
+use pinkas_protocol::{Pause, PauseEvent};
+use proptest::prelude::*;
+
+use super::*;
+
+/// What one person may see of the hub's whole board, said independently of the code under test.
+fn allowed(whole: &Board, who: &str) -> Board {
+    let lines: &[&str] = match who {
+        "ana" => &["101"],
+        "bob" => &["102", "103"],
+        _ => &[],
+    };
+    let supervisor = who == "sima";
+    let mine = |line: &Line| lines.contains(&line.as_str());
+    let mut board = whole.clone();
+    board.calls.retain(|_, view| supervisor || view.offers.keys().any(mine));
+    board.lines.retain(|line, _| supervisor || mine(line));
+    if !supervisor {
+        for view in board.calls.values_mut() {
+            view.offers.retain(|line, offer| {
+                let in_talk = matches!(offer.state, OfferState::Answered { .. } | OfferState::Left { .. });
+                mine(line) || in_talk || offer.passed_on_by.as_ref().is_some_and(mine)
+            });
+        }
+    }
+    board.keep_ended(Board::MOST_ENDED);
+    board
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Rule 42 of the style and invariant 4: whatever happens in whatever order, with desktops coming and
+    /// going and the hub restarting, each desktop's board is exactly what its person may see.
+    #[test]
+    fn every_board_is_always_exactly_what_its_person_may_see(
+        steps in proptest::collection::vec((0u8..22, 0u128..4, 0usize..3, 0u8..4), 0..80),
+    ) {
+        let people = ["ana", "bob", "sima"];
+        let mut office = Office::open(Kept::default());
+        for (what, n, pick, extra) in steps {
+            let line = ["101", "102", "103"][pick];
+            let other = ["102", "103", "101"][pick];
+            let number = [NUMBER, "+48220000000", "101", "?"][usize::from(extra)];
+            match what {
+                0 => office.arrives(n, number),
+                1 => office.rings(n, line),
+                2 => {
+                    let passed_on_by = (extra > 1).then(|| id(other));
+                    office.event(n, CallChange::Offered { line: id(line), passed_on_by });
+                }
+                3 => office.event(n, CallChange::Answered { line: id(line) }),
+                4 => {
+                    let why = match extra {
+                        0 => Withdrawal::AnsweredElsewhere { by: id(other) },
+                        1 => Withdrawal::Declined,
+                        2 => Withdrawal::NoAnswer,
+                        _ => Withdrawal::StoppedRinging,
+                    };
+                    office.event(n, CallChange::Withdrawn { line: id(line), why });
+                }
+                5 => {
+                    let how = match extra {
+                        0 => EndedHow::Completed,
+                        1 => EndedHow::Declined,
+                        2 => EndedHow::Unanswered,
+                        _ => EndedHow::Joined { into: call(n + 1) },
+                    };
+                    office.event(n, CallChange::Ended { how });
+                }
+                6 => office.says(Event::Line(LineEvent { line: id(line), heard_at: at(0), state: LineState::Busy })),
+                7 => {
+                    let found = (0..extra).map(|k| customer(&format!("C{k}"))).collect();
+                    office.found(n, [NUMBER, "+48220000000", "101"][pick], Ok(found));
+                }
+                8 => office.lands(n, [NUMBER, "+48220000000", "101"][pick], Card {
+                    source: id("books"), gives: Gives::Balance, customer: id("C0"),
+                    state: CardState::Late { deadline_ms: u64::from(extra) },
+                }),
+                9 => office.happens(Input::Choose { viewer: ViewerId(pick as u64), call: call(n), customer: id("C1") }),
+                10 => office.logs_in(pick as u64, people[pick]),
+                11 => {
+                    office.happens(Input::AgentDown { viewer: ViewerId(pick as u64) });
+                    office.boards.remove(&ViewerId(pick as u64));
+                }
+                12 => office.happens(Input::Live { adapter: adapter(), calls: vec![call(n)], last: true }),
+                13 => office.event(n, CallChange::Known(CallFacts {
+                    queue: (pick > 0).then(|| id("Support")),
+                    ..facts(number)
+                })),
+                14 => office.event(n, CallChange::Waits {
+                    queue: id(if pick == 0 { "Sales" } else { "Support" }),
+                    position: u32::from(extra) + 1,
+                }),
+                15 => office.event(n, CallChange::Held { line: id(line) }),
+                16 => office.event(n, CallChange::Resumed { line: id(line) }),
+                17 | 18 => {
+                    let moved_to = (extra > 1).then(|| id(other));
+                    office.event(n, CallChange::Left { line: id(line), moved_to });
+                }
+                19 => {
+                    let reason = (extra > 1).then(|| "lunch".to_owned());
+                    let pause = (extra > 0).then_some(Pause { reason });
+                    let queue = id(if n == 0 { "Sales" } else { "Support" });
+                    office.says(Event::Pause(PauseEvent { line: id(line), queue, heard_at: at(1), pause }));
+                }
+                20 => {
+                    let lines = ["101", "102", "103"].into_iter().take(usize::from(extra)).map(id);
+                    office.happens(Input::Lines { adapter: adapter(), lines: lines.collect(), last: true });
+                }
+                _ => {
+                    let sequence = office.sequence;
+                    office = Office::open(office.kept);
+                    office.sequence = sequence;
+                }
+            }
+            for (viewer, board) in &office.boards {
+                let who = people[viewer.0 as usize];
+                prop_assert_eq!(board, &allowed(office.hub.board(), who), "{} after {}", who, what);
+            }
+            let kept: BTreeMap<_, _> = office.kept.calls.iter().map(|(id, KeptCall { view, .. })| (*id, view.clone())).collect();
+            prop_assert_eq!(&kept, &office.hub.board().calls, "the disk is the board");
+            let kept: BTreeMap<_, _> =
+                office.kept.lines.iter().map(|(line, kept)| (line.clone(), kept.view.clone())).collect();
+            prop_assert_eq!(&kept, &office.hub.board().lines, "the disk has every line");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What an administrator writes for one adapter, checked.
+
+mod ami;
+mod dialog_events;
+mod hep;
+mod identity;
+mod shadow;
+mod sip_account;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinkas_config::{Mistakes, Secret, Section};
+use pinkas_link::{HUB_URL_EXAMPLE, HubUrl};
+use pinkas_protocol::number::EXTENSION_DIGITS;
+use pinkas_protocol::{AdapterId, Line, NumberPlan};
+
+use crate::calls::Patience;
+use crate::sip::identity::Rules;
+pub use ami::Ami;
+pub use dialog_events::DialogEvents;
+pub use hep::{Hep, Network};
+pub use shadow::Shadow;
+pub use sip_account::{SipAccount, Tls, Transport};
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This adapter's name at the hub.
+    pub name: AdapterId,
+    /// Where the hub is.
+    pub hub: HubUrl,
+    /// What the hub knows this adapter by.
+    pub secret: Secret,
+    /// Folder for what the hub does not have yet.
+    pub state: PathBuf,
+    /// How long to wait before deciding how a call ended.
+    pub patience: Patience,
+    /// What is true of the phone system, however it is heard.
+    pub pbx: Pbx,
+    /// Hearing by dialog events.
+    pub dialog_events: Option<DialogEvents>,
+    /// Hearing by a copy of the SIP traffic.
+    pub hep: Option<Hep>,
+    /// Hearing by Asterisk's manager interface.
+    pub ami: Option<Ami>,
+    /// Hearing by an extension of the adapter's own.
+    pub shadow: Option<Shadow>,
+    /// Where figures for Prometheus are served.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// What is true of the phone system, however it is heard.
+#[derive(Debug, Clone)]
+pub struct Pbx {
+    /// The lines to follow.
+    pub lines: Vec<Line>,
+    /// How callers, numbers, queues and tags are read out of messages.
+    pub rules: Arc<Rules>,
+}
+
+/// A file to start from, printed by `--print-default`.
+pub const DEFAULT: &str = include_str!("../../default.toml");
+
+/// Reads and checks a file.
+pub fn load(file: &Path) -> Result<Config, Mistakes> {
+    pinkas_config::load(file, read)
+}
+
+/// Reads only how messages are to be understood, and the mistakes of the whole file if there are any: to
+/// explain a message, no secret and no line need be right.
+pub fn load_rules(file: &Path) -> Result<(Arc<Rules>, Option<Mistakes>), Mistakes> {
+    let mut rules = None;
+    let loaded = pinkas_config::load(file, |section| {
+        rules = read_pbx(&mut section.table("pbx")).map(|pbx| pbx.rules);
+        read(section)
+    });
+    match (rules, loaded) {
+        (Some(rules), loaded) => Ok((rules, loaded.err())),
+        (None, Err(mistakes)) => Err(mistakes),
+        (None, Ok(config)) => Ok((config.pbx.rules, None)),
+    }
+}
+
+fn read(section: &mut Section<'_>) -> Option<Config> {
+    let name = section.parsed("name", "a name of at most 64 characters");
+    let hub = section.parsed("hub", HUB_URL_EXAMPLE);
+    let secret = section.need_secret("secret");
+    let state = section.path("state").unwrap_or_else(|| PathBuf::from("pinkas-adapter-state"));
+    let grace = section.duration("grace");
+    if grace.is_some_and(|grace| grace > Duration::from_secs(5)) {
+        section.note(
+            "grace",
+            "`grace` must be at most \"5s\": so long a pop-up would stay after the call is gone",
+        );
+    }
+    let pbx = read_pbx(&mut section.table("pbx"));
+    let dialog_events =
+        section.has("dialog_events").then(|| dialog_events::read(&mut section.table("dialog_events")));
+    let hep = section.has("hep").then(|| hep::read(&mut section.table("hep")));
+    let ami = section.has("ami").then(|| ami::read(&mut section.table("ami")));
+    let lines = pbx.as_ref().map(|pbx| pbx.lines.as_slice()).unwrap_or_default();
+    let shadow = section.has("shadow").then(|| shadow::read(&mut section.table("shadow"), lines));
+    if dialog_events.is_none() && hep.is_none() && ami.is_none() && shadow.is_none() {
+        section.note(
+            "dialog_events",
+            "no way to hear the phone system is written: add a section such as [dialog_events] or [ami] (see --print-default)",
+        );
+    }
+    let metrics = section.has("metrics").then(|| {
+        section.table("metrics").need_parsed("listen", "an address and port such as \"127.0.0.1:9464\"")
+    });
+    let mut patience = Patience::default();
+    if let Some(grace) = grace {
+        patience.grace = grace;
+        patience.grace_while_ringing = patience.grace_while_ringing.max(grace);
+    }
+    Some(Config {
+        name: name.or_else(|| AdapterId::parse("main").ok())?,
+        hub: hub.or_else(|| "ws://127.0.0.1:7420".parse().ok())?,
+        secret: secret?,
+        state,
+        patience,
+        pbx: pbx?,
+        dialog_events: whole(dialog_events)?,
+        hep: whole(hep)?,
+        ami: whole(ami)?,
+        shadow: whole(shadow)?,
+        metrics: whole(metrics)?,
+    })
+}
+
+/// A section that is written must be right; one that is not is no mistake.
+fn whole<T>(section: Option<Option<T>>) -> Option<Option<T>> {
+    match section {
+        Some(None) => None,
+        Some(Some(read)) => Some(Some(read)),
+        None => Some(None),
+    }
+}
+
+fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
+    let lines = section.parsed_list::<Line>("lines", "line names such as \"101\"");
+    let mut seen = std::collections::BTreeSet::new();
+    if let Some(twice) = lines.iter().find(|line| !seen.insert(*line)) {
+        section.note("lines", format!("`lines` holds \"{twice}\" twice: write it once"));
+    }
+    if lines.is_empty() {
+        section.note(
+            "lines",
+            "`lines` is missing or empty: write the lines to follow, such as [\"101\", \"102\"]",
+        );
+    }
+    let country = section.text("country").unwrap_or_default();
+    let digits = section.integer("extension_digits", 0, 8).and_then(|n| usize::try_from(n).ok());
+    let numbers = NumberPlan::new(&country, digits.unwrap_or(EXTENSION_DIGITS));
+    if numbers.is_none() {
+        section.note("country", "`country` must be a country's two letters such as \"IL\" or \"PL\"");
+    }
+    let rules = identity::read(section, numbers.unwrap_or_default());
+    Some(Pbx { lines, rules: Arc::new(rules) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told_with_its_line() {
+        let text = "hub = \"http://x\"\ncolour = \"red\"\n[pbx]\nlines = []\ncountry = \"Israel\"\n[dialog_events]\naddress = \"pbx\"\n";
+        let mistakes =
+            pinkas_config::parse(Path::new("a.toml"), text, read).expect_err("mistakes").to_string();
+        insta::assert_snapshot!(mistakes);
+    }
+
+    #[test]
+    fn a_shadow_extension_that_is_a_persons_line_is_a_mistake() {
+        let text = "name = \"a\"\n[pbx]\nlines = [\"101\"]\n[shadow]\naddress = \"192.0.2.10:5060\"\nuser = \"101\"\n\
+            extension = \"101\"\nexpires = \"1s\"\nring_timeout = \"4m\"\n";
+        let mistakes =
+            pinkas_config::parse(Path::new("a.toml"), text, read).expect_err("mistakes").to_string();
+        insta::assert_snapshot!(mistakes);
+    }
+
+    #[test]
+    fn every_mistake_about_callers_is_told_with_what_to_write() {
+        let text = "[pbx]\nlines = [\"101\"]\ntrusted = [\"pbx\"]\nqueue_prefixes = [\"Q-\"]\nqueue_header = \"X Queue\"\n\
+            did_header = 7\ncharset = \"utf-16\"\n[pbx.tags]\ncustomer = \"X-Customer:\"\n";
+        let mistakes =
+            pinkas_config::parse(Path::new("a.toml"), text, |section| read_pbx(&mut section.table("pbx")));
+        insta::assert_snapshot!(mistakes.expect_err("mistakes").to_string());
+    }
+
+    #[test]
+    fn how_callers_are_read_can_be_written() {
+        let text = "[pbx]\nlines = [\"101\"]\ntrusted = [\"192.0.2.10\", \"2001:db8::1\"]\nqueue_prefixes = [\"Q-{queue}:\"]\n\
+            charset = \"windows-1255\"\n[pbx.tags]\ncustomer = \"X-Customer-Number\"\ncrm = \"User-to-User;purpose=crm\"\n";
+        let pbx =
+            pinkas_config::parse(Path::new("a.toml"), text, |section| read_pbx(&mut section.table("pbx")));
+        let rules = pbx.expect("no mistakes").rules;
+        assert_eq!((rules.trusted.len(), rules.queue_prefixes.len(), rules.tags.len()), (2, 1, 2));
+        assert!(rules.charset.is_some());
+        assert_eq!((rules.queue_header.as_str(), rules.did_header.as_str()), ("X-Queue", "X-DID"));
+    }
+
+    #[test]
+    fn the_default_file_is_right_but_for_the_secrets() {
+        let mistakes =
+            pinkas_config::parse(Path::new("a.toml"), DEFAULT, read).expect_err("no secrets are set");
+        let said = mistakes.to_string();
+        assert_eq!(mistakes.mistakes.len(), 2, "{said}");
+        assert!(said.contains("PINKAS_ADAPTER_SECRET is not set"), "{said}");
+        assert!(said.contains("PINKAS_PBX_PASSWORD is not set"), "{said}");
+    }
+}

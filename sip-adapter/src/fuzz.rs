@@ -1,0 +1,145 @@
+//! One plain function per parser for fuzzing: any bytes in; a panic is a finding. `cargo test` runs them over
+//! the seeds in `fuzz/seeds` and mutations of them (`tests/fuzz.rs`), cargo-fuzz without end (`fuzz/`).
+//! They assert what must be true of every reading; they belong to no program.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use pinkas_protocol::{Caller, NumberPlan};
+use rsipstack::sip::prelude::HeadersExt;
+
+use crate::sip::canonical;
+use crate::sip::dialog_info::{self, Dialogs};
+use crate::sip::identity::{self, Rules};
+use crate::sip::message::Message;
+use crate::sip::name_addr::{MOST_ADDRESSES, NameAddr};
+
+/// The canonical layer: what it lets through has one meaning, and making it canonical again changes nothing.
+pub fn canonical(bytes: &[u8]) {
+    let Ok(read) = canonical::read(bytes, None) else { return };
+    assert!(read.headers.len() <= canonical::MOST_HEADERS, "too many headers");
+    for once in ["From", "To", "Call-ID", "CSeq", "Content-Length"] {
+        let times = read.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(once)).count();
+        assert!(times <= 1, "{once} has two meanings");
+    }
+    for (name, value) in &read.headers {
+        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
+        assert!(!value.contains(char::is_control) && name.len() + value.len() <= canonical::LONGEST_LINE);
+    }
+    let again = read.to_bytes();
+    if again.len() <= canonical::LARGEST {
+        assert!(canonical::read(&again, None).as_ref() == Ok(&read), "read anew it is another message");
+    }
+}
+
+/// A whole message, and everything asked of it. Where rsipstack reads it too, both see the same call.
+pub fn sip(bytes: &[u8]) {
+    let Ok(message) = Message::read(bytes) else { return };
+    for (name, value) in canonical::read(bytes, None).map(|read| read.headers).unwrap_or_default() {
+        assert!(message.headers(&name).any(|read| read == value), "rsip reads {name} otherwise");
+    }
+    let _ = (message.cseq(), message.branch(), message.from(), message.to(), message.contact());
+    let _ = (message.method(), message.request_uri(), message.body());
+    let trusted = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let rules = Rules { trusted: vec![trusted], ..everything() };
+    // Each input by one of the two, to save time.
+    let peer = (!bytes.len().is_multiple_of(4)).then_some(trusted);
+    let facts = identity::facts(&message, peer, &rules);
+    withheld_is_withheld(&facts.caller);
+    let asked = message.headers("Privacy").any(|value| value.split(';').any(|word| word.trim() == "id"));
+    let anonymous = message.from().is_some_and(|from| from.host() == Some("anonymous.invalid"));
+    assert!(facts.caller.withheld || !(asked || anonymous), "a caller who asked is not withheld");
+    if facts.caller.withheld {
+        let addresses = message.headers("P-Asserted-Identity").flat_map(NameAddr::read_list).take(2);
+        for number in addresses.chain(message.from()).filter_map(|address| address.user()) {
+            let told = |value: &str| number.len() >= 8 && value.contains(&number);
+            assert!(!facts.tags.values().any(|value| told(&value.0)), "a tag tells a withheld number");
+        }
+    }
+    assert!(peer.is_some() || facts.caller.stir.is_none(), "a verdict from nobody");
+    if message.header("Content-Type").is_some_and(|kind| kind.contains("dialog-info")) {
+        dialog_info(message.body());
+    }
+    // They lose a line that is not UTF-8 and all that follow: there is nothing to compare then.
+    if std::str::from_utf8(bytes).is_err() {
+        return;
+    }
+    let Ok(theirs) = rsipstack::sip::SipMessage::try_from(bytes) else { return };
+    if let (Ok(theirs), Some(ours)) = (theirs.call_id_header(), message.header("Call-ID")) {
+        assert_eq!(solid(theirs.value()), solid(ours), "two readers see two calls");
+    }
+    if let (Ok(theirs), Some(ours)) = (theirs.cseq_header(), message.header("CSeq")) {
+        assert_eq!(solid(theirs.value()), solid(ours), "two readers see two transactions");
+    }
+}
+
+/// Addresses: no URI, and no part of one, is ever taken from within quotes.
+pub fn name_addr(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let open = outside_quotes(&text);
+    let list = NameAddr::read_list(&text);
+    assert!(list.len() <= MOST_ADDRESSES, "too many addresses");
+    let one = NameAddr::read(&text);
+    for address in list.iter().chain(&one) {
+        assert!(!address.uri.is_empty() && !address.uri.contains(['"', '<', '>']), "no URI");
+        let mut places = text.match_indices(&address.uri).map(|(at, _)| at..at + address.uri.len());
+        let outside = |mut place: std::ops::Range<usize>| place.all(|at| open.get(at) == Some(&true));
+        assert!(places.any(outside), "a URI out of quotes");
+        let _ = (address.user(), address.host(), address.tag(), address.param("party"));
+    }
+    if let Some(one) = one {
+        assert!(list.first() == Some(&one), "one address, two readings");
+    }
+}
+
+/// Dialog-info documents.
+pub fn dialog_info(bytes: &[u8]) {
+    let plan = everything().numbers;
+    let Ok(info) = dialog_info::read(bytes, &plan) else { return };
+    for caller in info.dialogs.iter().filter_map(|(_, dialog)| dialog.remote.as_ref()) {
+        withheld_is_withheld(caller);
+    }
+    let mut dialogs = Dialogs::default();
+    let first = dialogs.apply(info.clone());
+    if info.full {
+        assert_eq!(dialogs.apply(info), first, "a repetition changes something");
+    }
+}
+
+fn withheld_is_withheld(caller: &Caller) {
+    assert!(
+        !caller.withheld || (caller.number.is_none() && caller.name.is_none()),
+        "a withheld caller is told"
+    );
+}
+
+/// Rules under which all code for identities runs.
+fn everything() -> Rules {
+    let tag = |name: &str, header: &str| Some((name.parse().ok()?, header.parse().ok()?));
+    Rules {
+        numbers: NumberPlan::new("IL", 4).unwrap_or_default(),
+        queue_prefixes: "Q-{queue}:".parse().into_iter().collect(),
+        tags: tag("customer", "X-Customer").into_iter().chain(tag("uui", "User-to-User")).collect(),
+        ..Rules::default()
+    }
+}
+
+/// Without blanks and control characters, which readers treat differently and which carry no meaning here.
+fn solid(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect()
+}
+
+/// For each byte whether it is outside quotes; a second opinion, written unlike the parser.
+fn outside_quotes(text: &str) -> Vec<bool> {
+    let (mut quoted, mut escaped) = (false, false);
+    let mut open = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        open.push(!quoted && byte != b'"');
+        match (quoted, escaped, byte) {
+            (true, true, _) => escaped = false,
+            (true, false, b'\\') => escaped = true,
+            (_, _, b'"') => quoted = !quoted,
+            _ => {}
+        }
+    }
+    open
+}

@@ -1,0 +1,169 @@
+//! The check of a manager interface: what works and what will be missing, in words for whoever installs
+//! it. Logs in, asks, and goes; changes nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use pinkas_protocol::Line;
+use tokio::time::timeout;
+
+use super::MAY_NOT_ASK;
+use super::connection::{Connection, Reading, Trouble};
+use super::names::lines_of_device;
+use super::packet::Packet;
+use super::resync::LISTS;
+use crate::check::{Finding, Level};
+use crate::config::{Ami, Pbx};
+
+/// How long the whole list of answers may take.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Connects to a manager interface and tells what is found there.
+pub async fn probe(config: &Ami, pbx: &Pbx) -> Vec<Finding> {
+    match Connection::open(config, pbx.rules.charset).await {
+        Ok(connection) => ask(connection, config, pbx).await,
+        Err(trouble) => vec![broken(trouble.to_string())],
+    }
+}
+
+async fn ask(mut connection: Connection, config: &Ami, pbx: &Pbx) -> Vec<Finding> {
+    connection.send("CoreSettings", &[("ActionID", "settings")]);
+    connection.send("Getvar", &[("ActionID", "getvar"), ("Variable", "CALLERID(pres)")]);
+    for (id, action) in LISTS {
+        connection.send(action, &[("ActionID", id)]);
+    }
+    let mut seen = Seen::default();
+    let reading = async {
+        while !seen.complete() {
+            match connection.next_packet() {
+                Some(packet) => seen.take(&packet, config),
+                None => connection.progress(Reading::Now).await?,
+            }
+        }
+        Ok::<(), Trouble>(())
+    };
+    let came = timeout(WITHIN, reading).await.unwrap_or(Err(Trouble::NoLists(config.address)));
+    connection.send("Logoff", &[]);
+    let _gone_already = connection.progress(Reading::Paused).await;
+    let mut findings = seen.findings(config, pbx);
+    if let Err(trouble) = came {
+        findings.push(broken(trouble.to_string()));
+    }
+    findings
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    ended: BTreeSet<String>,
+    refused: BTreeSet<String>,
+    version: Option<String>,
+    queues: BTreeSet<String>,
+    members: BTreeSet<Line>,
+    devices: BTreeSet<Line>,
+    hints: BTreeSet<String>,
+}
+
+impl Seen {
+    fn complete(&self) -> bool {
+        let asked = LISTS.iter().map(|(id, _)| *id).chain(["settings", "getvar"]);
+        asked.into_iter().all(|id| self.ended.contains(id) || self.refused.contains(id))
+    }
+
+    fn take(&mut self, packet: &Packet, config: &Ami) {
+        let lines = |key: &str| {
+            packet.known(key).map(|device| lines_of_device(device, &config.channels)).unwrap_or_default()
+        };
+        match packet.event() {
+            Some("QueueParams") => self.queues.extend(packet.known("Queue").map(str::to_owned)),
+            Some("QueueMember") => {
+                self.members.extend(["StateInterface", "Location"].into_iter().flat_map(lines))
+            }
+            Some("DeviceStateChange") if packet.get("State") != Some("INVALID") => {
+                self.devices.extend(lines("Device"))
+            }
+            Some("ExtensionStatus") => self.hints.extend(packet.known("Exten").map(str::to_owned)),
+            _ => {}
+        }
+        let Some(id) = packet.get("ActionID") else { return };
+        let answer = packet.event().is_none();
+        if answer && packet.get("Response") != Some("Success") {
+            self.refused.insert(id.to_owned());
+        } else if packet.get("EventList") == Some("Complete") || answer && matches!(id, "settings" | "getvar")
+        {
+            self.ended.insert(id.to_owned());
+        }
+        if answer && id == "settings" {
+            self.version = packet.known("AsteriskVersion").map(str::to_owned);
+        }
+    }
+
+    fn findings(&self, config: &Ami, pbx: &Pbx) -> Vec<Finding> {
+        let version =
+            self.version.as_ref().map_or("Asterisk".to_owned(), |version| format!("Asterisk {version}"));
+        let mut findings = vec![good(format!("{version} at {}: the account may log in", config.address))];
+        if self.refused.contains("getvar") || self.refused.contains("sync-channels") {
+            findings.push(broken(MAY_NOT_ASK.to_owned()));
+        } else {
+            findings
+                .push(good("the account may ask who is withheld and which calls are under way".to_owned()));
+        }
+        // Asterisk tells no account what it may read; only events would show it.
+        findings.push(good(
+            "what the account may hear shows only with the first call: if none appears, its read=agent,call is \
+             missing in manager.conf"
+                .to_owned(),
+        ));
+        findings.extend(self.queue_finding());
+        findings.extend(self.line_findings(pbx));
+        findings
+    }
+
+    fn queue_finding(&self) -> Option<Finding> {
+        if self.refused.contains("sync-queues") {
+            return Some(trap(
+                "no queues: app_queue is not loaded, so waiting callers cannot be shown".to_owned(),
+            ));
+        }
+        self.ended.contains("sync-queues").then(|| match self.queues.len() {
+            0 => trap("the phone system has no queue: waiting callers cannot be shown".to_owned()),
+            count => good(format!("the state of {count} queues is told")),
+        })
+    }
+
+    fn line_findings(&self, pbx: &Pbx) -> Vec<Finding> {
+        let known = |line: &&Line| {
+            self.devices.contains(*line) || self.members.contains(*line) || self.hints.contains(line.as_str())
+        };
+        let unknown: Vec<&str> = pbx.lines.iter().filter(|line| !known(line)).map(Line::as_str).collect();
+        let mut findings = Vec::new();
+        if unknown.len() < pbx.lines.len() {
+            findings.push(good(format!(
+                "{} of {} lines are known to the phone system",
+                pbx.lines.len() - unknown.len(),
+                pbx.lines.len()
+            )));
+        }
+        if !unknown.is_empty() {
+            let shown = unknown.iter().take(10).copied().collect::<Vec<_>>().join(", ");
+            let more =
+                if unknown.len() > 10 { format!(" and {} more", unknown.len() - 10) } else { String::new() };
+            findings.push(trap(format!(
+                "the phone system tells of no device, hint or queue member for these lines: {shown}{more}; are they \
+                 written in [pbx] lines as in Asterisk, and do `channels` in [ami] fit how their channels are called?"
+            )));
+        }
+        findings
+    }
+}
+
+fn good(text: String) -> Finding {
+    Finding { level: Level::Good, text }
+}
+
+fn trap(text: String) -> Finding {
+    Finding { level: Level::Trap, text }
+}
+
+fn broken(text: String) -> Finding {
+    Finding { level: Level::Broken, text }
+}

@@ -1,0 +1,552 @@
+//! What a copy of the SIP traffic tells of calls: INVITE dialogs are followed leg by leg, legs that belong
+//! together are joined into one call, and what is so is said in the words of [`crate::hear`]. Pure: it takes
+//! messages and the time and gives words. Late, lost and repeated messages lead to the same end.
+
+mod call;
+mod join;
+mod part;
+mod session;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pinkas_protocol::{CallFacts, Line, LineState};
+
+use self::call::{Call, Transfer};
+pub use self::part::Seen;
+use self::part::{Kind, Part};
+use self::session::{Role, Session, Silence};
+use crate::hear::{CallHeard, CallKey, Heard, OverBy, Way, What};
+use crate::sip::identity::{self, Rules};
+use crate::sip::message::Message;
+use crate::sip::name_addr::NameAddr;
+use crate::sip::uri::Uri;
+
+/// How legs are joined, and how long and how many are kept.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Addresses of the phone system; where none is given, they are learned from legs that one address brings
+    /// on to another.
+    pub pbx: Vec<IpAddr>,
+    /// The header by which the phone system names the caller's leg (its Call-ID) on the phones' legs.
+    pub call_id_header: String,
+    /// How long after the caller's leg a leg to a phone is taken for the same call by the caller's number
+    /// without doubt; later, the caller that waits longest comes first.
+    pub join_within: Duration,
+    /// How long a phone may ring without news (RFC 3261 section 16.6 calls it Timer C).
+    pub ringing: Duration,
+    /// How long a leg may be without any message before it is given up.
+    pub talking: Duration,
+    /// The most legs kept; beyond, what is over goes first, then the oldest call.
+    pub most_legs: usize,
+    /// Which way's words these are.
+    pub way: Way,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            pbx: Vec::new(),
+            call_id_header: "X-Original-Call-ID".to_owned(),
+            join_within: Duration::from_secs(5),
+            ringing: Duration::from_secs(180),
+            talking: Duration::from_secs(4 * 3600),
+            most_legs: 20_000,
+            way: Way::Hep,
+        }
+    }
+}
+
+/// How long a leg that is over is kept, because its last messages are repeated for so long (RFC 3261 Timer B).
+const KEPT: Duration = Duration::from_secs(32);
+
+/// How long, and how many, messages are kept that came before the first of their leg.
+const EARLY: Duration = Duration::from_secs(1);
+const MOST_EARLY: usize = 64;
+
+/// The most addresses learned to be the phone system's.
+const MOST_LEARNED: usize = 16;
+
+/// Follows legs and calls.
+pub struct Tracker {
+    lines: BTreeSet<Line>,
+    rules: Arc<Rules>,
+    limits: Limits,
+    silence: Silence,
+    pbx: BTreeSet<IpAddr>,
+    calls: BTreeMap<u64, Call>,
+    /// Call-ID to call and leg.
+    legs: HashMap<String, (u64, u64)>,
+    /// Call-IDs of callers' legs that were named before they were seen, and Session-IDs.
+    expected: HashMap<String, u64>,
+    by_caller: BTreeMap<String, BTreeSet<u64>>,
+    early: VecDeque<(Seen, Message)>,
+    wakes: BTreeSet<(Duration, u64)>,
+    wake_of: BTreeMap<u64, Duration>,
+    over: BTreeSet<(Duration, u64)>,
+    line_calls: BTreeMap<Line, BTreeMap<u64, LineState>>,
+    line_said: BTreeMap<Line, LineState>,
+    next: u64,
+}
+
+impl Tracker {
+    /// Follows these lines.
+    pub fn new(lines: impl IntoIterator<Item = Line>, rules: Arc<Rules>, limits: Limits) -> Tracker {
+        Tracker {
+            lines: lines.into_iter().collect(),
+            rules,
+            silence: Silence { ringing: limits.ringing, talking: limits.talking },
+            pbx: limits.pbx.iter().copied().collect(),
+            limits,
+            calls: BTreeMap::new(),
+            legs: HashMap::new(),
+            expected: HashMap::new(),
+            by_caller: BTreeMap::new(),
+            early: VecDeque::new(),
+            wakes: BTreeSet::new(),
+            wake_of: BTreeMap::new(),
+            over: BTreeSet::new(),
+            line_calls: BTreeMap::new(),
+            line_said: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Takes one message and says what is so because of it.
+    pub fn take(&mut self, seen: Seen, message: &Message) -> Vec<Heard> {
+        let Some(part) = Part::read(seen, message) else { return Vec::new() };
+        let mut told = Told { at: seen.at, way: self.limits.way, words: Vec::new() };
+        let line = self.line_called(&part);
+        let known = self.legs.get(part.call_id).copied();
+        let leg = match known {
+            Some(leg) => self.again(leg, &part, line.as_ref(), &mut told),
+            None => self.first(&part, line.as_ref(), &mut told),
+        };
+        let Some((call, leg)) = leg else {
+            self.keep_early(seen, message);
+            return told.words;
+        };
+        if let Some(session) = self.calls.get_mut(&call).and_then(|call| call.sessions.get_mut(&leg)) {
+            session.take(&part, line.as_ref());
+            if part.kind == Kind::Invite && !session.invited {
+                session.invited = true;
+                session.facts = leg_facts(&part, line.as_ref(), &self.rules);
+                self.place_again(call, &part, line.as_ref(), &mut told);
+            }
+        }
+        match part.kind {
+            Kind::Refer => self.refer(call, leg, &part, &mut told),
+            Kind::Change => self.put_through(call, leg, &part, &mut told),
+            _ => {}
+        }
+        // A transfer may have moved the leg into another call.
+        let call = self.legs.get(part.call_id).map_or(call, |(call, _)| *call);
+        self.tell(call, seen.uptime, &mut told);
+        if known.is_none() {
+            for (seen, message) in self.early_of(part.call_id, seen.uptime) {
+                told.words.extend(self.take(seen, &message));
+            }
+        }
+        told.words
+    }
+
+    /// Keeps a message of a leg whose INVITE may be overtaken by it.
+    fn keep_early(&mut self, seen: Seen, message: &Message) {
+        if self.early.len() >= MOST_EARLY {
+            self.early.pop_front();
+        }
+        self.early.push_back((seen, message.clone()));
+    }
+
+    /// Messages that overtook the first of their leg, in the order in which they came, as if they came `now`.
+    fn early_of(&mut self, call_id: &str, now: Duration) -> Vec<(Seen, Message)> {
+        self.early.retain(|(seen, _)| now < seen.uptime.saturating_add(EARLY));
+        let is_it = |message: &Message| message.call_id() == Some(call_id);
+        let (its, others) = self.early.drain(..).partition(|(_, message)| is_it(message));
+        self.early = others;
+        let its: VecDeque<(Seen, Message)> = its;
+        its.into_iter().map(|(seen, message)| (Seen { uptime: now, ..seen }, message)).collect()
+    }
+
+    /// Lets time pass until `now`: says what can be said without a message, and forgets what is long over.
+    pub fn tick(&mut self, at: Timestamp, now: Duration) -> Vec<Heard> {
+        let mut told = Told { at, way: self.limits.way, words: Vec::new() };
+        while let Some(&(wake, call)) = self.wakes.first() {
+            if wake > now {
+                break;
+            }
+            self.tell(call, now, &mut told);
+        }
+        while let Some(&(at, call)) = self.over.first() {
+            if at.saturating_add(KEPT) > now {
+                break;
+            }
+            self.forget(call);
+        }
+        told.words
+    }
+
+    /// When [`Tracker::tick`] has something to do next.
+    pub fn next_tick(&self) -> Option<Duration> {
+        let forget = self.over.first().map(|(at, _)| at.saturating_add(KEPT));
+        self.wakes.first().map(|(at, _)| *at).into_iter().chain(forget).min()
+    }
+
+    /// How many legs are kept.
+    pub fn legs(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// How many calls are not over.
+    pub fn live(&self) -> usize {
+        self.calls.len() - self.over.len()
+    }
+
+    /// The followed line that a message names as the one called. A phone's registered contact may carry another
+    /// user part than its line (WebRTC does); To then still names the line.
+    fn line_called(&self, part: &Part<'_>) -> Option<Line> {
+        if !matches!(part.kind, Kind::Invite | Kind::Answer(_) | Kind::Cancel | Kind::Cancelled) {
+            return None;
+        }
+        let target = part.target();
+        target.as_deref().and_then(|user| self.line(user)).or_else(|| self.line_of(&part.to))
+    }
+
+    fn line_of(&self, address: &NameAddr) -> Option<Line> {
+        self.line(&address.user()?)
+    }
+
+    fn line(&self, user: &str) -> Option<Line> {
+        self.lines.get(user).cloned()
+    }
+
+    /// A message of a leg that is known.
+    fn again(
+        &mut self,
+        (call, leg): (u64, u64),
+        part: &Part<'_>,
+        line: Option<&Line>,
+        told: &mut Told,
+    ) -> Option<(u64, u64)> {
+        let known = self.calls.get(&call)?;
+        let session = known.sessions.get(&leg)?;
+        let renewed = part.kind == Kind::Invite
+            && known.over.is_some()
+            && session.ended.is_none()
+            && session.newest().is_some_and(|cseq| part.cseq > cseq);
+        if renewed {
+            // The same caller tries again under the same Call-ID, after the first try was over.
+            self.legs.remove(part.call_id);
+            return self.first(part, line, told);
+        }
+        Some((call, leg))
+    }
+
+    /// The first message of a leg.
+    fn first(&mut self, part: &Part<'_>, line: Option<&Line>, told: &mut Told) -> Option<(u64, u64)> {
+        match part.kind {
+            // A 2xx may as well answer an INVITE within a leg that began before this program did.
+            Kind::Answer(200..=299) | Kind::Ack | Kind::Change | Kind::Refer => return None,
+            Kind::Invite | Kind::Answer(_) | Kind::Cancel | Kind::Cancelled | Kind::Bye | Kind::ByeDone => {}
+        }
+        self.make_room(part.seen.uptime, told);
+        let from_line = self.line_of(&part.from);
+        let facts = match part.kind {
+            Kind::Invite => leg_facts(part, line, &self.rules),
+            _ => CallFacts::default(),
+        };
+        let mut session = Session::new(part, Role::Unsure, facts, from_line);
+        let call = match part.kind {
+            Kind::Bye | Kind::ByeDone => {
+                // A call from before this program's start, or whose INVITE is still to come.
+                told.call(&CallKey::new(part.call_id), CallHeard::Over { by: OverBy::Unknown });
+                self.new_call(part)
+            }
+            _ => self.place(part, &mut session, line),
+        };
+        let leg = self.number();
+        self.calls.get_mut(&call)?.sessions.insert(leg, session);
+        self.legs.insert(part.call_id.to_owned(), (call, leg));
+        Some((call, leg))
+    }
+
+    fn new_call(&mut self, part: &Part<'_>) -> u64 {
+        let number = self.number();
+        let tried_before = self.calls.values().rev().take(64).any(|c| c.key == CallKey::new(part.call_id));
+        let key = match tried_before {
+            true => CallKey::new(&format!("{}#{}", part.call_id, part.cseq)),
+            false => CallKey::new(part.call_id),
+        };
+        self.calls.insert(number, Call::new(key, part.seen.uptime));
+        number
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// A phone asks for its caller to be put through to another (RFC 3515, RFC 3891).
+    fn refer(&mut self, call: u64, leg: u64, part: &Part<'_>, told: &mut Told) {
+        let now = part.seen.uptime;
+        let Some(to) = part.message.header("Refer-To").and_then(NameAddr::read) else { return };
+        let Some(session) = self.calls.get(&call).and_then(|call| call.sessions.get(&leg)) else { return };
+        let Some(by) = session.phone_line().or(session.from_line.as_ref()).cloned() else { return };
+        let target = to.user().unwrap_or_default();
+        match replaced(&to.uri) {
+            Some(other) => {
+                let Some((other, _)) = self.legs.get(&other).copied() else { return };
+                self.join(call, other, &by, now, told);
+            }
+            None => {
+                let line = self.line(&target).filter(|line| *line != by);
+                let overtook = line.as_ref().and_then(|line| self.overtook(call, line, now));
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.transfer(Transfer { by, at: now, line, target, done: overtook.is_some() });
+                }
+                if let Some(overtook) = overtook {
+                    self.merge(call, overtook, told);
+                    self.line_states(overtook, BTreeMap::new(), told);
+                }
+            }
+        }
+    }
+
+    /// An INVITE within a phone's leg that names another caller: after an attended transfer whose REFER was not
+    /// seen, this is how Asterisk tells the third phone whom it talks to.
+    fn put_through(&mut self, call: u64, leg: u64, part: &Part<'_>, told: &mut Told) {
+        let now = part.seen.uptime;
+        if part.message.header("P-Asserted-Identity").is_none() {
+            return;
+        }
+        let Some(consult) = self.calls.get(&call).filter(|call| call.over.is_none()) else { return };
+        let Some(session) = consult.sessions.get(&leg).filter(|s| s.role == Role::Phone) else { return };
+        if session.initiator() != part.from_tag {
+            return;
+        }
+        let facts = identity::facts(part.message, part.seen.from.map(|from| from.ip()), &self.rules);
+        let Some(number) =
+            facts.caller.number.filter(|number| Some(number) != session.facts.caller.number.as_ref())
+        else {
+            return;
+        };
+        let Some(by) = consult.sessions.values().find_map(|s| s.from_line.clone()) else { return };
+        let Some(calls) = number.key().and_then(|key| self.by_caller.get(key)) else { return };
+        let held = calls.iter().copied().find(|other| {
+            *other != call && self.calls.get(other).is_some_and(|c| c.over.is_none() && c.had(&by, now))
+        });
+        if let Some(held) = held {
+            self.join(held, call, &by, now, told);
+        }
+    }
+
+    /// Two calls become one: the one in which `by` was called goes on, the one in which `by` asked a colleague ends.
+    fn join(&mut self, one: u64, two: u64, by: &Line, now: Duration, told: &mut Told) {
+        if one == two {
+            return;
+        }
+        let asks = |call: &Call| {
+            call.sessions.values().any(|s| s.role == Role::Caller && s.from_line.as_ref() == Some(by))
+        };
+        let (Some(first), Some(second)) = (self.calls.get(&one), self.calls.get(&two)) else { return };
+        if first.over.is_some() || second.over.is_some() {
+            return;
+        }
+        let (into, gone) = match (asks(first), asks(second)) {
+            (true, false) => (two, one),
+            (false, true) => (one, two),
+            _ => (one.min(two), one.max(two)),
+        };
+        // Said in full before the two are one.
+        self.tell(gone, now, told);
+        let line = self.calls.get(&gone).and_then(|call| call.talking_line(by, now));
+        let transfer = Transfer { by: by.clone(), at: now, line, target: String::new(), done: true };
+        if let Some(call) = self.calls.get_mut(&into) {
+            call.transfer(transfer);
+        }
+        self.merge(into, gone, told);
+        if let Some(call) = self.calls.get_mut(&into) {
+            for session in call.sessions.values_mut() {
+                session.aside |= session.role == Role::Caller && session.from_line.as_ref() == Some(by);
+            }
+        }
+        self.tell(into, now, told);
+        self.line_states(gone, BTreeMap::new(), told);
+    }
+
+    /// Puts the legs of one call into another, which goes on.
+    fn merge(&mut self, into: u64, gone: u64, told: &mut Told) {
+        if into == gone || !self.calls.contains_key(&into) {
+            return;
+        }
+        let Some(moved) = self.calls.remove(&gone) else { return };
+        self.unregister(gone, &moved);
+        self.over.retain(|(_, call)| *call != gone);
+        let Some(call) = self.calls.get_mut(&into) else { return };
+        if moved.told() {
+            told.call(&moved.key, CallHeard::Joined { into: call.key.clone() });
+        }
+        for (leg, mut session) in moved.sessions {
+            session.follows = true;
+            call.sessions.insert(leg, session);
+        }
+        for (call, _) in self.legs.values_mut().filter(|(call, _)| *call == gone) {
+            *call = into;
+        }
+    }
+
+    /// Says what is new of a call, and notes when to look at it again.
+    fn tell(&mut self, number: u64, now: Duration, told: &mut Told) {
+        let Some(call) = self.calls.get_mut(&number) else {
+            self.wake(number, None);
+            return;
+        };
+        let was_over = call.over.is_some();
+        for word in call.tell(now, self.silence, self.limits.join_within) {
+            told.call(&call.key, word);
+        }
+        let lines = call.lines(now);
+        let wakes = call.wakes(now, self.silence, self.limits.join_within);
+        if let (false, Some(at)) = (was_over, call.over) {
+            self.over.insert((at, number));
+            if let Some(caller) = call.caller.take() {
+                self.unlist(&caller, number);
+            }
+        }
+        self.wake(number, wakes.map(|at| at.max(now + Duration::from_millis(1))));
+        self.line_states(number, lines, told);
+    }
+
+    fn wake(&mut self, call: u64, at: Option<Duration>) {
+        if let Some(before) = self.wake_of.remove(&call) {
+            self.wakes.remove(&(before, call));
+        }
+        if let Some(at) = at {
+            self.wake_of.insert(call, at);
+            self.wakes.insert((at, call));
+        }
+    }
+
+    /// Notes what the lines do in one call, and says what they do in all.
+    fn line_states(&mut self, call: u64, now: BTreeMap<Line, LineState>, told: &mut Told) {
+        let before: Vec<Line> = self
+            .line_calls
+            .iter()
+            .filter(|(_, calls)| calls.contains_key(&call))
+            .map(|(line, _)| line.clone())
+            .collect();
+        let touched: BTreeSet<Line> = before.into_iter().chain(now.keys().cloned()).collect();
+        for line in touched {
+            let calls = self.line_calls.entry(line.clone()).or_default();
+            match now.get(&line) {
+                Some(state) => calls.insert(call, *state),
+                None => calls.remove(&call),
+            };
+            let does = |wanted| calls.values().any(|state| *state == wanted);
+            let state = match () {
+                () if does(LineState::Busy) => LineState::Busy,
+                () if does(LineState::Ringing) => LineState::Ringing,
+                () => LineState::Idle,
+            };
+            if calls.is_empty() {
+                self.line_calls.remove(&line);
+            }
+            if self.line_said.insert(line.clone(), state) != Some(state) {
+                told.say(What::LineState { line, state });
+            }
+        }
+    }
+
+    /// Forgets what is over, then the oldest call, until one more leg has room.
+    fn make_room(&mut self, now: Duration, told: &mut Told) {
+        while self.legs.len() >= self.limits.most_legs.max(1) {
+            if let Some(&(_, over)) = self.over.first() {
+                self.forget(over);
+            } else if let Some((&oldest, call)) = self.calls.first_key_value() {
+                if call.told() {
+                    told.call(&call.key, CallHeard::Over { by: OverBy::Unknown });
+                }
+                self.line_states(oldest, BTreeMap::new(), told);
+                self.over.insert((now, oldest));
+                self.forget(oldest);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn forget(&mut self, number: u64) {
+        self.over.retain(|(_, call)| *call != number);
+        if let Some(call) = self.calls.remove(&number) {
+            self.unregister(number, &call);
+            self.legs.retain(|_, (call, _)| *call != number);
+        }
+    }
+
+    fn unregister(&mut self, number: u64, call: &Call) {
+        self.wake(number, None);
+        if let Some(caller) = &call.caller {
+            self.unlist(caller, number);
+        }
+        self.expected.retain(|_, call| *call != number);
+    }
+
+    fn unlist(&mut self, caller: &str, number: u64) {
+        if let Some(calls) = self.by_caller.get_mut(caller) {
+            calls.remove(&number);
+            if calls.is_empty() {
+                self.by_caller.remove(caller);
+            }
+        }
+    }
+}
+
+/// Words with the time at which they were heard.
+struct Told {
+    at: Timestamp,
+    way: Way,
+    words: Vec<Heard>,
+}
+
+impl Told {
+    fn call(&mut self, key: &CallKey, is: CallHeard) {
+        self.say(What::Call { key: key.clone(), is });
+    }
+
+    fn say(&mut self, what: What) {
+        self.words.push(Heard { at: self.at, way: self.way, what });
+    }
+}
+
+/// What an INVITE says; on a phone's own leg the line it goes to is not what the caller dialled.
+fn leg_facts(part: &Part<'_>, line: Option<&Line>, rules: &Rules) -> CallFacts {
+    let mut facts = identity::facts(part.message, part.seen.from.map(|from| from.ip()), rules);
+    let is_line =
+        |number: &pinkas_protocol::Number| line.is_some_and(|line| number.key() == Some(line.as_str()));
+    facts.dialled = facts.dialled.filter(|number| !is_line(number));
+    facts
+}
+
+/// The Call-ID in `Replaces` of a Refer-To URI (RFC 3891), unescaped.
+fn replaced(uri: &str) -> Option<String> {
+    let headers = uri.split_once('?')?.1;
+    let value = headers.split('&').find_map(|header| {
+        let (name, value) = header.split_once('=')?;
+        name.eq_ignore_ascii_case("Replaces").then_some(value)
+    })?;
+    let value = crate::sip::uri::unescape(value);
+    Some(value.split(';').next()?.trim().to_owned())
+}
+
+/// The digits at the end of a user part, to compare numbers that a phone system wrote anew.
+fn dialled_digits(uri: &str) -> Option<String> {
+    let user = Uri::read(uri)?.unescaped_user()?;
+    let digits: String = user.chars().filter(char::is_ascii_digit).collect();
+    (digits.len() >= 6).then(|| digits[digits.len().saturating_sub(9)..].to_owned())
+}
+
+#[cfg(test)]
+mod tests;
