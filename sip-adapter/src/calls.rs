@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pinkas_protocol::{
-    CallChange, CallEvent, CallFacts, CallId, Caller, EndedHow, Event, Line, LineEvent, LineState, Pause,
-    PauseEvent, QueueName, Withdrawal,
+    CallChange, CallEvent, CallFacts, CallId, EndedHow, Event, Line, LineEvent, LineState, Pause, PauseEvent,
+    QueueName, Withdrawal,
 };
 
 use crate::hear::{Heard, LineHeard, Way, What};
@@ -109,7 +109,7 @@ pub struct Calls {
     /// When a leg is decided on, and since when it is as it is; what is decided is told by the leg.
     timers: BTreeMap<(CallId, Line), (Duration, Timestamp)>,
     /// Lines that ring with a call no way has named yet.
-    deferred: BTreeMap<Line, (Duration, Timestamp, Caller)>,
+    deferred: BTreeMap<Line, (Duration, Timestamp, CallFacts)>,
     pauses: BTreeMap<(Line, QueueName), Option<Pause>>,
     patience: Patience,
     new_id: Box<dyn FnMut(Timestamp) -> CallId + Send>,
@@ -165,7 +165,10 @@ impl Calls {
                 self.line_state(stamp, &line, is.state(), &mut out);
                 match is {
                     LineHeard::Idle => self.fell_silent(stamp, &line, &mut out),
-                    LineHeard::Ringing { caller } => self.rings(stamp, &line, caller, &mut out),
+                    LineHeard::Ringing { caller, queue } => {
+                        let facts = CallFacts { caller, queue, ..CallFacts::default() };
+                        self.rings(stamp, &line, facts, &mut out);
+                    }
                     LineHeard::Busy => self.is_busy(stamp, &line, &mut out),
                     LineHeard::Lost => drop(self.deferred.remove(&line)),
                 }
@@ -195,8 +198,8 @@ impl Calls {
         }
         let due: Vec<_> = self.deferred.iter().filter(|(_, (at, ..))| *at <= now.uptime).collect();
         for line in due.into_iter().map(|(line, _)| line.clone()).collect::<Vec<_>>() {
-            if let Some((_, heard_at, caller)) = self.deferred.remove(&line) {
-                self.nobody_named_it(Stamp { heard_at, ..stamp }, &line, caller, &mut out);
+            if let Some((_, heard_at, facts)) = self.deferred.remove(&line) {
+                self.nobody_named_it(Stamp { heard_at, ..stamp }, &line, facts, &mut out);
             }
         }
         let gone = |at: Duration| at + self.patience.lost_after <= now.uptime;

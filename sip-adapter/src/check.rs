@@ -55,17 +55,6 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Prints what each way of hearing finds; an error when the adapter would not hear all.
-pub async fn run(config: Config) -> anyhow::Result<()> {
-    let findings = probe(&config).await;
-    findings.iter().for_each(|finding| println!("{finding}"));
-    anyhow::ensure!(
-        findings.iter().all(|finding| finding.level != Level::Broken),
-        "the adapter would not hear all"
-    );
-    Ok(())
-}
-
 /// Connects by each way that the configuration has, and says what was found. Takes seconds.
 pub async fn probe(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();

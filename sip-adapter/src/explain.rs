@@ -28,7 +28,7 @@ pub enum NotUnderstood {
 /// Explains `bytes` that came from `peer`.
 pub fn explain(bytes: &[u8], peer: Option<IpAddr>, rules: &Rules) -> Result<Value, NotUnderstood> {
     if bytes.trim_ascii_start().starts_with(b"<") {
-        let info = dialog_info::read(bytes, &rules.numbers)?;
+        let info = dialog_info::read(bytes, rules)?;
         return Ok(json!({ "kind": "dialog-info", "dialog_info": dialogs(&info) }));
     }
     let message = Message::read_in(bytes, rules.charset)?;
@@ -76,7 +76,7 @@ pub fn explain(bytes: &[u8], peer: Option<IpAddr>, rules: &Rules) -> Result<Valu
     if kind.starts_with("application/dialog-info+xml") {
         say(
             "dialog_info",
-            match dialog_info::read(message.body(), &rules.numbers) {
+            match dialog_info::read(message.body(), rules) {
                 Ok(info) => dialogs(&info),
                 Err(why) => json!({ "not_understood": why.to_string() }),
             },
@@ -100,6 +100,7 @@ fn dialogs(info: &DialogInfo) -> Value {
             "state": format!("{:?}", dialog.state).to_lowercase(),
             "incoming": dialog.incoming,
             "remote": dialog.remote,
+            "queue": dialog.queue,
         })
     };
     json!({ "full": info.full, "dialogs": info.dialogs.iter().map(dialog).collect::<Vec<_>>() })

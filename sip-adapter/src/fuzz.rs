@@ -2,13 +2,22 @@
 //! the seeds in `fuzz/seeds` and mutations of them (`tests/fuzz.rs`), cargo-fuzz without end (`fuzz/`).
 //! They assert what must be true of every reading; they belong to no program.
 
-use std::net::{IpAddr, Ipv4Addr};
+pub mod hep;
 
-use pinkas_protocol::{Caller, NumberPlan};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use pinkas_protocol::{CallChange, Caller, Event, NumberPlan};
 use rsipstack::sip::prelude::HeadersExt;
 
+use crate::calls::Patience;
+use crate::config::{Pbx, usual_channels};
+use crate::hear::ami;
+use crate::hear::legs::Limits;
+use crate::replay::{Packets, Replay, Settings, ami_words, capture};
 use crate::sip::canonical;
-use crate::sip::dialog_info::{self, Dialogs};
+use crate::sip::dialog_info::{self, Applied, Dialogs};
 use crate::sip::identity::{self, Rules};
 use crate::sip::message::Message;
 use crate::sip::name_addr::{MOST_ADDRESSES, NameAddr};
@@ -93,15 +102,19 @@ pub fn name_addr(bytes: &[u8]) {
 
 /// Dialog-info documents.
 pub fn dialog_info(bytes: &[u8]) {
-    let plan = everything().numbers;
-    let Ok(info) = dialog_info::read(bytes, &plan) else { return };
+    let rules = everything();
+    let Ok(info) = dialog_info::read(bytes, &rules) else { return };
     for caller in info.dialogs.iter().filter_map(|(_, dialog)| dialog.remote.as_ref()) {
         withheld_is_withheld(caller);
     }
     let mut dialogs = Dialogs::default();
-    let first = dialogs.apply(info.clone());
+    let is = |applied| match applied {
+        Applied::Is(is, _) => Some(is),
+        Applied::AskFull => None,
+    };
+    let first = is(dialogs.apply(info.clone()));
     if info.full {
-        assert_eq!(dialogs.apply(info), first, "a repetition changes something");
+        assert_eq!(is(dialogs.apply(info)), first, "a repetition changes something");
     }
 }
 
@@ -142,4 +155,64 @@ fn outside_quotes(text: &str) -> Vec<bool> {
         }
     }
     open
+}
+
+/// What a manager connection says: cut anywhere it says the same, and every call that is told of ends.
+pub fn ami(bytes: &[u8]) {
+    ami::packet::fuzz(bytes);
+    let settings = recorded();
+    let words = ami_words(bytes, &settings);
+    let mut events = Vec::new();
+    Replay::new(settings, words).finish(&mut events);
+    every_call_ends(&events);
+}
+
+/// A capture file, to the end of its calls.
+pub fn pcap(bytes: &[u8]) {
+    let mut replay = Replay::new(recorded(), Vec::new());
+    let (mut packets, mut events) = (Packets::default(), Vec::new());
+    let mut read = 0;
+    let end = capture::read(bytes, |packet| {
+        read += 1;
+        packets.take(&packet, &mut replay, &mut events);
+    });
+    match end {
+        Ok(told) => assert_eq!(told, read, "packets are miscounted"),
+        Err(broken) => {
+            assert_eq!(broken.packets, read, "packets are miscounted");
+            assert!(broken.byte <= bytes.len() as u64, "broken behind its end");
+        }
+    }
+    replay.finish(&mut events);
+    every_call_ends(&events);
+}
+
+fn recorded() -> Settings {
+    let lines = ["101", "102", "103"].into_iter().filter_map(|line| line.parse().ok()).collect();
+    Settings {
+        pbx: Pbx { lines, rules: Arc::new(everything()) },
+        limits: Limits::default(),
+        channels: usual_channels(),
+        patience: Patience::default(),
+    }
+}
+
+fn every_call_ends(events: &[Event]) {
+    let (mut live, mut over) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        let Event::Call(event) = event else { continue };
+        assert!(!over.contains(&event.call), "a word about a call that has ended");
+        match &event.change {
+            CallChange::Arrived(facts) => {
+                withheld_is_withheld(&facts.caller);
+                assert!(live.insert(event.call), "a call arrives twice");
+            }
+            CallChange::Ended { .. } => {
+                assert!(live.remove(&event.call), "a call ends that did not arrive");
+                over.insert(event.call);
+            }
+            _ => assert!(live.contains(&event.call), "a word about a call that did not arrive"),
+        }
+    }
+    assert!(live.is_empty(), "a call does not end");
 }

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod hear;
 pub mod metrics;
 pub mod outbox;
+pub mod replay;
 pub mod run;
 pub mod uplink;
 

@@ -90,6 +90,11 @@ pub fn refused(way: Way, why: &'static str) {
     counter!(REFUSED, "way" => way.name(), "why" => why).increment(1);
 }
 
+/// As [`refused`], so many at once, for ways that count what comes too fast to tell each.
+pub fn refused_times(way: Way, why: &'static str, times: u64) {
+    counter!(REFUSED, "way" => way.name(), "why" => why).increment(times);
+}
+
 /// How the outbox stands.
 pub fn outbox(written: &Written) {
     gauge!(LIVE).set(as_figure(written.live.len() as u64));

@@ -20,6 +20,10 @@ fuzzed! {
     any_message_becomes_canonical_once_or_is_refused: fuzz::canonical, "sip";
     no_address_is_ever_read_out_of_quotes: fuzz::name_addr, "name_addr";
     any_dialog_info_is_read_or_refused: fuzz::dialog_info, "dialog_info";
+    any_hep_packet_is_read_or_refused: fuzz::hep::packet, "hep";
+    whatever_is_heard_of_calls_they_end: fuzz::hep::legs, "legs";
+    any_manager_connection_is_heard_and_its_calls_end: fuzz::ami, "ami";
+    any_capture_is_played_and_its_calls_end: fuzz::pcap, "pcap";
 }
 
 const MUTATIONS: usize = 100_000;

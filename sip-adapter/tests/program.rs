@@ -16,8 +16,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn a_wrong_configuration_is_told_with_file_and_line_and_a_failing_exit() {
     let dir = tempfile::tempdir().expect("a folder");
-    std::fs::write(dir.path().join("adapter.toml"), "hub = \"nowhere\"\n[dialog_events]\nuser = 7\n")
-        .expect("written");
+    std::fs::write(dir.path().join("adapter.toml"), "hub = \"nowhere\"\n[pbx]\nuser = 7\n").expect("written");
     for arguments in [&["check"][..], &["check", "--offline"], &[]] {
         let out = adapter(dir.path(), arguments, &[]);
         assert_eq!(out.status.code(), Some(2));

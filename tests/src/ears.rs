@@ -76,9 +76,11 @@ impl Ears {
     pub async fn all_idle(&self, lines: &[u16]) -> anyhow::Result<()> {
         until("every line to be idle", SOON, async || {
             let told = self.told();
-            let idle = told.values().all(|events| {
+            let idle = told.iter().all(|(ear, events)| {
+                // A copy of the traffic tells nothing of a line that does nothing.
                 let states = line_states(events);
-                lines.iter().all(|line| states.get(&line.to_string()) == Some(&LineState::Idle))
+                let idle = |line: &u16| states.get(&line.to_string()) == Some(&LineState::Idle);
+                *ear == Ear::Only(Way::Hep) || lines.iter().all(idle)
             });
             idle.then_some(())
         })
@@ -248,19 +250,29 @@ pub struct Knows {
     pub reasons: bool,
     /// Holds.
     pub holds: bool,
+    /// Names that the phone system gives its own phones.
+    pub agents: bool,
 }
 
 impl Knows {
+    /// What can be known of a proxy, which gives no names.
+    pub fn of_a_proxy() -> Knows {
+        Knows { agents: false, ..Knows::of(Ear::Only(Way::Hep)) }
+    }
+
     /// What a machine can know of Asterisk.
     pub fn of(ear: Ear) -> Knows {
         match ear {
             Ear::Only(Way::DialogEvents | Way::Shadow) => {
-                Knows { route: false, waiting: false, reasons: false, holds: false }
+                Knows { route: false, waiting: false, reasons: false, holds: false, agents: true }
             }
-            Ear::Only(Way::Hep) => Knows { route: true, waiting: false, reasons: true, holds: true },
-            Ear::Only(Way::Ami) | Ear::All => {
-                Knows { route: true, waiting: true, reasons: true, holds: true }
+            Ear::Only(Way::Hep) => {
+                Knows { route: true, waiting: false, reasons: true, holds: true, agents: true }
             }
+            Ear::Only(Way::Ami) => {
+                Knows { route: true, waiting: true, reasons: true, holds: true, agents: true }
+            }
+            Ear::All => Knows { route: true, waiting: true, reasons: true, holds: true, agents: true },
         }
     }
 }
@@ -332,16 +344,16 @@ pub fn played_text(call: &Played, knows: Knows) -> Vec<String> {
     let plan = NumberPlan::new("PL", 4).expect("a known country");
     let key = |number: &str| plan.read(number).and_then(|n| n.key().map(str::to_owned)).unwrap_or_default();
     let mut text = if call.withheld { "withheld".to_owned() } else { key(&call.number) };
-    if !call.withheld && call.name.is_empty() {
+    if !call.withheld && call.name.is_empty() && knows.agents {
         // Asterisk's own name for an agent.
         text += &format!(" Agent {}", call.number);
-    } else if !call.withheld {
+    } else if !call.withheld && !call.name.is_empty() {
         text += &format!(" {}", call.name);
     }
     if knows.route {
         text += &format!(" → {}", call.dialled);
-        if let Some(by) = &call.diverted_by {
-            text += &format!(" diverted by {}", key(by));
+        if let Some(by) = call.diverted_by.as_deref().map(key) {
+            text += &format!(" diverted by {by}");
         }
     }
     if knows.waiting
@@ -391,7 +403,8 @@ pub fn played_text(call: &Played, knows: Knows) -> Vec<String> {
             }
             Happened::Asks { from, to } => {
                 let route = if knows.route { format!(" → {to}") } else { String::new() };
-                consultation = Some((format!("{from} Agent {from}{route}"), BTreeMap::new()));
+                let name = if knows.agents { format!(" Agent {from}") } else { String::new() };
+                consultation = Some((format!("{from}{name}{route}"), BTreeMap::new()));
             }
             Happened::PutThrough { from, to } => {
                 at(from, format!("passes on to {to}"));

@@ -117,7 +117,7 @@ async fn a_list(version: Version, last: u8) {
     };
     let mut caller = or_skip!(Caller::call(call).await);
     until(&mut heard, "102", |is| {
-        matches!(is, LineHeard::Ringing { caller } if caller.number.as_ref().and_then(|n| n.key()) == Some("+48220000101"))
+        matches!(is, LineHeard::Ringing { caller, .. } if caller.number.as_ref().and_then(|n| n.key()) == Some("+48220000101"))
     })
     .await;
     until(&mut heard, "102", |is| *is == LineHeard::Busy).await;

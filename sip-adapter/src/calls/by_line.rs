@@ -10,12 +10,13 @@ use super::live::Leg;
 use super::{Calls, Decided, NAMELESS_JOIN, Stamp, apart};
 
 impl Calls {
-    pub(super) fn rings(&mut self, stamp: Stamp, line: &Line, caller: Caller, out: &mut Decided) {
+    pub(super) fn rings(&mut self, stamp: Stamp, line: &Line, facts: CallFacts, out: &mut Decided) {
+        let caller = facts.caller.clone();
         let governed = self.legs_at(line, Leg::seeks).into_iter().find(|call| self.governor(*call).is_some());
         if let Some(call) = governed {
             self.deferred.remove(line);
             if self.live.get(&call).is_some_and(|live| live.is_from(&caller)) {
-                self.learn(stamp, call, from(caller), out);
+                self.learn(stamp, call, facts, out);
             }
             return;
         }
@@ -43,24 +44,24 @@ impl Calls {
         if self.up.iter().any(|way| way.knows_phones()) {
             // A better informed way may name this call at any moment; it would be told twice.
             let due = stamp.uptime + self.patience.deference;
-            let waits = self.deferred.entry(line.clone()).or_insert((due, stamp.heard_at, caller.clone()));
-            waits.2 = caller;
+            let waits = self.deferred.entry(line.clone()).or_insert((due, stamp.heard_at, facts.clone()));
+            waits.2 = facts;
             return;
         }
-        if let Some(call) = self.arrive(stamp, from(caller), out) {
+        if let Some(call) = self.arrive(stamp, facts, out) {
             self.offer(stamp, call, line, None, out);
         }
     }
 
     /// The better informed ways had their time: what rings here is a call that only the line tells of.
-    pub(super) fn nobody_named_it(&mut self, stamp: Stamp, line: &Line, caller: Caller, out: &mut Decided) {
+    pub(super) fn nobody_named_it(&mut self, stamp: Stamp, line: &Line, facts: CallFacts, out: &mut Decided) {
         let state = self.lines.by_dialog_events(line);
         let taken = !self.legs_at(line, |leg| leg != Leg::Leaving).is_empty();
         if taken || !matches!(state, LineState::Ringing | LineState::Busy) {
             return;
         }
-        let call = self.joinable(stamp.heard_at, line, &caller);
-        let Some(call) = call.or_else(|| self.arrive(stamp, from(caller), out)) else { return };
+        let call = self.joinable(stamp.heard_at, line, &facts.caller);
+        let Some(call) = call.or_else(|| self.arrive(stamp, facts, out)) else { return };
         self.offer(stamp, call, line, None, out);
         if state == LineState::Busy {
             self.answer(stamp, call, line, out);
@@ -234,10 +235,14 @@ impl Calls {
     /// A call of the same caller that still seeks someone and does not ring here already.
     fn joinable(&self, at: Timestamp, line: &Line, caller: &Caller) -> Option<CallId> {
         let nameless = caller.number.is_none();
-        let found = self.live.iter().rev().find(|(_, live)| {
+        let found = self.live.iter().rev().find(|(call, live)| {
             let seeking = live.has(Leg::seeks) || (!live.answered && !live.names.is_empty());
             let talking = live.has(|leg| leg.talks() || leg == Leg::Leaving);
-            let here = live.legs.get(line).is_some_and(|leg| *leg != Leg::Gone);
+            let here = match live.legs.get(line) {
+                // The way that governs the call has just said so, and this line is a little behind.
+                Some(Leg::Gone) => self.governor(**call).is_some(),
+                leg => leg.is_some(),
+            };
             let together = !nameless || apart(at, live.arrived_at) <= NAMELESS_JOIN;
             seeking && !talking && !here && together && live.is_from(caller)
         });
@@ -254,8 +259,4 @@ impl Calls {
         });
         found.filter(|(call, _)| self.governor(*call).is_none())
     }
-}
-
-fn from(caller: Caller) -> CallFacts {
-    CallFacts { caller, ..CallFacts::default() }
 }

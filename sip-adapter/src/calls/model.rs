@@ -252,7 +252,9 @@ fn by_lines(story: &Story, outcomes: &[Outcome], dice: &mut Dice) -> Vec<(u64, H
         (0..LINES.len()).map(|l| (l, vec![(0, LineHeard::Idle)])).collect();
     for (at, call, what) in story {
         let (l, is) = match what {
-            True::Rings(l) => (*l, LineHeard::Ringing { caller: caller(outcomes[*call].caller) }),
+            True::Rings(l) => {
+                (*l, LineHeard::Ringing { caller: caller(outcomes[*call].caller), queue: None })
+            }
             True::Stops(l, _) | True::Leaves(l, _) | True::HangsUp(l) => (*l, LineHeard::Idle),
             True::Answers(l) => (*l, LineHeard::Busy),
             True::Arrives | True::Waits | True::Hold(..) | True::Over(_) => continue,

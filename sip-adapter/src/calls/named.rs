@@ -239,12 +239,20 @@ impl Calls {
         let number = live.facts().caller.number;
         let by = number.and_then(|number| Line::parse(number.key()?).ok());
         for (line, leg) in &live.legs {
-            let there = self.leg(into, line).filter(|leg| *leg != Leg::Gone);
-            if (leg.seeks() || leg.talks()) && there.is_none() {
-                self.offer(stamp, into, line, by.clone(), out);
-            }
-            if leg.talks() && !there.is_some_and(Leg::talks) {
-                self.answer(stamp, into, line, out);
+            match self.leg(into, line) {
+                _ if !leg.seeks() && !leg.talks() => {}
+                None | Some(Leg::Gone) => {
+                    self.offer(stamp, into, line, by.clone(), out);
+                    if leg.talks() {
+                        self.answer(stamp, into, line, out);
+                    }
+                }
+                Some(Leg::Ringing | Leg::Quiet) if leg.talks() => self.answer(stamp, into, line, out),
+                Some(Leg::Leaving) if leg.talks() => {
+                    self.timers.remove(&(into, line.clone()));
+                    self.set_leg(into, line, Leg::Talking, out);
+                }
+                Some(Leg::Ringing | Leg::Quiet | Leg::Talking | Leg::Holding | Leg::Leaving) => {}
             }
         }
         for line in live.lines(Leg::seeks) {

@@ -115,7 +115,9 @@ impl Story {
                 };
                 Some(Heard { at: now(at).wall, way, what: said_by_name(rest) })
             }
-            [at_line, "rings", who] => by_line(at_line, LineHeard::Ringing { caller: caller(who) }),
+            [at_line, "rings", who] => {
+                by_line(at_line, LineHeard::Ringing { caller: caller(who), queue: None })
+            }
             [at_line, "busy"] => by_line(at_line, LineHeard::Busy),
             [at_line, "idle"] => by_line(at_line, LineHeard::Idle),
             [at_line, "lost"] => by_line(at_line, LineHeard::Lost),
@@ -425,6 +427,19 @@ fn an_attended_transfer_brings_the_caller_to_the_third_phone() {
 }
 
 #[test]
+fn joining_a_call_that_has_just_hung_up_at_the_same_phone_answers_it_once() {
+    check(&[
+        (0, "ami K facts 0501234567", "#1 arrives"),
+        (1, "ami K answered 103", "#1 offered 103, #1 answered 103"),
+        (900, "ami L facts 101", "#2 arrives"),
+        (901, "ami L answered 103", "#2 offered 103, #2 answered 103"),
+        (1000, "ami K left 103", ""),
+        (1001, "ami L joined K", "#2 joined into #1"),
+        (9000, "ami K over caller", "#1 completed"),
+    ]);
+}
+
+#[test]
 fn a_phone_that_takes_a_colleagues_call_needs_no_ringing_of_its_own() {
     check(&[
         (0, "ami K facts 0501234567", "#1 arrives"),
@@ -450,6 +465,20 @@ fn all_ways_at_once_tell_one_call() {
         (5001, "hep H over caller", ""),
         (5002, "ami K over caller", "#1 completed"),
         (20_000, "tick", ""),
+    ]);
+}
+
+#[test]
+fn a_line_that_is_behind_does_not_ring_again_what_the_better_informed_way_has_ended() {
+    check(&[
+        (0, "ami K facts 0501234567", "#1 arrives"),
+        (1, "ami K rings 101", "#1 offered 101"),
+        (1, "ami K rings 102", "#1 offered 102"),
+        (900, "ami K stopped 101 gave-up", "#1 withdrawn 101 (gave up)"),
+        (901, DANA, ""),
+        (902, "ami K over caller", "#1 withdrawn 102 (gave up), #1 abandoned"),
+        (903, "101 idle", ""),
+        (5000, "tick", ""),
     ]);
 }
 

@@ -19,8 +19,12 @@ pub struct Ami {
     pub channels: Vec<Pattern>,
 }
 
-/// What phones are called where nothing else is written.
 const CHANNELS: [&str; 2] = ["PJSIP/{line}", "SIP/{line}"];
+
+/// What phones' channels are called where nothing else is written.
+pub fn usual_channels() -> Vec<Pattern> {
+    CHANNELS.iter().filter_map(|pattern| pattern.parse().ok()).collect()
+}
 
 pub(super) fn read(section: &mut Section<'_>) -> Option<Ami> {
     let address = section.need_parsed::<SocketAddr>(
@@ -35,7 +39,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Ami> {
     let mut channels = section
         .parsed_list::<Pattern>("channels", "channel names with {line} in them such as \"PJSIP/{line}\"");
     if channels.is_empty() {
-        channels = CHANNELS.iter().filter_map(|pattern| pattern.parse().ok()).collect();
+        channels = usual_channels();
     }
     Some(Ami { address: address?, user: user?, secret: secret?, channels })
 }

@@ -18,8 +18,9 @@ use pinkas_protocol::number::EXTENSION_DIGITS;
 use pinkas_protocol::{AdapterId, Line, NumberPlan};
 
 use crate::calls::Patience;
+use crate::hear::ami::names::Pattern;
 use crate::sip::identity::Rules;
-pub use ami::Ami;
+pub use ami::{Ami, usual_channels};
 pub use dialog_events::DialogEvents;
 pub use hep::{Hep, Network};
 pub use shadow::Shadow;
@@ -72,15 +73,45 @@ pub fn load(file: &Path) -> Result<Config, Mistakes> {
 /// Reads only how messages are to be understood, and the mistakes of the whole file if there are any: to
 /// explain a message, no secret and no line need be right.
 pub fn load_rules(file: &Path) -> Result<(Arc<Rules>, Option<Mistakes>), Mistakes> {
-    let mut rules = None;
+    let (described, mistakes) = load_described(file)?;
+    Ok((described.pbx.rules, mistakes))
+}
+
+/// What a file says of the phone system itself, without how to reach it.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// `[pbx]`; no lines where they are missing.
+    pub pbx: Pbx,
+    /// `[hep]`, where it is right.
+    pub hep: Option<Hep>,
+    /// How channels are called by `[ami]`, where it is right, else as usual.
+    pub channels: Vec<Pattern>,
+    /// As written, where the whole file is right, else the default.
+    pub patience: Patience,
+}
+
+/// Reads what is needed to read a recording again, and the mistakes of the whole file if there are any: no secret
+/// need be set for it.
+pub fn load_described(file: &Path) -> Result<(Described, Option<Mistakes>), Mistakes> {
+    let mut described = None;
     let loaded = pinkas_config::load(file, |section| {
-        rules = read_pbx(&mut section.table("pbx")).map(|pbx| pbx.rules);
-        read(section)
+        let pbx = read_pbx(&mut section.table("pbx"));
+        let hep = section.has("hep").then(|| hep::read(&mut section.table("hep"))).flatten();
+        let ami = section.has("ami").then(|| ami::read(&mut section.table("ami"))).flatten();
+        let whole = read(section);
+        let channels = ami.map_or_else(usual_channels, |ami| ami.channels);
+        let patience = whole.as_ref().map(|config| config.patience).unwrap_or_default();
+        described = pbx.map(|pbx| Described { pbx, hep, channels, patience });
+        whole
     });
-    match (rules, loaded) {
-        (Some(rules), loaded) => Ok((rules, loaded.err())),
+    match (described, loaded) {
+        (Some(described), loaded) => Ok((described, loaded.err())),
         (None, Err(mistakes)) => Err(mistakes),
-        (None, Ok(config)) => Ok((config.pbx.rules, None)),
+        (None, Ok(config)) => {
+            let channels = config.ami.map_or_else(usual_channels, |ami| ami.channels);
+            let (pbx, hep, patience) = (config.pbx, config.hep, config.patience);
+            Ok((Described { pbx, hep, channels, patience }, None))
+        }
     }
 }
 
@@ -159,8 +190,8 @@ fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
     if numbers.is_none() {
         section.note("country", "`country` must be a country's two letters such as \"IL\" or \"PL\"");
     }
-    let rules = identity::read(section, numbers.unwrap_or_default());
-    Some(Pbx { lines, rules: Arc::new(rules) })
+    let rules = identity::read(section, numbers.clone().unwrap_or_default());
+    numbers.map(|_| Pbx { lines, rules: Arc::new(rules) })
 }
 
 #[cfg(test)]

@@ -114,6 +114,8 @@ pub enum LineHeard {
     Ringing {
         /// Who calls.
         caller: Caller,
+        /// The queue that the phone system wrote before the caller's name.
+        queue: Option<QueueName>,
     },
     /// In a call; with whom is not said.
     Busy,

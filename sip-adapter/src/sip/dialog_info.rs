@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use pinkas_protocol::{Caller, NumberPlan};
+use pinkas_protocol::{Caller, QueueName};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use crate::hear::LineHeard;
-use crate::sip::identity;
+use crate::sip::identity::{self, Rules};
 
 /// The largest document read, in bytes.
 pub const LARGEST: usize = 64 * 1024;
@@ -35,6 +35,8 @@ pub struct Dialog {
     pub incoming: bool,
     /// Who is at the other end, where the notifier tells.
     pub remote: Option<Caller>,
+    /// The queue that stands before the caller's name.
+    pub queue: Option<QueueName>,
 }
 
 /// RFC 4235 section 3.7.1.
@@ -75,7 +77,7 @@ pub enum DialogInfoError {
 
 /// Reads a document. Bytes that are not UTF-8 become replacement characters: a caller's broken name
 /// must not hide the call.
-pub fn read(body: &[u8], plan: &NumberPlan) -> Result<DialogInfo, DialogInfoError> {
+pub fn read(body: &[u8], rules: &Rules) -> Result<DialogInfo, DialogInfoError> {
     if body.len() > LARGEST {
         return Err(DialogInfoError::Large);
     }
@@ -120,7 +122,7 @@ pub fn read(body: &[u8], plan: &NumberPlan) -> Result<DialogInfo, DialogInfoErro
             Event::End(_) => {
                 let name = open.pop();
                 if name.as_deref() == Some(b"dialog") && open.len() == 1 {
-                    dialogs.extend(current.take().and_then(|draft| draft.finish(plan)));
+                    dialogs.extend(current.take().and_then(|draft| draft.finish(rules)));
                 }
             }
             Event::Text(chars) => {
@@ -166,7 +168,7 @@ impl Draft {
         }
     }
 
-    fn finish(self, plan: &NumberPlan) -> Option<(String, Dialog)> {
+    fn finish(self, rules: &Rules) -> Option<(String, Dialog)> {
         let state = match self.state.trim() {
             "trying" => DialogState::Trying,
             "proceeding" | "early" => DialogState::Early,
@@ -175,8 +177,9 @@ impl Draft {
             _ => return None,
         };
         let named = !self.uri.trim().is_empty() || self.display.is_some();
-        let remote = named.then(|| identity::caller(&self.uri, self.display.as_deref(), plan));
-        Some((self.id, Dialog { state, incoming: self.incoming, remote }))
+        let read = || identity::caller_and_queue(&self.uri, self.display.as_deref(), rules);
+        let (remote, queue) = named.then(read).unzip();
+        Some((self.id, Dialog { state, incoming: self.incoming, remote, queue: queue.flatten() }))
     }
 }
 
@@ -297,7 +300,10 @@ impl Dialogs {
         let ringing =
             dialogs.filter(|known| known.dialog.state == DialogState::Early && known.dialog.incoming);
         match ringing.max_by_key(|known| known.rings_since) {
-            Some(known) => LineHeard::Ringing { caller: known.dialog.remote.clone().unwrap_or_default() },
+            Some(known) => LineHeard::Ringing {
+                caller: known.dialog.remote.clone().unwrap_or_default(),
+                queue: known.dialog.queue.clone(),
+            },
             None if self.known.values().any(|known| known.dialog.state != DialogState::Trying) => {
                 LineHeard::Busy
             }
@@ -318,13 +324,13 @@ mod tests {
     }
 
     fn heard(body: &str) -> String {
-        match read(body.as_bytes(), &NumberPlan::default()) {
+        match read(body.as_bytes(), &Rules::default()) {
             Err(e) => e.to_string(),
             Ok(info) => match is(Dialogs::default().apply(info)) {
                 LineHeard::Idle => "idle".to_owned(),
                 LineHeard::Busy => "busy".to_owned(),
                 LineHeard::Lost => "lost".to_owned(),
-                LineHeard::Ringing { caller } => format!(
+                LineHeard::Ringing { caller, .. } => format!(
                     "ringing {} {}{}",
                     caller.number.as_ref().and_then(|n| n.key()).unwrap_or("-"),
                     caller.name.map_or("-".to_owned(), |n| n.0),
@@ -395,14 +401,14 @@ mod tests {
         .into_bytes();
         let at = body.windows(4).position(|w| w == b"NAME").expect("the name");
         body[at..at + 4].copy_from_slice(&[0xF9, 0xE0, 0xFF, b'x']);
-        let info = read(&body, &NumberPlan::default()).expect("understood");
+        let info = read(&body, &Rules::default()).expect("understood");
         let caller = info.dialogs[0].1.remote.clone().expect("a caller");
         assert_eq!(caller.number.and_then(|n| n.key().map(str::to_owned)).as_deref(), Some("+48123456789"));
     }
 
     #[test]
     fn partial_documents_change_what_is_known() {
-        let plan = NumberPlan::default();
+        let plan = Rules::default();
         let mut dialogs = Dialogs::default();
         let apply = |dialogs: &mut Dialogs, state: &str, inner: &str| {
             let body = format!("<dialog-info state=\"{state}\">{inner}</dialog-info>");
@@ -419,7 +425,7 @@ mod tests {
 
     /// Documents as `VERSION full|partial DIALOG…`, a dialog as `id:state:number`; what is said of each.
     fn story(documents: &[&str]) -> Vec<String> {
-        let plan = NumberPlan::default();
+        let plan = Rules::default();
         let mut dialogs = Dialogs::default();
         let say = |document: &&str| {
             let mut words = document.split_whitespace();
@@ -437,7 +443,7 @@ mod tests {
             let body = format!("<dialog-info version=\"{version}\" state=\"{state}\">{inner}</dialog-info>");
             match dialogs.apply(read(body.as_bytes(), &plan).expect("understood")) {
                 Applied::AskFull => "ask".to_owned(),
-                Applied::Is(LineHeard::Ringing { caller }, news) => {
+                Applied::Is(LineHeard::Ringing { caller, .. }, news) => {
                     let number = caller.number.as_ref().and_then(|number| number.key()).unwrap_or("-");
                     format!("rings {number} {news:?}")
                 }
@@ -493,7 +499,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600)) {
-            let _ = read(&body, &NumberPlan::default());
+            let _ = read(&body, &Rules::default());
         }
 
         #[test]
@@ -502,7 +508,7 @@ mod tests {
                 <identity display=\"&lt;A&gt;\">sip:a@b</identity></remote></dialog>").into_bytes();
             let at = at % body.len();
             body[at] = byte;
-            let _ = read(&body, &NumberPlan::default());
+            let _ = read(&body, &Rules::default());
         }
     }
 }

@@ -268,7 +268,7 @@ pub fn say(heard: &Heard) -> String {
             LineHeard::Idle => format!("{line} idle"),
             LineHeard::Busy => format!("{line} busy"),
             LineHeard::Lost => format!("{line} lost"),
-            LineHeard::Ringing { caller } => {
+            LineHeard::Ringing { caller, .. } => {
                 format!("{line} rings {}", caller.name.as_ref().map_or("-", |name| name.0.as_str()))
             }
         },

@@ -193,7 +193,8 @@ pub(super) fn phone_of(pbx: Ipv4Addr, agent: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(a, b, c.wrapping_add(2), d), agent.saturating_add(5000))
 }
 
-pub(super) fn carrier_of(pbx: Ipv4Addr) -> Ipv4Addr {
+/// The address from which calls come in to a phone system at `pbx`; any port of it.
+pub fn carrier_of(pbx: Ipv4Addr) -> Ipv4Addr {
     let [a, b, c, d] = pbx.octets();
     Ipv4Addr::new(a, b, c.wrapping_add(1), d)
 }

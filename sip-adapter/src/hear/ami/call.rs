@@ -152,6 +152,11 @@ impl Call {
         self.caller.is_some() && !self.caller_inside
     }
 
+    /// Whether a phone rings now.
+    pub fn rings_somewhere(&self, all: &Channels) -> bool {
+        self.phones(all).values().any(|phone| matches!(phone, Phone::Rings { .. }))
+    }
+
     fn phones(&self, all: &Channels) -> BTreeMap<Line, Phone> {
         let mut phones = BTreeMap::new();
         for (id, channel) in self.live(all) {

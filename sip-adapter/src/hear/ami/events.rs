@@ -288,9 +288,14 @@ impl Tracker {
     /// The far end of a channel hung up. Where that is the caller, nobody sent them away.
     fn hangs_up(&mut self, packet: &Packet) {
         let Some(id) = self.see(packet, "") else { return };
-        // Quirk(asterisk 16, 22): a caller who is told "busy" hangs up in answer to it.
-        let sent_away = matches!(packet.get("ChannelStateDesc"), Some("Busy"))
-            || matches!(packet.known("Cause"), Some("17" | "19" | "21" | "34" | "38" | "42"));
+        // Quirk(asterisk 16, 22): a caller who is told "busy" hangs up in answer to it. Once one phone was
+        // busy the same cause stands there when a caller gives up, but then other phones still ring.
+        let channels = &self.channels;
+        let call = channels.get(&id).and_then(|channel| self.calls.get(&channel.call));
+        let rings = call.is_some_and(|call| call.rings_somewhere(channels));
+        let sent_away = !rings
+            && (matches!(packet.get("ChannelStateDesc"), Some("Busy"))
+                || matches!(packet.known("Cause"), Some("17" | "19" | "21" | "34" | "38" | "42")));
         if let Some(call) = self.call_of(&id)
             && !sent_away
             && (call.caller.as_ref() == Some(&id) || call.caller.is_none())

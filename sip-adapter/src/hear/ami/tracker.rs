@@ -48,11 +48,12 @@ pub struct Settings {
 impl Settings {
     /// Out of a configuration.
     pub fn new(ami: &Ami, pbx: &Pbx) -> Settings {
-        Settings {
-            lines: pbx.lines.iter().cloned().collect(),
-            rules: pbx.rules.clone(),
-            patterns: ami.channels.clone(),
-        }
+        Settings::of(pbx, ami.channels.clone())
+    }
+
+    /// Where only the names of channels are known: a recording is read without logging in anywhere.
+    pub fn of(pbx: &Pbx, patterns: Vec<Pattern>) -> Settings {
+        Settings { lines: pbx.lines.iter().cloned().collect(), rules: pbx.rules.clone(), patterns }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pinkas_protocol::NumberPlan;
+use crate::sip::identity::Rules;
 use rsipstack::sip::{self, Header, HeadersExt, Method, Request, Response, StatusCode, Uri};
 
 use super::policy::Ending;
@@ -103,7 +103,7 @@ impl Dialog {
     }
 
     /// Takes in a NOTIFY; `None` when it is not of this dialog.
-    pub(super) fn notified(&mut self, request: &Request, plan: &NumberPlan) -> Option<Notified> {
+    pub(super) fn notified(&mut self, request: &Request, rules: &Rules) -> Option<Notified> {
         debug_assert_eq!(request.method, Method::Notify);
         let to_tag = request.to_header().ok().and_then(|to| message::tag_of(to.value()));
         let from_tag = request.from_header().ok().and_then(|from| message::tag_of(from.value()))?;
@@ -148,7 +148,7 @@ impl Dialog {
             Header::ContentType(kind) => Some(kind.value()),
             _ => None,
         });
-        notified.told = self.watch.take_in(content_type.unwrap_or_default(), &request.body, plan);
+        notified.told = self.watch.take_in(content_type.unwrap_or_default(), &request.body, rules);
         Some(notified)
     }
 }

@@ -245,7 +245,7 @@ impl Session {
         let request = incoming.request();
         let call_id = request.call_id_header().ok()?;
         let subscription = lock(&self.by_call_id).get(call_id.value()).cloned()?;
-        let notified = lock(&subscription.dialog).notified(request, &self.pbx.rules.numbers)?;
+        let notified = lock(&subscription.dialog).notified(request, &self.pbx.rules)?;
         Some((subscription, notified))
     }
 

@@ -134,7 +134,7 @@ impl Traps {
                 seen.rang = true;
                 self.rang += 1;
                 self.second_rang |= was == Some(Is::Busy);
-                if let LineHeard::Ringing { caller } = &word.is {
+                if let LineHeard::Ringing { caller, .. } = &word.is {
                     self.rang_with_caller |=
                         caller.withheld || caller.number.is_some() || caller.name.is_some();
                 }
@@ -174,8 +174,8 @@ mod tests {
                     "idle" => (LineHeard::Idle, News::Next),
                     "busy" => (LineHeard::Busy, News::Next),
                     "refresh" => (LineHeard::Busy, News::Repeated),
-                    "rings" => (LineHeard::Ringing { caller: known }, News::Next),
-                    "rings?" => (LineHeard::Ringing { caller: Caller::default() }, News::Next),
+                    "rings" => (LineHeard::Ringing { caller: known, queue: None }, News::Next),
+                    "rings?" => (LineHeard::Ringing { caller: Caller::default(), queue: None }, News::Next),
                     _ => (LineHeard::Lost, News::Next),
                 };
                 traps.hear(&Word { line: Line::parse(line).expect("a line"), is, news })

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pinkas_protocol::{Line, NumberPlan};
+use pinkas_protocol::Line;
+
+use crate::sip::identity::Rules;
 
 use crate::hear::LineHeard;
 use crate::sip::dialog_info::{self, Applied, Dialogs, News};
@@ -72,15 +74,15 @@ impl Watch {
     }
 
     /// Takes in the body of a NOTIFY.
-    pub(super) fn take_in(&mut self, content_type: &str, body: &[u8], plan: &NumberPlan) -> Told {
+    pub(super) fn take_in(&mut self, content_type: &str, body: &[u8], rules: &Rules) -> Told {
         let mut told = Told::default();
         if body.is_empty() {
             return told;
         }
         match self {
-            Watch::Line(line, dialogs) => told.document(line, dialogs, body, plan),
+            Watch::Line(line, dialogs) => told.document(line, dialogs, body, rules),
             Watch::List(list) if multipart::is_multipart(content_type) => {
-                list.take_in(content_type, body, plan, &mut told, 0);
+                list.take_in(content_type, body, rules, &mut told, 0);
             }
             Watch::List(_) => told.problem = Some(Problem::NotAList),
         }
@@ -89,7 +91,7 @@ impl Watch {
 }
 
 impl ListWatch {
-    fn take_in(&mut self, content_type: &str, body: &[u8], plan: &NumberPlan, told: &mut Told, depth: u32) {
+    fn take_in(&mut self, content_type: &str, body: &[u8], rules: &Rules, told: &mut Told, depth: u32) {
         let parts = match multipart::split(content_type, body) {
             Ok(parts) => parts,
             Err(e) => return told.wrong(e.to_string()),
@@ -116,7 +118,7 @@ impl ListWatch {
             if let Some(part) = part.filter(|part| multipart::is_multipart(part.content_type)) {
                 // Names inside count as named: the lists inside are not told apart.
                 if depth < DEEPEST {
-                    self.take_in(part.content_type, part.body, plan, told, depth + 1);
+                    self.take_in(part.content_type, part.body, rules, told, depth + 1);
                 }
                 continue;
             }
@@ -131,7 +133,7 @@ impl ListWatch {
                 }
                 (InstanceState::Active, Some(part)) => {
                     let dialogs = self.known.entry(line.clone()).or_default();
-                    told.document(&line, dialogs, part.body, plan);
+                    told.document(&line, dialogs, part.body, rules);
                 }
                 (InstanceState::Active | InstanceState::Pending, _) => {}
             }
@@ -151,8 +153,8 @@ impl ListWatch {
 }
 
 impl Told {
-    fn document(&mut self, line: &Line, dialogs: &mut Dialogs, body: &[u8], plan: &NumberPlan) {
-        match dialog_info::read(body, plan) {
+    fn document(&mut self, line: &Line, dialogs: &mut Dialogs, body: &[u8], rules: &Rules) {
+        match dialog_info::read(body, rules) {
             Ok(info) => match dialogs.apply(info) {
                 Applied::Is(is, news) => self.words.push(Word { line: line.clone(), is, news }),
                 Applied::AskFull => self.ask_full = true,
@@ -218,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_list_tells_all_lines_and_then_each_that_changes() {
-        let plan = NumberPlan::default();
+        let plan = Rules::default();
         let mut watch = Watch::list(&lines(&["101", "102", "104"]));
         let mut take = |full: &str, version: u32, lines: &[&str]| {
             say(&watch.take_in(TYPE, &body(full, version, lines), &plan))
@@ -234,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_said_in_words() {
-        let plan = NumberPlan::default();
+        let plan = Rules::default();
         let mut watch = Watch::list(&lines(&["101"]));
         let told = watch.take_in("application/dialog-info+xml", b"<dialog-info/>", &plan);
         assert_eq!(told.problem, Some(Problem::NotAList));
@@ -247,7 +249,7 @@ mod tests {
 
     #[test]
     fn lists_of_lists_are_followed() {
-        let plan = NumberPlan::default();
+        let plan = Rules::default();
         let mut watch = Watch::list(&lines(&["101"]));
         let inner = String::from_utf8(body("true", 0, &["101:early"])).expect("text");
         let outer = format!(

@@ -44,15 +44,52 @@ impl Counts {
     }
 }
 
+/// What of [`Counts`] was told to the program's figures already.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    told: [u64; 8],
+}
+
+impl Refusals {
+    /// Why packets were refused, and how many since the last time.
+    pub fn since(&mut self, counts: &Counts) -> Vec<(&'static str, u64)> {
+        let now = [
+            ("stranger", &counts.strangers),
+            ("wrong_key", &counts.wrong_key),
+            ("malformed", &counts.malformed),
+            ("compressed", &counts.compressed),
+            ("not_sip", &counts.not_sip),
+            ("unreadable", &counts.unreadable),
+            ("overrun", &counts.overrun),
+            ("closed", &counts.closed),
+        ];
+        let mut new = Vec::new();
+        for ((why, counter), told) in now.into_iter().zip(&mut self.told) {
+            let count = counter.load(Ordering::Relaxed);
+            if count > *told {
+                new.push((why, count - *told));
+                *told = count;
+            }
+        }
+        new
+    }
+}
+
 /// Decides what is let in.
-pub(super) struct Gate {
+pub struct Gate {
     from: Vec<Network>,
     key: Option<String>,
 }
 
 impl Gate {
+    /// As configured.
     pub fn new(config: &Hep) -> Gate {
         Gate { from: config.from.clone(), key: config.key.as_ref().map(|key| key.0.clone()) }
+    }
+
+    /// One that lets in from everywhere and without a key.
+    pub fn open() -> Gate {
+        Gate { from: Vec::new(), key: None }
     }
 
     /// Whether this address may send.

@@ -9,28 +9,39 @@ const OF_CALLS: [&[u8]; 6] = [b"INVITE", b"ACK", b"BYE", b"CANCEL", b"UPDATE", b
 /// Of how many header lines the CSeq must be one. A message of more lines is refused when read, too.
 const MOST_LINES: usize = 256;
 
-/// Whether the message is a request of one of those methods, or an answer to one.
+/// Whether the message is a request of one of those methods, an answer to one, or tells what became of a REFER.
 pub fn of_a_call(message: &[u8]) -> bool {
     let message = message.trim_ascii_start();
     let word = message.split(|byte| *byte == b' ').next().unwrap_or_default();
-    if !word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/")) {
-        return OF_CALLS.contains(&word);
+    if word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/")) {
+        let method =
+            header(message, b"CSeq", None).and_then(|value| value.rsplit(u8::is_ascii_whitespace).next());
+        return method.is_some_and(|method| OF_CALLS.contains(&method) && method != b"ACK");
     }
-    answered_method(message).is_some_and(|method| OF_CALLS.contains(&method) && method != b"ACK")
+    let about = || header(message, b"Event", Some(b'o')).and_then(|value| value.get(..5));
+    OF_CALLS.contains(&word)
+        || (word == b"NOTIFY" && about().is_some_and(|about| about.eq_ignore_ascii_case(b"refer")))
 }
 
-/// The method in the CSeq of an answer.
-fn answered_method(message: &[u8]) -> Option<&[u8]> {
+/// The first value of a header, by its name or its compact form.
+fn header<'a>(message: &'a [u8], name: &[u8], compact: Option<u8>) -> Option<&'a [u8]> {
     let mut rest = message;
     for _ in 0..MOST_LINES {
         rest = rest.get(memchr(b'\n', rest)? + 1..)?;
-        let Some((name, after)) = rest.split_first_chunk::<4>() else { continue };
-        if !name.eq_ignore_ascii_case(b"CSeq") {
-            continue;
-        }
+        let first = *rest.first()?;
+        let is_it =
+            |name: &[u8]| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        let length = match compact {
+            _ if is_it(name) => name.len(),
+            Some(compact) if first.eq_ignore_ascii_case(&compact) => 1,
+            // The body begins.
+            _ if first == b'\r' || first == b'\n' => return None,
+            _ => continue,
+        };
+        let after = rest.get(length..)?;
         let line = after.get(..memchr(b'\n', after).unwrap_or(after.len()))?;
         let Some(value) = line.trim_ascii_start().strip_prefix(b":") else { continue };
-        return value.trim_ascii().rsplit(u8::is_ascii_whitespace).next();
+        return Some(value.trim_ascii());
     }
     None
 }
@@ -57,6 +68,10 @@ mod tests {
             check(&format!("{method} sip:101@x SIP/2.0\r\nCSeq: 1 {method}\r\n\r\n"), false);
             check(&format!("SIP/2.0 200 OK\r\nCSeq: 1 {method}\r\n\r\nCSeq: 1 INVITE"), false);
         }
+        check("NOTIFY sip:101@x SIP/2.0\r\nVia: x\r\nEvent: refer;id=2\r\n\r\nSIP/2.0 200 OK", true);
+        check("NOTIFY sip:101@x SIP/2.0\r\no : Refer\r\n\r\n", true);
+        check("NOTIFY sip:101@x SIP/2.0\r\nEvent: dialog\r\n\r\nEvent: refer", false);
+        check("NOTIFY sip:101@x SIP/2.0\r\nVia: x\r\n\r\nEvent: refer", false);
         for none in [
             "",
             "SIP/2.0 200 OK",

@@ -2,8 +2,9 @@
 //! border controllers send it. This file only wires: sockets to [`gate`], what is let in to [`crate::hear::legs`].
 //! Sends nothing.
 
-mod gate;
+pub mod gate;
 mod glance;
+mod intake;
 pub mod packet;
 mod stream;
 
@@ -21,12 +22,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 pub use self::gate::Counts;
-use self::gate::Gate;
+use self::gate::{Gate, Refusals};
+pub use self::intake::Intake;
+pub(crate) use self::intake::limits;
 use self::packet::Packet;
 use crate::config::{Hep, Pbx};
-use crate::hear::legs::{Limits, Seen, Tracker};
+use crate::hear::legs::Seen;
 use crate::hear::{Heard, Way, What};
-use crate::sip::message::Message;
 
 /// What the kernel may keep while this program is busy: over a second of 15,000 packets. Linux gives as much as
 /// `net.core.rmem_max` allows.
@@ -74,10 +76,11 @@ pub async fn run_counting(
     let _ended_with_this = stop.clone().drop_guard();
     let streams = tokio::spawn(stream::accept(tcp, gate.clone(), counts.clone(), streamed_in, stop.clone()));
     let mut ear = Ear {
-        tracker: Tracker::new(pbx.lines.clone(), pbx.rules.clone(), limits(&config)),
+        intake: Intake::new(&config, &pbx, counts.clone()),
         started: Instant::now(),
         heard,
         counts,
+        refusals: Refusals::default(),
     };
     ear.say(What::Up { live: None }).await;
     tracing::info!(lines = pbx.lines.len(), "taking copies of SIP traffic on {listen}");
@@ -86,7 +89,7 @@ pub async fn run_counting(
     let mut ask = tokio::time::interval(ASKS_KERNEL);
     ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !stop.is_cancelled() {
-        let tick = ear.tracker.next_tick().map(|at| ear.started + at);
+        let tick = ear.intake.next_tick().map(|at| ear.started + at);
         let wait = async {
             match tick {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -97,7 +100,10 @@ pub async fn run_counting(
             () = stop.cancelled() => break,
             () = wait => ear.tick().await,
             Some(streamed) = streamed.recv() => ear.take(streamed.seen(), &streamed.payload).await,
-            _ = ask.tick() => ask_kernel(listen, &ear.counts).await,
+            _ = ask.tick() => {
+                ask_kernel(listen, &ear.counts).await;
+                ear.tell_refusals();
+            }
             ready = udp.readable() => {
                 // An error of a datagram socket is about one datagram.
                 if ready.is_ok() {
@@ -111,20 +117,9 @@ pub async fn run_counting(
     }
     stop.cancel();
     streams.await.context("taking TCP connections failed")?;
+    ear.tell_refusals();
     ear.say(What::Down).await;
     Ok(())
-}
-
-fn limits(config: &Hep) -> Limits {
-    Limits {
-        pbx: config.pbx.clone(),
-        call_id_header: config.call_id_header.clone(),
-        join_within: config.join_within,
-        talking: config.give_up_after,
-        most_legs: config.most_legs,
-        way: Way::Hep,
-        ..Limits::default()
-    }
 }
 
 fn udp_socket(listen: SocketAddr) -> anyhow::Result<UdpSocket> {
@@ -140,10 +135,11 @@ fn udp_socket(listen: SocketAddr) -> anyhow::Result<UdpSocket> {
 
 /// What hears: the tracker and where its words go.
 struct Ear {
-    tracker: Tracker,
+    intake: Intake,
     started: Instant,
     heard: mpsc::Sender<Heard>,
     counts: Arc<Counts>,
+    refusals: Refusals,
 }
 
 impl Ear {
@@ -163,21 +159,23 @@ impl Ear {
     }
 
     async fn take(&mut self, came: Came, payload: &[u8]) {
-        let Ok(message) = Message::read(payload) else {
-            Counts::add(&self.counts.unreadable);
-            return;
-        };
-        Counts::add(&self.counts.read);
         let uptime = came.uptime(self.started);
         let seen = Seen { at: came.at, uptime, captured: came.captured, from: came.from, to: came.to };
-        for heard in self.tracker.take(seen, &message) {
+        for heard in self.intake.take(seen, payload) {
             self.pass_on(heard).await;
         }
     }
 
     async fn tick(&mut self) {
-        for heard in self.tracker.tick(Timestamp::now(), self.started.elapsed()) {
+        for heard in self.intake.tick(Timestamp::now(), self.started.elapsed()) {
             self.pass_on(heard).await;
+        }
+    }
+
+    /// Adds what was refused since the last time to the program's figures.
+    fn tell_refusals(&mut self) {
+        for (why, times) in self.refusals.since(&self.counts) {
+            crate::metrics::refused_times(Way::Hep, why, times);
         }
     }
 

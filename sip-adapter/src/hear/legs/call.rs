@@ -12,6 +12,9 @@ use crate::hear::{CallHeard, CallKey, Hold, OverBy, Stopped};
 /// How long a CANCEL without a reason waits for the caller's own, to tell the two apart.
 const WAITS_FOR_REASON: Duration = Duration::from_millis(250);
 
+/// A caller whom the phone system sends away at once is no call; who is let in is known after so long.
+const SENT_AWAY_WITHIN: Duration = Duration::from_millis(200);
+
 /// How long the phones' BYEs may follow the caller's.
 const WAITS_FOR_PHONES: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,8 @@ pub(super) struct Call {
     pub over: Option<Duration>,
     /// What it was entered in the register of callers by.
     pub caller: Option<String>,
+    /// Names under which it is expected.
+    pub names: Vec<String>,
     /// Whether the first leg came in from outside for certain, so that it is told before a phone rings.
     pub inbound: bool,
     pub began: Duration,
@@ -77,6 +82,7 @@ impl Call {
             facts: None,
             over: None,
             caller: None,
+            names: Vec::new(),
             inbound: false,
             began,
         }
@@ -92,8 +98,10 @@ impl Call {
             session.pass(now, silence);
         }
         let views = self.views(now);
-        let end = self.end(now, window).filter(|end| now >= end.at);
-        self.tell_facts(&views, &mut words);
+        let gone = self.system_gone(silence).filter(|at| now >= *at);
+        let gone = gone.map(|at| Ended { by: OverBy::Unknown, at });
+        let end = self.end(now, window).filter(|end| now >= end.at).or(gone);
+        self.tell_facts(now, &views, &mut words);
         for (line, view) in &views {
             self.tell_line(line, *view, end, &mut words);
         }
@@ -111,12 +119,17 @@ impl Call {
         self.facts.is_some() || !self.said.is_empty()
     }
 
-    fn tell_facts(&mut self, views: &BTreeMap<Line, View>, words: &mut Vec<CallHeard>) {
+    /// From when on a caller who was only told to wait is taken for one who waits.
+    fn waits(&self) -> Duration {
+        self.began.saturating_add(SENT_AWAY_WITHIN)
+    }
+
+    fn tell_facts(&mut self, now: Duration, views: &BTreeMap<Line, View>, words: &mut Vec<CallHeard>) {
         let early = self.inbound
             && self
                 .sessions
                 .values()
-                .any(|s| s.role == Role::Caller && s.from_line.is_none() && s.taken_on());
+                .any(|s| s.role == Role::Caller && s.from_line.is_none() && s.taken_on(now >= self.waits()));
         if !early && views.is_empty() {
             return;
         }
@@ -131,6 +144,7 @@ impl Call {
     fn merged_facts(&self) -> CallFacts {
         let mut order: Vec<&Session> = self.sessions.values().filter(|s| !s.aside).collect();
         order.sort_by_key(|s| (s.role != Role::Caller, !s.invited, s.follows, s.began));
+        let caller_seen = order.iter().any(|s| s.role == Role::Caller && s.invited);
         let mut facts = CallFacts::default();
         for session in order {
             let more = &session.facts;
@@ -145,8 +159,12 @@ impl Call {
                 facts.caller.stir = facts.caller.stir.or(more.caller.stir);
             }
             facts.queue = facts.queue.or_else(|| more.queue.clone());
-            facts.dialled = facts.dialled.or_else(|| more.dialled.clone());
-            facts.diverted_by = facts.diverted_by.or_else(|| more.diverted_by.clone());
+            let called = session.called.as_ref().filter(|_| session.role == Role::Caller);
+            facts.dialled = facts.dialled.or_else(|| more.dialled.clone()).or_else(|| called.cloned());
+            // Where the caller's own leg is seen, a phone's leg only tells more of what happened in this company.
+            if session.role == Role::Caller || !caller_seen {
+                facts.diverted_by = facts.diverted_by.or_else(|| more.diverted_by.clone());
+            }
             for (name, value) in &more.tags {
                 if facts.tags.len() < pinkas_protocol::call::MOST_TAGS {
                     facts.tags.entry(name.clone()).or_insert_with(|| value.clone());
@@ -223,6 +241,7 @@ impl Call {
                 State::Talking(hold) => View::Talking(hold),
                 State::Left(at) => View::Left(at),
                 State::Refused(code, at) => View::Stopped(refused(code), at),
+                State::Silent(at) => View::Stopped(Stopped::Unknown, at),
                 State::Cancelled(said, at) => match self.cancelled(said, at, answered, caller, now) {
                     Some(why) => View::Stopped(why, at),
                     None => View::Ringing,
@@ -291,6 +310,18 @@ impl Call {
         }
     }
 
+    /// When it is certain that the phone system died over this call: a phone rang, nobody cancelled or answered it
+    /// for as long as a phone may ring, and nothing else was heard of the call in that time. A phone system that is
+    /// alive ends the ringing itself.
+    fn system_gone(&self, silence: Silence) -> Option<Duration> {
+        let branches = || self.sessions.values().flat_map(|s| &s.branches);
+        let talks =
+            self.sessions.values().any(|s| s.taken_by.is_none() && s.role != Role::Caller && s.answered());
+        let rang = branches().any(|branch| branch.silent);
+        let last = self.sessions.values().map(|s| s.last).max()?;
+        (rang && !talks).then(|| last.saturating_add(silence.ringing))
+    }
+
     /// The end of a call whose caller's leg is not seen: that of its last phone.
     fn phones_end(&self, now: Duration, window: Duration, pending: bool) -> Option<Ended> {
         let mut last: Option<Ended> = None;
@@ -355,7 +386,9 @@ impl Call {
                 _ => None,
             });
         let end = self.end(now, window).map(|end| end.at);
-        silent.chain(cancelled).chain(end).min()
+        let waits = (self.inbound && self.facts.is_none()).then(|| self.waits()).filter(|at| *at > now);
+        let gone = self.system_gone(silence);
+        silent.chain(cancelled).chain(end).chain(waits).chain(gone).min()
     }
 
     /// Whether it seeks an answer: nobody talks, and the caller is not known to be gone.

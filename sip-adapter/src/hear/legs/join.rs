@@ -2,7 +2,7 @@
 //! transfer), then what addresses and callers show; when in doubt it is a call of its own.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pinkas_protocol::{Caller, Line, NumberPlan};
@@ -10,9 +10,10 @@ use pinkas_protocol::{Caller, Line, NumberPlan};
 use super::call::{Call, TRANSFER_TAKES};
 use super::part::{Kind, Part};
 use super::session::{Role, Session};
-use super::{MOST_LEARNED, Told, Tracker, dialled_digits};
+use super::{MOST_COMPARED, MOST_LEARNED, Told, Tracker, dialled_digits};
 use crate::sip::identity;
 use crate::sip::name_addr::NameAddr;
+use crate::sip::uri::Uri;
 
 /// How much later than the legs it brought a caller's leg may be heard.
 const OVERTAKEN: Duration = Duration::from_secs(1);
@@ -75,8 +76,8 @@ impl Tracker {
             return;
         }
         let (now, way) = (part.seen.uptime, self.way(part));
-        let facts = super::leg_facts(part, line, &self.rules);
-        let mut like = Session::new(part, Role::Unsure, facts, None);
+        let mut like = Session::new(part, None);
+        like.read_invite(part, line, &self.rules);
         let caller = caller_key(part, &like, &self.rules.numbers);
         let found = self.named(part, &mut like, way, line);
         let found = found.or_else(|| self.transferred(part, &mut like, &caller, line, now));
@@ -90,7 +91,7 @@ impl Tracker {
     /// overtook.
     pub(super) fn overtook(&self, call: u64, line: &Line, now: Duration) -> Option<u64> {
         let caller = self.calls.get(&call)?.caller.as_ref()?;
-        self.by_caller.get(caller)?.iter().copied().find(|other| {
+        self.by_caller.get(caller)?.iter().rev().take(MOST_COMPARED).copied().find(|other| {
             *other != call
                 && self.calls.get(other).is_some_and(|other| {
                     other.over.is_none()
@@ -107,8 +108,13 @@ impl Tracker {
     fn way(&self, part: &Part<'_>) -> Way {
         // An answer goes the other way.
         let (from, to) = ends(part);
+        // A phone system that listens on several addresses, or all, may copy another than the messages name.
+        let via = part.message.header("Via").and_then(sent_by);
+        let asked = part.message.request_uri().and_then(Uri::read).and_then(|uri| ip_of(uri.host));
+        let named =
+            |ip: Option<IpAddr>| part.kind == Kind::Invite && ip.is_some_and(|ip| self.pbx.contains(&ip));
         let ours = |end: Option<SocketAddr>| end.is_some_and(|end| self.pbx.contains(&end.ip()));
-        match (ours(from), ours(to)) {
+        match (ours(from) || named(via), ours(to) || named(asked)) {
             (true, false) => Way::Out,
             (false, true) => Way::In,
             _ => Way::Unknown,
@@ -118,7 +124,7 @@ impl Tracker {
     fn open(&mut self, part: &Part<'_>, session: &Session, way: Way) -> u64 {
         let number = self.new_call(part);
         if let Some(id) = session_id(part) {
-            self.expected.insert(id, number);
+            self.expect(id, number);
         }
         if let Some(call) = self.calls.get_mut(&number) {
             call.inbound = way == Way::In && session.from_line.is_none();
@@ -159,13 +165,21 @@ impl Tracker {
                 let number = self.number();
                 let call = Call::new(crate::hear::CallKey::new(original), part.seen.uptime);
                 self.calls.insert(number, call);
-                self.expected.insert(original.to_owned(), number);
+                self.expect(original.to_owned(), number);
                 number
             }));
         }
-        if let Some(replaced) = part.message.header("Replaces").and_then(|value| value.split(';').next())
-            && let Some((number, _)) =
-                self.legs.get(replaced.trim()).copied().filter(|(n, _)| self.is_live(*n))
+        let replaced =
+            part.message.header("Replaces").and_then(|value| value.split(';').next()).map(str::trim);
+        if let Some(replaced) = replaced
+            && let Some(number) = self.takes_place(replaced, line, part.seen.uptime)
+        {
+            session.follows = true;
+            session.replaces = Some(replaced.to_owned());
+            return Some(number);
+        }
+        if let Some(replaced) = replaced
+            && let Some((number, _)) = self.legs.get(replaced).copied().filter(|(n, _)| self.is_live(*n))
         {
             session.follows = true;
             if let (Some(line), true) = (session.from_line.clone(), way != Way::Out) {
@@ -196,7 +210,8 @@ impl Tracker {
         let referred = part.message.header("Referred-By").and_then(NameAddr::read);
         let by = referred.as_ref().and_then(|by| self.line_of(by));
         let target = part.target();
-        let calls = self.by_caller.get(caller).into_iter().flatten().copied();
+        let calls = self.by_caller.get(caller).into_iter();
+        let calls = calls.flat_map(|calls| calls.iter().rev().take(MOST_COMPARED)).copied();
         // After a transfer the caller's own name may be written otherwise: then Referred-By must name the phone.
         let others = by.is_some().then(|| self.calls.keys().rev().take(1024).copied()).into_iter().flatten();
         let found = calls.chain(others).find(|number| {
@@ -222,7 +237,7 @@ impl Tracker {
         }
         if let (false, Some(by)) = (noted, by) {
             let target = target.unwrap_or_default();
-            call.transfer(super::Transfer { by, at: now, line: line.cloned(), target, done: true });
+            call.transfer(super::call::Transfer { by, at: now, line: line.cloned(), target, done: true });
         }
         session.follows = true;
         Some(found)
@@ -238,7 +253,10 @@ impl Tracker {
         line: Option<&Line>,
     ) -> Option<u64> {
         let now = part.seen.uptime;
-        let same: Vec<u64> = self.by_caller.get(caller).into_iter().flatten().copied().collect();
+        let same =
+            self.by_caller.get(caller).into_iter().flat_map(|calls| calls.iter().rev().take(MOST_COMPARED));
+        let mut same: Vec<u64> = same.copied().collect();
+        same.reverse();
         if way != Way::Out {
             // The caller's leg, overtaken by those it brought.
             let parent = same.iter().copied().find(|number| self.was_overtaken(*number, part, way));
@@ -413,6 +431,16 @@ fn ends(part: &Part<'_>) -> (Option<SocketAddr>, Option<SocketAddr>) {
         _ if part.message.method().is_none() => (part.seen.to, part.seen.from),
         _ => (part.seen.from, part.seen.to),
     }
+}
+
+/// The address in a Via, such as `SIP/2.0/UDP 192.0.2.1:5060;branch=x`.
+fn sent_by(via: &str) -> Option<IpAddr> {
+    let host = via.split(';').next()?.split_ascii_whitespace().nth(1)?;
+    ip_of(host).or_else(|| ip_of(host.rsplit_once(':')?.0))
+}
+
+fn ip_of(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 /// What calls of one caller have in common. Of an answer only From is known, which may hold a number that was to

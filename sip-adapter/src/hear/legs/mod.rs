@@ -6,6 +6,7 @@ mod call;
 mod join;
 mod part;
 mod session;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -15,10 +16,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pinkas_protocol::{CallFacts, Line, LineState};
 
-use self::call::{Call, Transfer};
+use self::call::Call;
 pub use self::part::Seen;
 use self::part::{Kind, Part};
-use self::session::{Role, Session, Silence};
+use self::session::{Session, Silence};
 use crate::hear::{CallHeard, CallKey, Heard, OverBy, Way, What};
 use crate::sip::identity::{self, Rules};
 use crate::sip::message::Message;
@@ -67,6 +68,9 @@ const KEPT: Duration = Duration::from_secs(32);
 const EARLY: Duration = Duration::from_secs(1);
 const MOST_EARLY: usize = 64;
 
+/// How many calls of one caller a new leg is compared with.
+const MOST_COMPARED: usize = 256;
+
 /// The most addresses learned to be the phone system's.
 const MOST_LEARNED: usize = 16;
 
@@ -83,11 +87,17 @@ pub struct Tracker {
     /// Call-IDs of callers' legs that were named before they were seen, and Session-IDs.
     expected: HashMap<String, u64>,
     by_caller: BTreeMap<String, BTreeSet<u64>>,
+    /// Call-IDs of legs in whose place a caller is to be put, to that of the caller's phone.
+    wished: HashMap<String, String>,
+    /// Phones' legs to feature codes, and when they were answered.
+    codes: VecDeque<(u64, u64, Duration)>,
     early: VecDeque<(Seen, Message)>,
     wakes: BTreeSet<(Duration, u64)>,
     wake_of: BTreeMap<u64, Duration>,
     over: BTreeSet<(Duration, u64)>,
     line_calls: BTreeMap<Line, BTreeMap<u64, LineState>>,
+    /// The lines that do something in a call.
+    lines_of: HashMap<u64, BTreeMap<Line, LineState>>,
     line_said: BTreeMap<Line, LineState>,
     next: u64,
 }
@@ -105,11 +115,14 @@ impl Tracker {
             legs: HashMap::new(),
             expected: HashMap::new(),
             by_caller: BTreeMap::new(),
+            wished: HashMap::new(),
+            codes: VecDeque::new(),
             early: VecDeque::new(),
             wakes: BTreeSet::new(),
             wake_of: BTreeMap::new(),
             over: BTreeSet::new(),
             line_calls: BTreeMap::new(),
+            lines_of: HashMap::new(),
             line_said: BTreeMap::new(),
             next: 0,
         }
@@ -131,17 +144,18 @@ impl Tracker {
         };
         if let Some(session) = self.calls.get_mut(&call).and_then(|call| call.sessions.get_mut(&leg)) {
             session.take(&part, line.as_ref());
-            if part.kind == Kind::Invite && !session.invited {
+            let first = part.kind == Kind::Invite && !session.invited;
+            if first || (part.kind == Kind::Invite && part.depth < session.facts_depth) {
                 session.invited = true;
-                session.facts = leg_facts(&part, line.as_ref(), &self.rules);
+                // What a proxy passes on is heard before what it was given, at times.
+                session.facts_depth = part.depth;
+                session.read_invite(&part, line.as_ref(), &self.rules);
+            }
+            if first {
                 self.place_again(call, &part, line.as_ref(), &mut told);
             }
         }
-        match part.kind {
-            Kind::Refer => self.refer(call, leg, &part, &mut told),
-            Kind::Change => self.put_through(call, leg, &part, &mut told),
-            _ => {}
-        }
+        self.pass_on(call, leg, &part, &mut told);
         // A transfer may have moved the leg into another call.
         let call = self.legs.get(part.call_id).map_or(call, |(call, _)| *call);
         self.tell(call, seen.uptime, &mut told);
@@ -163,6 +177,9 @@ impl Tracker {
 
     /// Messages that overtook the first of their leg, in the order in which they came, as if they came `now`.
     fn early_of(&mut self, call_id: &str, now: Duration) -> Vec<(Seen, Message)> {
+        if self.early.is_empty() {
+            return Vec::new();
+        }
         self.early.retain(|(seen, _)| now < seen.uptime.saturating_add(EARLY));
         let is_it = |message: &Message| message.call_id() == Some(call_id);
         let (its, others) = self.early.drain(..).partition(|(_, message)| is_it(message));
@@ -193,6 +210,10 @@ impl Tracker {
     pub fn next_tick(&self) -> Option<Duration> {
         let forget = self.over.first().map(|(at, _)| at.saturating_add(KEPT));
         self.wakes.first().map(|(at, _)| *at).into_iter().chain(forget).min()
+    }
+
+    fn session(&self, call: u64, leg: u64) -> Option<&Session> {
+        self.calls.get(&call)?.sessions.get(&leg)
     }
 
     /// How many legs are kept.
@@ -250,15 +271,15 @@ impl Tracker {
         match part.kind {
             // A 2xx may as well answer an INVITE within a leg that began before this program did.
             Kind::Answer(200..=299) | Kind::Ack | Kind::Change | Kind::Refer => return None,
+            Kind::Referred(_) | Kind::Notified(_) => return None,
             Kind::Invite | Kind::Answer(_) | Kind::Cancel | Kind::Cancelled | Kind::Bye | Kind::ByeDone => {}
         }
-        self.make_room(part.seen.uptime, told);
+        self.make_room(told);
         let from_line = self.line_of(&part.from);
-        let facts = match part.kind {
-            Kind::Invite => leg_facts(part, line, &self.rules),
-            _ => CallFacts::default(),
-        };
-        let mut session = Session::new(part, Role::Unsure, facts, from_line);
+        let mut session = Session::new(part, from_line);
+        if part.kind == Kind::Invite {
+            session.read_invite(part, line, &self.rules);
+        }
         let call = match part.kind {
             Kind::Bye | Kind::ByeDone => {
                 // A call from before this program's start, or whose INVITE is still to come.
@@ -275,11 +296,9 @@ impl Tracker {
 
     fn new_call(&mut self, part: &Part<'_>) -> u64 {
         let number = self.number();
-        let tried_before = self.calls.values().rev().take(64).any(|c| c.key == CallKey::new(part.call_id));
-        let key = match tried_before {
-            true => CallKey::new(&format!("{}#{}", part.call_id, part.cseq)),
-            false => CallKey::new(part.call_id),
-        };
+        let key = CallKey::new(part.call_id);
+        let tried_before = self.calls.values().rev().take(64).any(|c| c.key == key);
+        let key = if tried_before { CallKey::new(&format!("{}#{}", part.call_id, part.cseq)) } else { key };
         self.calls.insert(number, Call::new(key, part.seen.uptime));
         number
     }
@@ -289,94 +308,6 @@ impl Tracker {
         self.next
     }
 
-    /// A phone asks for its caller to be put through to another (RFC 3515, RFC 3891).
-    fn refer(&mut self, call: u64, leg: u64, part: &Part<'_>, told: &mut Told) {
-        let now = part.seen.uptime;
-        let Some(to) = part.message.header("Refer-To").and_then(NameAddr::read) else { return };
-        let Some(session) = self.calls.get(&call).and_then(|call| call.sessions.get(&leg)) else { return };
-        let Some(by) = session.phone_line().or(session.from_line.as_ref()).cloned() else { return };
-        let target = to.user().unwrap_or_default();
-        match replaced(&to.uri) {
-            Some(other) => {
-                let Some((other, _)) = self.legs.get(&other).copied() else { return };
-                self.join(call, other, &by, now, told);
-            }
-            None => {
-                let line = self.line(&target).filter(|line| *line != by);
-                let overtook = line.as_ref().and_then(|line| self.overtook(call, line, now));
-                if let Some(call) = self.calls.get_mut(&call) {
-                    call.transfer(Transfer { by, at: now, line, target, done: overtook.is_some() });
-                }
-                if let Some(overtook) = overtook {
-                    self.merge(call, overtook, told);
-                    self.line_states(overtook, BTreeMap::new(), told);
-                }
-            }
-        }
-    }
-
-    /// An INVITE within a phone's leg that names another caller: after an attended transfer whose REFER was not
-    /// seen, this is how Asterisk tells the third phone whom it talks to.
-    fn put_through(&mut self, call: u64, leg: u64, part: &Part<'_>, told: &mut Told) {
-        let now = part.seen.uptime;
-        if part.message.header("P-Asserted-Identity").is_none() {
-            return;
-        }
-        let Some(consult) = self.calls.get(&call).filter(|call| call.over.is_none()) else { return };
-        let Some(session) = consult.sessions.get(&leg).filter(|s| s.role == Role::Phone) else { return };
-        if session.initiator() != part.from_tag {
-            return;
-        }
-        let facts = identity::facts(part.message, part.seen.from.map(|from| from.ip()), &self.rules);
-        let Some(number) =
-            facts.caller.number.filter(|number| Some(number) != session.facts.caller.number.as_ref())
-        else {
-            return;
-        };
-        let Some(by) = consult.sessions.values().find_map(|s| s.from_line.clone()) else { return };
-        let Some(calls) = number.key().and_then(|key| self.by_caller.get(key)) else { return };
-        let held = calls.iter().copied().find(|other| {
-            *other != call && self.calls.get(other).is_some_and(|c| c.over.is_none() && c.had(&by, now))
-        });
-        if let Some(held) = held {
-            self.join(held, call, &by, now, told);
-        }
-    }
-
-    /// Two calls become one: the one in which `by` was called goes on, the one in which `by` asked a colleague ends.
-    fn join(&mut self, one: u64, two: u64, by: &Line, now: Duration, told: &mut Told) {
-        if one == two {
-            return;
-        }
-        let asks = |call: &Call| {
-            call.sessions.values().any(|s| s.role == Role::Caller && s.from_line.as_ref() == Some(by))
-        };
-        let (Some(first), Some(second)) = (self.calls.get(&one), self.calls.get(&two)) else { return };
-        if first.over.is_some() || second.over.is_some() {
-            return;
-        }
-        let (into, gone) = match (asks(first), asks(second)) {
-            (true, false) => (two, one),
-            (false, true) => (one, two),
-            _ => (one.min(two), one.max(two)),
-        };
-        // Said in full before the two are one.
-        self.tell(gone, now, told);
-        let line = self.calls.get(&gone).and_then(|call| call.talking_line(by, now));
-        let transfer = Transfer { by: by.clone(), at: now, line, target: String::new(), done: true };
-        if let Some(call) = self.calls.get_mut(&into) {
-            call.transfer(transfer);
-        }
-        self.merge(into, gone, told);
-        if let Some(call) = self.calls.get_mut(&into) {
-            for session in call.sessions.values_mut() {
-                session.aside |= session.role == Role::Caller && session.from_line.as_ref() == Some(by);
-            }
-        }
-        self.tell(into, now, told);
-        self.line_states(gone, BTreeMap::new(), told);
-    }
-
     /// Puts the legs of one call into another, which goes on.
     fn merge(&mut self, into: u64, gone: u64, told: &mut Told) {
         if into == gone || !self.calls.contains_key(&into) {
@@ -384,17 +315,16 @@ impl Tracker {
         }
         let Some(moved) = self.calls.remove(&gone) else { return };
         self.unregister(gone, &moved);
-        self.over.retain(|(_, call)| *call != gone);
         let Some(call) = self.calls.get_mut(&into) else { return };
         if moved.told() {
             told.call(&moved.key, CallHeard::Joined { into: call.key.clone() });
         }
         for (leg, mut session) in moved.sessions {
             session.follows = true;
+            if let Some(place) = self.legs.get_mut(&session.call_id).filter(|(call, _)| *call == gone) {
+                place.0 = into;
+            }
             call.sessions.insert(leg, session);
-        }
-        for (call, _) in self.legs.values_mut().filter(|(call, _)| *call == gone) {
-            *call = into;
         }
     }
 
@@ -432,13 +362,16 @@ impl Tracker {
 
     /// Notes what the lines do in one call, and says what they do in all.
     fn line_states(&mut self, call: u64, now: BTreeMap<Line, LineState>, told: &mut Told) {
-        let before: Vec<Line> = self
-            .line_calls
-            .iter()
-            .filter(|(_, calls)| calls.contains_key(&call))
-            .map(|(line, _)| line.clone())
-            .collect();
-        let touched: BTreeSet<Line> = before.into_iter().chain(now.keys().cloned()).collect();
+        let before = match self.lines_of.get(&call) {
+            Some(before) if *before == now => return,
+            None if now.is_empty() => return,
+            _ => self.lines_of.remove(&call),
+        };
+        if !now.is_empty() {
+            self.lines_of.insert(call, now.clone());
+        }
+        let before = before.into_iter().flat_map(BTreeMap::into_keys);
+        let touched: BTreeSet<Line> = before.chain(now.keys().cloned()).collect();
         for line in touched {
             let calls = self.line_calls.entry(line.clone()).or_default();
             match now.get(&line) {
@@ -461,7 +394,7 @@ impl Tracker {
     }
 
     /// Forgets what is over, then the oldest call, until one more leg has room.
-    fn make_room(&mut self, now: Duration, told: &mut Told) {
+    fn make_room(&mut self, told: &mut Told) {
         while self.legs.len() >= self.limits.most_legs.max(1) {
             if let Some(&(_, over)) = self.over.first() {
                 self.forget(over);
@@ -470,7 +403,6 @@ impl Tracker {
                     told.call(&call.key, CallHeard::Over { by: OverBy::Unknown });
                 }
                 self.line_states(oldest, BTreeMap::new(), told);
-                self.over.insert((now, oldest));
                 self.forget(oldest);
             } else {
                 return;
@@ -479,10 +411,15 @@ impl Tracker {
     }
 
     fn forget(&mut self, number: u64) {
-        self.over.retain(|(_, call)| *call != number);
-        if let Some(call) = self.calls.remove(&number) {
-            self.unregister(number, &call);
-            self.legs.retain(|_, (call, _)| *call != number);
+        let Some(call) = self.calls.remove(&number) else { return };
+        self.unregister(number, &call);
+        for session in call.sessions.values() {
+            if self.legs.get(&session.call_id).is_some_and(|(call, _)| *call == number) {
+                self.legs.remove(&session.call_id);
+            }
+            if !session.asked.is_empty() {
+                self.wished.retain(|_, by| *by != session.call_id);
+            }
         }
     }
 
@@ -491,7 +428,22 @@ impl Tracker {
         if let Some(caller) = &call.caller {
             self.unlist(caller, number);
         }
-        self.expected.retain(|_, call| *call != number);
+        if let Some(at) = call.over {
+            self.over.remove(&(at, number));
+        }
+        for name in &call.names {
+            if self.expected.get(name) == Some(&number) {
+                self.expected.remove(name);
+            }
+        }
+    }
+
+    /// Notes by which other name a call's first leg will be told, or was.
+    fn expect(&mut self, name: String, number: u64) {
+        if let Some(call) = self.calls.get_mut(&number) {
+            call.names.push(name.clone());
+            self.expected.insert(name, number);
+        }
     }
 
     fn unlist(&mut self, caller: &str, number: u64) {
@@ -528,17 +480,6 @@ fn leg_facts(part: &Part<'_>, line: Option<&Line>, rules: &Rules) -> CallFacts {
         |number: &pinkas_protocol::Number| line.is_some_and(|line| number.key() == Some(line.as_str()));
     facts.dialled = facts.dialled.filter(|number| !is_line(number));
     facts
-}
-
-/// The Call-ID in `Replaces` of a Refer-To URI (RFC 3891), unescaped.
-fn replaced(uri: &str) -> Option<String> {
-    let headers = uri.split_once('?')?.1;
-    let value = headers.split('&').find_map(|header| {
-        let (name, value) = header.split_once('=')?;
-        name.eq_ignore_ascii_case("Replaces").then_some(value)
-    })?;
-    let value = crate::sip::uri::unescape(value);
-    Some(value.split(';').next()?.trim().to_owned())
 }
 
 /// The digits at the end of a user part, to compare numbers that a phone system wrote anew.

@@ -61,6 +61,10 @@ pub(super) enum Kind {
     /// A final answer to a BYE.
     ByeDone,
     Refer,
+    /// An answer to a REFER.
+    Referred(u16),
+    /// What became of a REFER, by a NOTIFY (RFC 3515 section 2.4.5).
+    Notified(u16),
 }
 
 impl<'a> Part<'a> {
@@ -78,6 +82,8 @@ impl<'a> Part<'a> {
             (Start::Request { .. }, "CANCEL") => Kind::Cancel,
             (Start::Request { .. }, "BYE") => Kind::Bye,
             (Start::Request { .. }, "REFER") if begun => Kind::Refer,
+            (Start::Request { .. }, "NOTIFY") => Kind::Notified(outcome(message)?),
+            (Start::Response { code, .. }, "REFER") => Kind::Referred(*code),
             (Start::Response { code, .. }, "INVITE") => Kind::Answer(*code),
             (Start::Response { code, .. }, "CANCEL") if *code >= 200 && *code != 481 => Kind::Cancelled,
             // A challenge is answered with another BYE.
@@ -108,6 +114,15 @@ impl<'a> Part<'a> {
         let uri = self.message.request_uri()?;
         crate::sip::uri::Uri::read(uri)?.unescaped_user()
     }
+}
+
+/// The status in the `message/sipfrag` of a NOTIFY about a REFER.
+fn outcome(message: &Message) -> Option<u16> {
+    let event = message.header("Event")?;
+    let package = event.split(';').next()?.trim();
+    let line = message.body().trim_ascii_start().strip_prefix(b"SIP/2.0 ")?;
+    let code = std::str::from_utf8(line.get(..3)?).ok()?.parse().ok()?;
+    package.eq_ignore_ascii_case("refer").then_some(code)
 }
 
 /// Whether the sender of this SDP wants to hear nothing: hold. `None` where there is no audio in it.

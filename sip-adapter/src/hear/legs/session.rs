@@ -4,10 +4,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pinkas_protocol::{CallFacts, Line};
+use pinkas_protocol::{CallFacts, Line, Number};
 
 use super::part::{Kind, Part, on_hold};
+use super::transfer::Asked;
 use crate::hear::{Hold, OverBy};
+use crate::sip::identity::{self, Rules};
+use crate::sip::uri::Uri;
 
 /// The most branches and tags kept of one leg; a ring group of a proxy has a branch for each phone.
 const MOST_BRANCHES: usize = 256;
@@ -34,12 +37,20 @@ pub(super) enum Role {
 /// One leg.
 pub(super) struct Session {
     pub role: Role,
+    /// What it is found by.
+    pub call_id: String,
     /// From tag of the first INVITE.
     initiator: String,
     /// What its INVITE said; only the caller where the INVITE was not seen.
     pub facts: CallFacts,
+    /// The number it was begun with, be it an extension: what was dialled, where it is the caller's leg.
+    pub called: Option<Number>,
+    /// The user part that its INVITE was for.
+    pub target: String,
     /// Whether the INVITE was seen.
     pub invited: bool,
+    /// After how many hops the INVITE was seen whose facts these are.
+    pub facts_depth: usize,
     /// The followed line whose phone began it.
     pub from_line: Option<Line>,
     pub branches: Vec<Branch>,
@@ -49,13 +60,17 @@ pub(super) struct Session {
     hold: Option<(u32, Hold)>,
     /// The order in which legs began, by the capturer's clock where there is one.
     pub began: Duration,
-    last: Duration,
+    pub last: Duration,
     /// A transfer's own leg: it is of no weight for whether the call is over.
     pub aside: bool,
     /// It came by a transfer or replaces another leg.
     pub follows: bool,
     /// The followed line that took another's call over with it.
     pub taken_by: Option<Line>,
+    /// The Call-ID of the leg in whose place it comes, after a transfer.
+    pub replaces: Option<String>,
+    /// What its phone asked for with REFER and is not done yet.
+    pub asked: Vec<Asked>,
     /// The last digits of what was dialled outside.
     pub dialled: Option<String>,
     /// Who sent its INVITE, and to whom.
@@ -66,6 +81,8 @@ pub(super) struct Session {
 pub(super) struct Branch {
     id: String,
     depth: usize,
+    /// Only its CANCEL was seen yet, so that its depth is not known.
+    of_cancel: bool,
     cseq: u32,
     pub line: Option<Line>,
     pub progress: Progress,
@@ -75,6 +92,8 @@ pub(super) struct Branch {
     tags: Vec<String>,
     gone: bool,
     news: Duration,
+    /// It rang, and nothing was ever heard of it again.
+    pub silent: bool,
 }
 
 /// How far an INVITE has come. Only grows.
@@ -117,6 +136,8 @@ pub(super) enum State {
     Left(Duration),
     Cancelled(Cancelled, Duration),
     Refused(u16, Duration),
+    /// Given up because nothing was heard of it.
+    Silent(Duration),
 }
 
 /// How long silence may last.
@@ -127,13 +148,17 @@ pub(super) struct Silence {
 }
 
 impl Session {
-    pub fn new(part: &Part<'_>, role: Role, facts: CallFacts, from_line: Option<Line>) -> Session {
+    pub fn new(part: &Part<'_>, from_line: Option<Line>) -> Session {
         let now = part.seen.uptime;
         Session {
-            role,
+            role: Role::Unsure,
+            call_id: part.call_id.to_owned(),
             initiator: part.from_tag.clone(),
-            facts,
+            facts: CallFacts::default(),
+            called: None,
+            target: part.target().unwrap_or_default(),
             invited: part.kind == Kind::Invite,
+            facts_depth: part.depth,
             from_line,
             branches: Vec::new(),
             acks: Vec::new(),
@@ -145,9 +170,23 @@ impl Session {
             aside: false,
             follows: false,
             taken_by: None,
+            replaces: None,
+            asked: Vec::new(),
             dialled: None,
             ends: (None, None),
         }
+    }
+
+    /// Takes in what its INVITE says.
+    pub fn read_invite(&mut self, part: &Part<'_>, line: Option<&Line>, rules: &Rules) {
+        self.facts = super::leg_facts(part, line, rules);
+        self.target = part.target().unwrap_or_default();
+        let uri = part.message.request_uri().and_then(Uri::read);
+        let digits = |number: &Number| match number {
+            Number::E164 { .. } | Number::Extension { .. } => true,
+            Number::Other { .. } => false,
+        };
+        self.called = uri.and_then(|uri| identity::number(uri, &rules.numbers)).filter(digits);
     }
 
     /// Adds what one message says. `line` is the followed line it names as the one called.
@@ -181,6 +220,7 @@ impl Session {
                 self.read_hold(part);
             }
             Kind::Refer => self.answered_by_tags(part),
+            Kind::Referred(_) | Kind::Notified(_) => {}
         }
         let shallow = self.branches.iter().map(|b| b.depth).min();
         if self.role == Role::Unsure && self.branches.iter().any(|b| Some(b.depth) > shallow) {
@@ -190,7 +230,10 @@ impl Session {
 
     /// The branch a message of an INVITE's transaction belongs to, made where it is not known yet.
     fn branch(&mut self, part: &Part<'_>, line: Option<&Line>) -> Option<&mut Branch> {
-        let known = self.branches.iter().position(|b| b.id == part.branch && b.depth == part.depth);
+        // A CANCEL goes by the branch of its INVITE, but from hop to hop: it does not tell how deep that is.
+        let of_cancel = matches!(part.kind, Kind::Cancel | Kind::Cancelled) && !part.branch.is_empty();
+        let is_it = |b: &Branch| b.id == part.branch && (of_cancel || b.of_cancel || b.depth == part.depth);
+        let known = self.branches.iter().position(is_it);
         let at = match known {
             Some(at) => at,
             None if self.branches.len() >= MOST_BRANCHES => return None,
@@ -198,6 +241,7 @@ impl Session {
                 self.branches.push(Branch {
                     id: part.branch.clone(),
                     depth: part.depth,
+                    of_cancel,
                     cseq: part.cseq,
                     line: None,
                     progress: Progress::Sent,
@@ -206,11 +250,15 @@ impl Session {
                     tags: Vec::new(),
                     gone: false,
                     news: part.seen.uptime,
+                    silent: false,
                 });
                 self.branches.len() - 1
             }
         };
         let branch = self.branches.get_mut(at)?;
+        if branch.of_cancel && !of_cancel {
+            (branch.of_cancel, branch.depth) = (false, part.depth);
+        }
         if part.kind == Kind::Invite || branch.line.is_none() {
             branch.line = line.cloned().or(branch.line.take());
         }
@@ -311,9 +359,10 @@ impl Session {
         }
     }
 
-    /// The phone is the side that did not begin the leg.
     fn read_hold(&mut self, part: &Part<'_>) {
-        if part.from_tag == self.initiator || self.hold.is_some_and(|(cseq, _)| cseq > part.cseq) {
+        // Of a call that it took over, the phone is the side that began the leg.
+        let phone = (part.from_tag == self.initiator) == self.taken_by.is_some();
+        if !phone || self.hold.is_some_and(|(cseq, _)| cseq > part.cseq) {
             return;
         }
         if let Some(on_hold) = on_hold(part.message.body()) {
@@ -329,6 +378,7 @@ impl Session {
         let from = self.impatient_from();
         for branch in self.branches.iter_mut().filter(|b| b.depth >= from) {
             if branch.progress < Progress::Refused(0) && now >= branch.news.saturating_add(silence.ringing) {
+                branch.silent = branch.progress == Progress::Ringing && branch.cancelled.is_none();
                 branch.advance(Progress::Refused(408), now);
             }
         }
@@ -383,10 +433,12 @@ impl Session {
     }
 
     /// Whether the phone system has taken it on, which it does not with a stranger's.
-    pub fn taken_on(&self) -> bool {
-        self.branches
-            .iter()
-            .any(|b| b.progress != Progress::Sent && !matches!(b.progress, Progress::Refused(_)))
+    pub fn taken_on(&self, waited: bool) -> bool {
+        self.branches.iter().any(|b| match b.progress {
+            Progress::Sent | Progress::Refused(_) => false,
+            Progress::Taken => waited && b.cancelled.is_none(),
+            Progress::Ringing | Progress::Answered => true,
+        })
     }
 
     /// The branches that go to phones, with what each is now.
@@ -428,6 +480,7 @@ impl Session {
             (_, Some(cancelled)) => State::Cancelled(cancelled, done),
             (Progress::Refused(487), None) => State::Cancelled(Cancelled::Unsaid, done),
             (Progress::Refused(0), None) if branch.is_unsaid(now) => State::Quiet,
+            (Progress::Refused(_), None) if branch.silent => State::Silent(done),
             (Progress::Refused(code), None) => State::Refused(code, done),
             _ if self.ended.is_some() => State::Cancelled(Cancelled::Unsaid, done),
             (Progress::Ringing, None) => State::Ringing,

@@ -80,6 +80,8 @@ pub(super) enum NoBell {
     Demands,
     /// Too much rings already. 486.
     Full,
+    /// Somebody else is registered, whose call it is. 480.
+    Away,
     /// It lacks what an INVITE must have. 400.
     Incomplete,
 }
@@ -148,6 +150,13 @@ impl Bells {
             (id, self.ringing.remove(&id).and_then(|bell| self.ended(bell.key, OverBy::Unknown)))
         };
         due.into_iter().map(over).collect()
+    }
+
+    /// Nothing rings here any more; how it ends is not known.
+    pub(super) fn silenced(&mut self) -> Vec<Over> {
+        let keys = self.live();
+        self.ringing.clear();
+        keys.into_iter().map(|key| Over { key, by: OverBy::Unknown }).collect()
     }
 
     /// When [`Bells::due`] has something to do next.
@@ -293,7 +302,7 @@ mod tests {
         assert_eq!(bells.next_due(), Some(at(180)));
         assert_eq!(bells.due(at(179)), []);
         let over = bells.due(at(239));
-        assert_eq!(over.len(), MOST);
+        assert_eq!((over.len(), bells.silenced()), (MOST, Vec::new()));
         assert!(over.iter().all(|(_, over)| over.as_ref().is_some_and(|over| over.by == OverBy::Unknown)));
         assert!(ring(&mut bells, 240, "more", "").is_ok());
     }
@@ -305,6 +314,12 @@ mod tests {
         let first = ring(&mut bells, 0, "a", original).expect("it rings");
         let second = ring(&mut bells, 0, "b", original).expect("it rings");
         let other = ring(&mut bells, 0, "c", "X-Original-Call-ID: trunk-2\r\n").expect("it rings");
+        let over = |key: &str| Over { key: CallKey::new(key), by: OverBy::Unknown };
+        let mut silenced = super::tests::bells();
+        for (call_id, more) in [("a", original), ("b", original), ("c", "")] {
+            assert!(ring(&mut silenced, 0, call_id, more).is_ok());
+        }
+        assert_eq!((silenced.silenced(), silenced.live()), (vec![over("a"), over("c")], vec![]));
         assert_eq!((&first.key, &other.key), (&second.key, &CallKey::new("c")));
         assert_eq!(bells.withdrawn(at(1), first.id, None), None);
         assert!(bells.withdrawn(at(1), second.id, None).is_some());

@@ -78,6 +78,8 @@ pub(super) struct Registration {
     failures: u32,
     /// Our contact was sent, and not withdrawn since: it may stand though nothing says so.
     added: bool,
+    /// Somebody else was registered when it last looked.
+    away: bool,
 }
 
 impl Registration {
@@ -90,6 +92,7 @@ impl Registration {
             asked: expires,
             failures: 0,
             added: false,
+            away: false,
         }
     }
 
@@ -106,6 +109,11 @@ impl Registration {
     /// When what stands now will have lapsed.
     pub(super) fn lapses(&self, now: Duration) -> Option<Duration> {
         self.until.filter(|until| *until > now)
+    }
+
+    /// Calls that come all the same are somebody else's.
+    pub(super) fn keeps_away(&self) -> bool {
+        self.away
     }
 
     /// There may be something to withdraw.
@@ -127,7 +135,11 @@ impl Registration {
         }
         match answered {
             Answered::Accepted { contacts, granted } => self.accepted(now, contacts, granted),
-            Answered::TooBrief(least) if self.failures == 0 && self.asked < least && least <= LONGEST => {
+            Answered::TooBrief(least)
+                if matches!(self.next, Ask::Add(_))
+                    && self.failures == 0
+                    && (self.asked..=LONGEST).contains(&least) =>
+            {
                 (self.asked, self.failures, self.due) = (least, 1, now);
                 self.next = Ask::Add(least);
                 Ok(())
@@ -145,6 +157,9 @@ impl Registration {
     ) -> Result<(), Trouble> {
         let sent = std::mem::replace(&mut self.next, Ask::WhoIsThere);
         self.due = now;
+        if !matches!(sent, Ask::Leave(_)) {
+            self.away = !contacts.foreign.is_empty();
+        }
         match sent {
             Ask::Leave(_) => self.due = now + RARELY,
             Ask::WhoIsThere | Ask::Clear(_) | Ask::Add(_) if !contacts.foreign.is_empty() => {
@@ -414,8 +429,9 @@ mod tests {
                 }
                 let _ = registration.hear(now, answer);
                 if foreign && listed {
-                    prop_assert!(!registration.stands(now));
+                    prop_assert!(!registration.stands(now) && registration.keeps_away());
                 }
+                prop_assert!(!(registration.stands(now) && registration.keeps_away()));
             }
         }
     }

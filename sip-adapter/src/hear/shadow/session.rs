@@ -74,9 +74,9 @@ pub(super) struct Session {
 /// What happened.
 enum Next {
     Stop,
-    Asked(Incoming),
+    Asked(Box<Incoming>),
     Withdrawn(BellId, Withdrawn),
-    Registered(Option<(Registrar, Answered)>),
+    Registered(Option<Box<(Registrar, Answered)>>),
     Time,
 }
 
@@ -122,12 +122,16 @@ impl Session {
             self.ask_what_is_due();
             match self.next(&mut requests, stop).await {
                 Next::Stop => break,
-                Next::Asked(incoming) => self.answer(incoming).await,
+                Next::Asked(incoming) => self.answer(*incoming).await,
                 Next::Withdrawn(id, withdrawn) => self.withdrawn(id, withdrawn).await,
-                Next::Registered(Some((registrar, answered))) => {
+                Next::Registered(Some(registered)) => {
+                    let (registrar, answered) = *registered;
                     self.registrar = Some(registrar);
                     let came = self.registration.hear(self.began.elapsed(), answered);
                     self.tell(came);
+                    if self.registration.keeps_away() {
+                        self.leave_to_others().await;
+                    }
                 }
                 // It panicked, which it does not: the way is opened anew.
                 Next::Registered(None) => break,
@@ -163,10 +167,10 @@ impl Session {
             () = stop.cancelled() => Next::Stop,
             () = self.endpoint.closed() => Next::Stop,
             Some((id, withdrawn)) = self.withdrawn.recv() => Next::Withdrawn(id, withdrawn),
-            incoming = requests.recv() => incoming.map_or(Next::Stop, Next::Asked),
+            incoming = requests.recv() => incoming.map_or(Next::Stop, |incoming| Next::Asked(Box::new(incoming))),
             registered = asked => {
                 self.asking = None;
-                Next::Registered(registered)
+                Next::Registered(registered.map(Box::new))
             }
             () = time => Next::Time,
         }
@@ -195,6 +199,16 @@ impl Session {
             self.up = stands;
             let what = if stands { What::Up { live: Some(self.bells.live()) } } else { What::Down };
             self.say(Timestamp::now(), what).await;
+        }
+    }
+
+    /// Somebody else is registered: what rings here may be theirs.
+    async fn leave_to_others(&mut self) {
+        for bell in std::mem::take(&mut self.silencers).into_values() {
+            bell.silence();
+        }
+        for over in self.bells.silenced() {
+            self.over(Timestamp::now(), Some(over)).await;
         }
     }
 
@@ -236,7 +250,9 @@ impl Session {
             metrics::refused(Way::Shadow, "not_understood");
             return incoming.answer(StatusCode::BadRequest, Vec::new()).await;
         };
-        let rung = if self.open.len() < MOST_OPEN {
+        let rung = if self.registration.keeps_away() {
+            Err(NoBell::Away)
+        } else if self.open.len() < MOST_OPEN {
             self.bells.invited(now, &invite, self.config.account.address.ip(), rules, self.own.as_ref())
         } else {
             Err(NoBell::Full)
@@ -317,6 +333,7 @@ async fn refuse(incoming: Incoming, no: NoBell, invite: &Message) {
         NoBell::Merged => (StatusCode::LoopDetected, "merged"),
         NoBell::Demands => (StatusCode::BadExtension, "demands"),
         NoBell::Full => (StatusCode::BusyHere, "full"),
+        NoBell::Away => (StatusCode::TemporarilyUnavailable, "away"),
         NoBell::Incomplete => (StatusCode::BadRequest, "incomplete"),
     };
     metrics::refused(Way::Shadow, why);

@@ -1,0 +1,4 @@
+//! Fuzzes `fuzz::hep::legs` of the adapter.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pinkas_sip_adapter::fuzz::hep::legs(bytes));
