@@ -1,6 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each target is a script or one line of cargo.
 
-.PHONY: demo test check bench
+.PHONY: demo test check bench soak
 
 demo: ## the whole of Pinkas on this machine, with a pretend phone system
 	@./demo/demo.sh
@@ -14,4 +14,9 @@ check: ## format and lints only
 
 bench: ## how fast, beside a floor in the same run
 	cargo build --locked --profile bench --workspace --bins
-	cargo bench --locked --workspace --bench pop
+	cargo build --locked --profile bench --package pinkas-sip-adapter --example core_cost
+	cargo bench --locked --workspace --bench pop --bench hearing
+
+soak: ## a minute of junk beside real calls: none is lost and memory stays; not part of the tests
+	cargo build --locked --profile bench --workspace --bins
+	cargo bench --locked --workspace --bench soak

@@ -49,7 +49,7 @@ enum Command {
     ///
     /// In captures SIP and HEP are found on any port, over UDP (also in fragments) and TCP, with IPv4 and IPv6,
     /// on Ethernet, Linux cooked, loopback and raw IP. TLS, WebSocket and tunnels are not read. SIP messages without a time of
-    /// their own are taken to be 100 ms apart.
+    /// their own are taken to be 100 ms apart; transcripts need timestampevents = yes in manager.conf.
     ///
     /// Time is the recording's; after its end it goes on until every call has ended. The same recording always
     /// gives the same output. Lines and how callers are read come from the configuration, if there is one.

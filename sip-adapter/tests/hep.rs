@@ -258,3 +258,74 @@ fn packets_that_come_twice_change_nothing() {
     let twice = |packets: Vec<Vec<u8>>| packets.into_iter().flat_map(|p| [p.clone(), p]).collect();
     check_all(&PBX, twice, &[]);
 }
+
+/// A packet with one text for another of the same length.
+fn with(packet: &[u8], what: &str, instead: &str) -> Vec<u8> {
+    assert_eq!(what.len(), instead.len());
+    let mut packet = packet.to_vec();
+    let places = packet.windows(what.len()).enumerate().filter(|(_, part)| *part == what.as_bytes());
+    for at in places.map(|(at, _)| at).collect::<Vec<_>>() {
+        packet[at..at + what.len()].copy_from_slice(instead.as_bytes());
+    }
+    packet
+}
+
+fn holds(packet: &[u8], text: &str) -> bool {
+    packet.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+#[test]
+fn a_transfer_that_was_refused_or_failed_changes_nothing() {
+    for version in ["asterisk-16", "asterisk-22"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces/hep").join(version);
+        let all = packets(&file.join("attended_transfer.hep"));
+        let joined = told(heard(&all, &PBX)).0;
+        assert!(joined.contains("joined") && joined.contains("passes on to 103"), "{joined}");
+        let refused = all.iter().filter(|packet| !holds(packet, "Event: refer"));
+        let refused =
+            refused.map(|packet| with(packet, "SIP/2.0 202 Accepted", "SIP/2.0 603 Declined")).collect();
+        let failed = all.iter().map(|packet| match holds(packet, "Event: refer") {
+            true => with(packet, "SIP/2.0 200 OK", "SIP/2.0 503 xx"),
+            false => packet.clone(),
+        });
+        let unanswered =
+            all.iter().filter(|p| !holds(p, "Event: refer") && !holds(p, "202 Accepted")).cloned();
+        for (how, packets) in [
+            ("refused", refused),
+            ("failed", failed.collect::<Vec<_>>()),
+            ("unanswered", unanswered.collect()),
+        ] {
+            let told = told(heard(&packets, &PBX)).0;
+            assert!(!told.contains("joined") && !told.contains("passes on"), "{how}:\n{told}");
+        }
+        // What a lost NOTIFY would have told, the phone's BYE does.
+        let lost: Vec<_> = all.iter().filter(|packet| !holds(packet, "Event: refer")).cloned().collect();
+        assert_eq!(told(heard(&lost, &PBX)).0, joined);
+    }
+}
+
+#[test]
+fn without_any_refer_asterisks_new_caller_at_the_third_phone_tells_of_the_transfer() {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces/hep/asterisk-22-pai/attended_transfer.hep");
+    let all = packets(&file);
+    let joined = told(heard(&all, &PBX)).0;
+    let unseen: Vec<_> =
+        all.into_iter().filter(|p| !holds(p, "Event: refer") && !holds(p, " REFER\r\n")).collect();
+    assert_eq!(told(heard(&unseen, &PBX)).0, joined);
+}
+
+#[test]
+fn a_recording_may_lose_any_packet_and_every_call_ends() {
+    for file in recordings() {
+        let all = packets(&file);
+        for lost in 0..all.len() {
+            let mut rest = all.clone();
+            rest.remove(lost);
+            let (text, lines) = told(heard(&rest, &PBX));
+            assert!(!text.contains("goes on"), "{} without packet {lost}:\n{text}", name(&file));
+            let idle = lines.values().all(|state| *state == LineState::Idle);
+            assert!(idle, "{} without packet {lost}: {lines:?}", name(&file));
+        }
+    }
+}

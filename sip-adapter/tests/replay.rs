@@ -119,7 +119,7 @@ fn a_broken_recording_is_played_up_to_where_it_is_broken_and_told_where() {
     let read = |name: &str| std::fs::read(recording(name)).expect("a recording");
     for (name, cut, expected) in [
         ("direct/ethernet.pcap", 3000, "it ends in the middle of a packet, after 4 packets, at byte "),
-        ("direct/hep_sll2.pcapng", 3000, "it ends in the middle of a packet, after 4 packets, at byte "),
+        ("direct/hep_sll2.pcapng", 3000, "it ends in the middle of a packet, after 3 packets, at byte "),
         ("direct/lengths.hep", 3000, "it ends in the middle of a packet, after 4 packets, at byte "),
         (
             "direct/one_after_the_other.hep",
@@ -155,7 +155,9 @@ fn a_capture_cut_anywhere_gives_what_came_before() {
                 Ok(packets) => packets,
                 Err(broken) => {
                     assert!(broken.byte <= cut as u64, "{name} cut at {cut}: {broken}");
-                    assert_eq!(broken.why, capture::Why::Cut, "{name} cut at {cut}");
+                    // Of a file that is shorter than its head it cannot be said what it is.
+                    let cut_in_head = cut < 28 && broken.why == capture::Why::Nonsense;
+                    assert!(broken.why == capture::Why::Cut || cut_in_head, "{name} cut at {cut}: {broken}");
                     broken.packets
                 }
             };

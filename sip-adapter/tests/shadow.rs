@@ -63,7 +63,7 @@ impl Registrar {
         let stop = CancellationToken::new();
         let pbx = Pbx {
             lines: vec!["101".parse().expect("a line")],
-            rules: Arc::new(Rules { numbers: NumberPlan::new("PL", 4).unwrap(), ..Rules::default() }),
+            rules: Arc::new(Rules { numbers: NumberPlan::new("PL", 4).expect("a plan"), ..Rules::default() }),
         };
         let name = AdapterId::parse("main").expect("a name");
         Adapter {

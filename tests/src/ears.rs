@@ -386,9 +386,7 @@ pub fn played_text(call: &Played, knows: Knows) -> Vec<String> {
                 at(line, format!("answered by {}", answered.unwrap_or_default()));
             }
             Happened::CallerGone(line) => at(line, "caller gave up".to_owned()),
-            Happened::Diverted { from, .. } => {
-                at(from, format!("answered by {}", answered.unwrap_or_default()))
-            }
+            Happened::Diverted { from, .. } => at(from, "stops".to_owned()),
             Happened::Answered(line) => {
                 if !here.contains_key(&line.to_string()) {
                     here.entry(line.to_string()).or_default().push("rings".to_owned());

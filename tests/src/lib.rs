@@ -2,4 +2,5 @@
 
 pub mod ears;
 pub mod lab;
+pub mod measure;
 pub mod site;

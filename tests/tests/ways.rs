@@ -205,6 +205,10 @@ async fn kamailio_is_heard_as_it_was_by_hep() {
         if scenario == Scenario::StoppedAndStarted {
             break;
         }
+        // A caller whom no phone rings for is no call yet.
+        if scenario == Scenario::SentAway {
+            continue;
+        }
         faults.extend(compare(scenario, &ears, ways, |_| Knows::of_a_proxy(), &played).await);
     }
     assert!(faults.is_empty(), "{}\n\n{} faults", faults.join("\n\n"), faults.len());

@@ -187,8 +187,9 @@ impl Calls {
             }
             Stopped::NoAnswer => Withdrawal::NoAnswer,
             Stopped::GaveUp => Withdrawal::CallerGaveUp,
-            // By whom, or why, is told by a word that may come at any moment.
-            Stopped::Elsewhere | Stopped::Unknown => return self.quiet(stamp, call, line, out),
+            // By whom is told by a word that may come at any moment.
+            Stopped::Elsewhere => return self.quiet(stamp, call, line, out),
+            Stopped::Unknown => Withdrawal::StoppedRinging,
         };
         self.leave(stamp, call, line, why, out);
     }

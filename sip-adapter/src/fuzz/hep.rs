@@ -70,7 +70,7 @@ pub fn legs(bytes: &[u8]) {
 }
 
 /// The longest course that is played, to bound the time of one input.
-const MOST_STEPS: usize = 64;
+const MOST_STEPS: usize = 32;
 
 #[derive(Default)]
 struct Watch {
@@ -183,7 +183,7 @@ fn make(kind: u8, leg: u8, variant: u8) -> Made {
     );
     let end = |host: u8| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)), 5060);
     let (sender, receiver) = if deep { (0, 1) } else { (caller, called) };
-    let back = turned != !start.is_empty();
+    let back = turned == start.is_empty();
     let (sender, receiver) = if back { (receiver, sender) } else { (sender, receiver) };
     Some((Message::read(text.as_bytes()).ok()?, end(sender), end(receiver)))
 }

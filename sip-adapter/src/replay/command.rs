@@ -73,7 +73,15 @@ fn play(settings: Settings, paths: &[PathBuf]) -> anyhow::Result<()> {
     let files = files(paths)?;
     let mut words = Vec::new();
     for (path, _) in files.iter().filter(|(_, kind)| *kind == Kind::Ami) {
-        words.extend(super::ami_words(&transcript(path)?, &settings));
+        let transcript = transcript(path)?;
+        if memchr::memmem::find(&transcript, b"\nTimestamp: ").is_none() {
+            tell(&format!(
+                "{} holds no times (timestampevents = yes in manager.conf writes them): its packets are taken to be a \
+                 millisecond apart, and what is decided by waiting may come out otherwise",
+                path.display()
+            ));
+        }
+        words.extend(super::ami_words(&transcript, &settings));
     }
     let mut player = Player {
         replay: Replay::new(settings, words),

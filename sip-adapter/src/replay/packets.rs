@@ -44,16 +44,15 @@ impl Packets {
             replay.message(place, message, out);
         };
         match frame::carried(ip.protocol, payload) {
-            Some(Carried::Udp { from, to, data }) => {
-                if kind::is_hep(data) || kind::is_sip(data) {
-                    play(from, to, data);
-                }
+            Some(Carried::Udp { from, to, data }) if kind::is_hep(data) || kind::is_sip(data) => {
+                play(from, to, data)
             }
             Some(Carried::Tcp { from, to, sequence, step, data }) => {
                 let ends = (SocketAddr::new(ip.from, from), SocketAddr::new(ip.to, to));
                 self.streams.take(ends, sequence, step, data, |message| play(from, to, message));
             }
-            None => {}
+            // Neither SIP nor a copy of it.
+            Some(Carried::Udp { .. }) | None => {}
         }
     }
 }

@@ -87,7 +87,7 @@ impl Gate {
         Gate { from: config.from.clone(), key: config.key.as_ref().map(|key| key.0.clone()) }
     }
 
-    /// One that lets in from everywhere and without a key.
+    /// One that asks for no key, for packets whose sender needs no check; it knows no sender.
     pub fn open() -> Gate {
         Gate { from: Vec::new(), key: None }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::gate::Counts;
+use super::lean::lean;
 use crate::config::{Hep, Pbx};
 use crate::hear::legs::{Limits, Seen, Tracker};
 use crate::hear::{Heard, Way};
@@ -17,6 +18,7 @@ use crate::sip::message::Message;
 pub struct Intake {
     tracker: Tracker,
     charset: Option<Charset>,
+    room: Vec<u8>,
     counts: Arc<Counts>,
 }
 
@@ -25,12 +27,12 @@ impl Intake {
     pub fn new(config: &Hep, pbx: &Pbx, counts: Arc<Counts>) -> Intake {
         let limits = limits(config);
         let tracker = Tracker::new(pbx.lines.iter().cloned(), pbx.rules.clone(), limits);
-        Intake { tracker, charset: pbx.rules.charset, counts }
+        Intake { tracker, charset: pbx.rules.charset, room: Vec::new(), counts }
     }
 
     /// Takes one message, and says what is so because of it.
     pub fn take(&mut self, seen: Seen, payload: &[u8]) -> Vec<Heard> {
-        let Ok(message) = Message::read_in(payload, self.charset) else {
+        let Ok(message) = Message::read_in(lean(payload, &mut self.room), self.charset) else {
             Counts::add(&self.counts.unreadable);
             return Vec::new();
         };

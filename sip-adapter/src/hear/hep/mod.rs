@@ -5,6 +5,7 @@
 pub mod gate;
 mod glance;
 mod intake;
+mod lean;
 pub mod packet;
 mod stream;
 
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::gate::Counts;
 use self::gate::{Gate, Refusals};
+pub use self::glance::of_a_call;
 pub use self::intake::Intake;
 pub(crate) use self::intake::limits;
 use self::packet::Packet;

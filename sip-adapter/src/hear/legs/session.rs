@@ -482,7 +482,9 @@ impl Session {
             (Progress::Refused(0), None) if branch.is_unsaid(now) => State::Quiet,
             (Progress::Refused(_), None) if branch.silent => State::Silent(done),
             (Progress::Refused(code), None) => State::Refused(code, done),
-            _ if self.ended.is_some() => State::Cancelled(Cancelled::Unsaid, done),
+            _ if self.ended.is_some() => {
+                State::Cancelled(Cancelled::Unsaid, self.ended.map_or(done, |ended| ended.at))
+            }
             (Progress::Ringing, None) => State::Ringing,
             (Progress::Sent | Progress::Taken, None) => State::Quiet,
         }

@@ -3,6 +3,7 @@
 //! request means, belong to the way that uses this. Only the phone system's address is listened to.
 
 mod digest;
+mod door;
 mod gate;
 pub mod message;
 mod ringing;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{SipAccount, Transport};
 use digest::{Asked, Decision, Tries};
+use door::{Begun, Door};
 pub use ringing::{Bell, Ringing, Withdrawn};
 use transport::{By, Opened, Stream, Wire};
 use wire::{Piece, Pieces};
@@ -50,6 +52,7 @@ pub struct SipEndpoint {
     closed: CancellationToken,
     /// When anything came from the phone system.
     heard_at: Mutex<Instant>,
+    begun: Mutex<Begun>,
     /// The realm that let us in: from then on no other is answered.
     realm: OnceLock<String>,
 }
@@ -141,6 +144,7 @@ impl SipEndpoint {
             local,
             closed,
             heard_at: Mutex::new(Instant::now()),
+            begun: Mutex::default(),
             realm: OnceLock::new(),
         });
         let (out, requests) = mpsc::channel(REQUESTS);
@@ -195,6 +199,7 @@ impl SipEndpoint {
     /// A request out of a draft.
     pub fn request(&self, draft: Draft<'_>) -> anyhow::Result<Request> {
         let Draft { method, uri, from_tag, to, call_id, cseq, routes, more } = draft;
+        lock(&self.begun).note(call_id, Instant::now());
         let mut headers = vec![
             Header::Via(sip::Via::new(self.via())),
             Header::MaxForwards(70.into()),
@@ -376,19 +381,25 @@ impl Reader {
 
     async fn datagrams(&mut self, socket: &UdpSocket) -> Option<()> {
         let mut buffer = vec![0; 64 * 1024];
+        let mut door = Door::new(Instant::now());
         loop {
             let Ok((length, from)) = socket.recv_from(&mut buffer).await else {
                 // Some systems report here that an earlier datagram was refused. Not to spin if it lasts:
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 continue;
             };
-            let pbx = self.endpoint.upgrade()?.account.address.ip();
-            if !same_host(from.ip(), pbx) {
+            let endpoint = self.endpoint.upgrade()?;
+            if !same_host(from.ip(), endpoint.account.address.ip()) {
                 // Not even answered: a forged source address must not turn this into a reflector.
                 tracing::debug!("a datagram from an address that is not the phone system's was dropped");
                 continue;
             }
             let datagram = buffer.get(..length).unwrap_or_default();
+            if !door.lets_in(datagram, |call_id| lock(&endpoint.begun).has(call_id), Instant::now()) {
+                tracing::debug!("a datagram that belongs to nothing begun here was dropped");
+                continue;
+            }
+            drop(endpoint);
             if let Some(message) = wire::datagram(datagram) {
                 self.hand_on(&message, datagram, from).await?;
             }

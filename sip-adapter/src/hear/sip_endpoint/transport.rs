@@ -27,6 +27,10 @@ const WRITE: Duration = Duration::from_secs(10);
 /// Messages on their way out; when it is full, senders wait.
 const OUT_QUEUE: usize = 256;
 
+/// What the kernel may keep while this program is busy: some thousand messages. Linux gives as much as
+/// `net.core.rmem_max` allows.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
 /// A way that is open.
 pub(super) struct Opened {
     /// The address at this end.
@@ -57,6 +61,10 @@ pub(super) async fn open(account: &SipAccount) -> anyhow::Result<Opened> {
             let socket = UdpSocket::bind(local).await.with_context(|| {
                 format!("cannot listen on {local} for the phone system; is the port taken?")
             })?;
+            // The kernel gives what it may; less is no reason not to start.
+            if socket2::SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER).is_err() {
+                tracing::debug!("the receive buffer stays small");
+            }
             Ok(Opened { local: socket.local_addr()?, by: By::Datagrams(Arc::new(socket)) })
         }
         Transport::Tcp => {
