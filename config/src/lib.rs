@@ -95,8 +95,12 @@ pub type Secret = Private<String>;
 fn secret_from_env(name: &str) -> Result<Secret, String> {
     match std::env::var(name) {
         Ok(value) if !value.trim().is_empty() => Ok(Private(value.trim().to_owned())),
-        Ok(_) => Err(format!("the environment variable {name} is empty; put the secret there")),
-        Err(_) => Err(format!("the environment variable {name} is not set; put the secret there")),
+        Ok(_) => Err(format!(
+            "the environment variable {name} is empty; put the secret there, or name a file with `…_file` instead"
+        )),
+        Err(_) => Err(format!(
+            "the environment variable {name} is not set; put the secret there, or name a file with `…_file` instead"
+        )),
     }
 }
 

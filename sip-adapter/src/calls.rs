@@ -67,6 +67,8 @@ const MOST_OVER: usize = 20_000;
 const OVER_FOR: Duration = Duration::from_secs(60);
 /// The most live calls; an arrival beyond them is not followed.
 const MOST_LIVE: usize = 20_000;
+/// The most calls at one line; the oldest is given up for one more.
+const MOST_AT_LINE: usize = 64;
 /// The most pauses remembered, to tell each once.
 const MOST_PAUSES: usize = 50_000;
 
@@ -103,6 +105,8 @@ pub struct Calls {
     /// Ways that can hear now, and since when those cannot that could.
     up: BTreeSet<Way>,
     down: BTreeMap<Way, Duration>,
+    /// Lines that a way which names calls has told something of since it can hear.
+    told_of: BTreeSet<(Way, Line)>,
     /// Names of ended calls, and until when a word of them is late.
     over: BTreeMap<Name, Duration>,
     over_in_order: VecDeque<Name>,
@@ -129,6 +133,7 @@ impl Calls {
             lines: Lines::default(),
             up: BTreeSet::new(),
             down: BTreeMap::new(),
+            told_of: BTreeSet::new(),
             over: BTreeMap::new(),
             over_in_order: VecDeque::new(),
             timers: BTreeMap::new(),
@@ -173,7 +178,10 @@ impl Calls {
                     LineHeard::Lost => drop(self.deferred.remove(&line)),
                 }
             }
-            What::LineState { line, state } => self.line_state(stamp, &line, state, &mut out),
+            What::LineState { line, state } => {
+                self.told_of.insert((way, line.clone()));
+                self.line_state(stamp, &line, state, &mut out);
+            }
             What::Call { key, is } => {
                 self.hears_again(way);
                 self.named(stamp, (way, key), is, &mut out);
@@ -259,6 +267,12 @@ impl Calls {
         names.iter().map(|(way, _)| *way).filter(|way| way.knows_phones() && self.up.contains(way)).max()
     }
 
+    /// A better informed way will name what rings at this line: it tells of it, and can hear.
+    fn is_named_soon(&self, line: &Line) -> bool {
+        let tells = |way: &&Way| way.knows_phones() && self.told_of.contains(&(**way, line.clone()));
+        self.up.iter().any(|way| tells(&way))
+    }
+
     fn arrive(&mut self, stamp: Stamp, facts: CallFacts, out: &mut Decided) -> Option<CallId> {
         if self.live.len() >= MOST_LIVE {
             return None;
@@ -292,6 +306,12 @@ impl Calls {
     ) {
         self.timers.remove(&(call, line.clone()));
         self.deferred.remove(line);
+        // No phone has so many: whoever sends them must not make each cost more than the one before.
+        let oldest = self.at_line.get(line).filter(|calls| calls.len() >= MOST_AT_LINE);
+        if let Some(oldest) = oldest.and_then(|calls| calls.iter().copied().find(|other| *other != call)) {
+            self.give_up_leg(stamp, oldest, line, out);
+            self.end_if_nobody_is_left(stamp, oldest, out);
+        }
         self.set_leg(call, line, Leg::Ringing, out);
         out.event(call, stamp, CallChange::Offered { line: line.clone(), passed_on_by });
     }
@@ -411,3 +431,5 @@ mod disorder;
 mod model;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_named;

@@ -2,6 +2,7 @@
 //! The adapter only listens: it sends SUBSCRIBE and answers NOTIFY, never INVITE or REFER, and
 //! registers nothing that could take a call from a phone.
 
+pub mod arguments;
 pub mod sip;
 
 pub mod calls;

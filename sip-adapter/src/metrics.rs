@@ -1,10 +1,13 @@
 //! Figures for Prometheus, on a page of their own (`[metrics]`). Every name is written here once, so that
 //! whoever builds a dashboard reads one file. Numbers only: nothing of a caller is in a label.
 
+mod door;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::http::header::CONNECTION;
 use jiff::Timestamp;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -48,12 +51,21 @@ pub async fn serve(at: SocketAddr, handle: PrometheusHandle, stop: CancellationT
     let listener = TcpListener::bind(at)
         .await
         .with_context(|| format!("cannot listen on {at} for the figures (`listen` in [metrics])"))?;
+    serve_on(listener, handle, stop).await
+}
+
+async fn serve_on(
+    listener: TcpListener,
+    handle: PrometheusHandle,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let page = axum::routing::get(move || {
         let text = handle.render();
-        async move { text }
+        // Each question has a connection of its own: there are few, and none may be kept.
+        async move { ([(CONNECTION, "close")], text) }
     });
     let app = axum::Router::new().route("/metrics", page);
-    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    axum::serve(door::Door::new(listener), app).with_graceful_shutdown(stop.cancelled_owned()).await?;
     Ok(())
 }
 
@@ -83,6 +95,11 @@ pub fn heard(way: Way, what: &What) {
         What::Down => gauge!(UP, "way" => way.name()).set(0.0),
         _ => {}
     }
+}
+
+/// A way begins and cannot hear yet.
+pub fn not_heard_yet(way: Way) {
+    gauge!(UP, "way" => way.name()).set(0.0);
 }
 
 /// Something from outside was refused; `why` is one of a few fixed words.

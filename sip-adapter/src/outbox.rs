@@ -7,12 +7,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
 use pinkas_protocol::{CallId, Event, wire};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::calls::{Decided, LiveCall};
@@ -24,10 +22,6 @@ pub const MOST_EVENTS: u64 = 200_000;
 /// The most events held in memory besides, so that they need not be read back, and so that a full disk
 /// does not stop them.
 const MOST_RECENT: usize = 20_000;
-
-/// The least time from one write to the next: what comes meanwhile is written together. The first after a pause
-/// does not wait.
-const GATHER: Duration = Duration::from_millis(2);
 
 const EVENT: u8 = b'e';
 const LIVE: u8 = b'l';
@@ -253,13 +247,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        let mut last: Option<Instant> = None;
         while let Some(first) = self.queue.blocking_recv() {
-            // In a rush, writing each event alone would cost more than all the rest of hearing it.
-            if let Some(wait) = last.and_then(|last| GATHER.checked_sub(last.elapsed())) {
-                std::thread::park_timeout(wait);
-            }
-            last = Some(Instant::now());
             let mut writes = vec![first];
             while writes.len() < 256
                 && let Ok(more) = self.queue.try_recv()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 use pinkas_protocol::{CallId, number};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         });
     }
     let outbox::Opened { outbox, live, writer } = outbox::open(&config.state)?;
+    tokio::spawn(show_figures(outbox.written.clone(), stop.clone()));
     let mut calls = Calls::new(live, config.patience, Box::new(new_call_id));
     let (heard_in, mut heard) = mpsc::channel(HEARD_QUEUE);
     let hearing = hear(&config, &heard_in, &stop);
@@ -85,6 +86,17 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     decided
 }
 
+/// Keeps the figures of the outbox, whether the hub is there or not.
+async fn show_figures(mut written: watch::Receiver<outbox::Written>, stop: CancellationToken) {
+    loop {
+        metrics::outbox(&written.borrow_and_update());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = written.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
 /// Starts every way of hearing that the configuration names, one task each.
 fn hear(config: &Config, heard: &mpsc::Sender<Heard>, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
     let mut ways = Vec::new();
@@ -130,6 +142,7 @@ async fn keep_hearing<F: Future<Output = anyhow::Result<()>>>(
     stop: CancellationToken,
 ) {
     let mut told = None;
+    metrics::not_heard_yet(way);
     while !stop.is_cancelled() {
         match once().await {
             Ok(()) if stop.is_cancelled() => return,

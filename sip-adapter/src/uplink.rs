@@ -27,6 +27,7 @@ const STOOD: Duration = Duration::from_secs(5);
 pub async fn run(config: &Config, mut outbox: Outbox, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     let mut told: Option<Ended> = None;
+    metrics::linked(Linked::No);
     loop {
         let dialled_at = Instant::now();
         let ended = tokio::select! {
@@ -101,7 +102,6 @@ async fn talk(
     let mut caught_up = false;
     loop {
         let written = outbox.written.borrow_and_update().clone();
-        metrics::outbox(&written);
         while sent < written.latest {
             // What the hub already has was dropped here: the next kept event is the next to send.
             let next = outbox.after(sent).unwrap_or_else(|e| {

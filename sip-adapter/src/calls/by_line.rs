@@ -41,8 +41,8 @@ impl Calls {
             self.offer(stamp, call, line, Some(by), out);
             return;
         }
-        if self.up.iter().any(|way| way.knows_phones()) {
-            // A better informed way may name this call at any moment; it would be told twice.
+        if self.is_named_soon(line) {
+            // Told now as well, it would be two calls.
             let due = stamp.uptime + self.patience.deference;
             let waits = self.deferred.entry(line.clone()).or_insert((due, stamp.heard_at, facts.clone()));
             waits.2 = facts;

@@ -10,6 +10,9 @@ use super::live::{Leg, Name};
 use super::{Calls, Decided, Stamp, WAYS_JOIN, apart};
 use crate::hear::{CallHeard, CallKey, Hold, OverBy, Stopped, Way};
 
+/// How many of the newest calls are looked at to find one that another way told of.
+const MOST_RECENT: usize = 200;
+
 impl Calls {
     pub(super) fn named(&mut self, stamp: Stamp, name: Name, is: CallHeard, out: &mut Decided) {
         if self.over.get(&name).is_some_and(|until| stamp.uptime < *until) {
@@ -22,6 +25,7 @@ impl Calls {
         }
         let call = match &is {
             CallHeard::Rings { line, .. } | CallHeard::Answered { line } => {
+                self.told_of.insert((stamp.way, line.clone()));
                 self.unite_at(stamp, call, line, out)
             }
             _ => call,
@@ -143,8 +147,10 @@ impl Calls {
     /// A call that this way has not named yet and that must be the same: the same caller, or ringing at
     /// the same phone, at the same time.
     fn told_by_another(&self, stamp: Stamp, is: &CallHeard) -> Option<CallId> {
-        let same = |call: &CallId| {
-            let live = self.live.get(call)?;
+        let same = |(call, live): (&CallId, &super::LiveCall)| {
+            if live.named_by(stamp.way) {
+                return None;
+            }
             let match_ = match is {
                 CallHeard::Facts(facts) => facts.caller != Caller::default() && live.is_from(&facts.caller),
                 CallHeard::Rings { line, .. } | CallHeard::Answered { line } => {
@@ -153,10 +159,10 @@ impl Calls {
                 _ => false,
             };
             let age = apart(stamp.heard_at, live.arrived_at);
-            (match_ && !live.named_by(stamp.way) && age <= WAYS_JOIN).then_some((age, *call))
+            (match_ && age <= WAYS_JOIN).then_some((age, *call))
         };
         // Only the newest can have arrived so lately; ids sort by time.
-        let recent = self.live.keys().rev().take(200);
+        let recent = self.live.iter().rev().take(MOST_RECENT);
         recent.filter_map(same).min().map(|(_, call)| call)
     }
 
@@ -302,6 +308,7 @@ impl Calls {
         if !self.up.remove(&stamp.way) {
             return;
         }
+        self.told_of.retain(|(way, _)| *way != stamp.way);
         if self.live.values().any(|live| live.named_by(stamp.way)) {
             self.down.insert(stamp.way, stamp.uptime);
         }

@@ -141,6 +141,12 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Kind)>> {
 fn kind_of(path: &Path) -> anyhow::Result<Kind> {
     let named = path.display();
     let mut head = Vec::new();
+    let about = std::fs::metadata(path).with_context(|| format!("cannot open {named}"))?;
+    if !about.is_file() {
+        bail!(
+            "{named} is no file: a pipe or a device cannot be read as a recording, so save it to a file first"
+        );
+    }
     let file = File::open(path).with_context(|| format!("cannot open {named}"))?;
     file.take(kind::ENOUGH as u64).read_to_end(&mut head).with_context(|| format!("cannot read {named}"))?;
     if head.starts_with(&[0x1F, 0x8B]) {

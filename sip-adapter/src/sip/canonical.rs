@@ -99,7 +99,12 @@ pub fn read(bytes: &[u8], fallback: Option<Charset>) -> Result<Canonical, Refuse
     if first.len() > LONGEST_LINE {
         return Err(Refused::Long { line: lines.number });
     }
-    let start = start(&charset::decode(first, fallback))?;
+    let first = charset::decode(first, fallback);
+    // As UTF-8 it may have become longer.
+    if first.len() > LONGEST_LINE {
+        return Err(Refused::Long { line: lines.number });
+    }
+    let start = start(&first)?;
     let headers = once(headers(&mut lines, fallback)?)?;
     let body = body(lines.rest, &headers).to_vec();
     Ok(Canonical { start, headers, body })

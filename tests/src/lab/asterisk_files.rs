@@ -234,7 +234,7 @@ fn extensions(plan: &Plan) -> String {
     format!(
         "[general]
 [agents]
-{hints}{dials}exten => _*8XXX,1,PickupChan(PJSIP/${{EXTEN:2}})
+{hints}{dials}exten => _*8.,1,PickupChan(PJSIP/${{EXTEN:2}})
 
 [from-trunk]
 include => agents

@@ -14,7 +14,7 @@ REGISTER sip:192.0.2.10 SIP/2.0 200 OK
 OPTIONS sip:LINE@192.0.2.101:5060 SIP/2.0 200 OK";
 
 /// How many packets of a call there are for each call, and how many others beside them.
-pub const OF_A_CALL: usize = 14;
+pub const OF_A_CALL: usize = 13;
 /// See [`OF_A_CALL`].
 pub const BESIDE: usize = 6;
 

@@ -100,16 +100,19 @@ impl Seen {
     fn findings(&self, config: &Ami, pbx: &Pbx) -> Vec<Finding> {
         let version =
             self.version.as_ref().map_or("Asterisk".to_owned(), |version| format!("Asterisk {version}"));
-        let mut findings = vec![good(format!("{version} at {}: the account may log in", config.address))];
+        let mut findings =
+            vec![good(format!("manager interface: {version} at {}: the account may log in", config.address))];
         if self.refused.contains("getvar") || self.refused.contains("sync-channels") {
             findings.push(broken(MAY_NOT_ASK.to_owned()));
         } else {
-            findings
-                .push(good("the account may ask who is withheld and which calls are under way".to_owned()));
+            findings.push(good(
+                "manager interface: the account may ask who is withheld and which calls are under way"
+                    .to_owned(),
+            ));
         }
         // Asterisk tells no account what it may read; only events would show it.
         findings.push(good(
-            "what the account may hear shows only with the first call: if none appears, its read=agent,call is \
+            "manager interface: what the account may hear shows only with the first call: if none appears, its read=agent,call is \
              missing in manager.conf"
                 .to_owned(),
         ));
@@ -121,12 +124,16 @@ impl Seen {
     fn queue_finding(&self) -> Option<Finding> {
         if self.refused.contains("sync-queues") {
             return Some(trap(
-                "no queues: app_queue is not loaded, so waiting callers cannot be shown".to_owned(),
+                "manager interface: no queues: app_queue is not loaded, so waiting callers cannot be shown"
+                    .to_owned(),
             ));
         }
         self.ended.contains("sync-queues").then(|| match self.queues.len() {
-            0 => trap("the phone system has no queue: waiting callers cannot be shown".to_owned()),
-            count => good(format!("the state of {count} queues is told")),
+            0 => trap(
+                "manager interface: the phone system has no queue: waiting callers cannot be shown"
+                    .to_owned(),
+            ),
+            count => good(format!("manager interface: what waits in queues is told; queues there: {count}")),
         })
     }
 
@@ -138,7 +145,7 @@ impl Seen {
         let mut findings = Vec::new();
         if unknown.len() < pbx.lines.len() {
             findings.push(good(format!(
-                "{} of {} lines are known to the phone system",
+                "manager interface: {} of {} lines are known to the phone system",
                 pbx.lines.len() - unknown.len(),
                 pbx.lines.len()
             )));
@@ -148,7 +155,7 @@ impl Seen {
             let more =
                 if unknown.len() > 10 { format!(" and {} more", unknown.len() - 10) } else { String::new() };
             findings.push(trap(format!(
-                "the phone system tells of no device, hint or queue member for these lines: {shown}{more}; are they \
+                "manager interface: the phone system tells of no device, hint or queue member for these lines: {shown}{more}; are they \
                  written in [pbx] lines as in Asterisk, and do `channels` in [ami] fit how their channels are called?"
             )));
         }

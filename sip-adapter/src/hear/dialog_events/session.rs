@@ -425,14 +425,14 @@ pub(super) fn in_words(config: &DialogEvents, target: &Target, outcome: &Outcome
             plain(algorithms)
         ),
         Outcome::NoSuchLine => {
-            format!("the phone system at {pbx} does not know {what}: does it exist and have a hint?")
+            format!("the phone system at {pbx} does not know {what}: does it exist, and have a hint?")
         }
         Outcome::NotTold(code) => {
             format!("the phone system at {pbx} does not tell about {what} by dialog events ({code})")
         }
         Outcome::Refused { code, .. } => format!("the phone system at {pbx} refuses SUBSCRIBE with {code}"),
         Outcome::NoAnswer => format!(
-            "the phone system at {pbx} does not answer over {}; trying again",
+            "the phone system at {pbx} does not answer over {}: look at `address`, at a firewall between, and whether it listens there",
             account.transport_name()
         ),
         Outcome::Forgotten | Outcome::TooBrief(_) => {

@@ -116,6 +116,11 @@ impl Gate {
         None
     }
 
+    /// Whether these bytes are a packet with the right key, whatever its message is about.
+    pub fn trusts(&self, bytes: &[u8]) -> bool {
+        packet::read(bytes).is_ok_and(|packet| self.fits(packet.key))
+    }
+
     fn fits(&self, key: Option<&[u8]>) -> bool {
         match &self.key {
             None => true,

@@ -9,6 +9,7 @@ mod lean;
 pub mod packet;
 mod stream;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,6 +32,10 @@ use self::packet::Packet;
 use crate::config::{Hep, Pbx};
 use crate::hear::legs::Seen;
 use crate::hear::{Heard, Way, What};
+
+/// What to do when `listen` cannot be had.
+const LISTEN: &str =
+    "`listen` must be an address of this machine, and its port free; an adapter that runs already has it";
 
 /// What the kernel may keep while this program is busy: over a second of 15,000 packets. Linux gives as much as
 /// `net.core.rmem_max` allows.
@@ -66,12 +71,11 @@ pub async fn run_counting(
     counts: Arc<Counts>,
 ) -> anyhow::Result<()> {
     let listen = config.listen;
-    let udp = udp_socket(listen).with_context(|| {
-        format!("cannot listen on udp {listen} for copies of SIP traffic; is the port taken?")
-    })?;
-    let tcp = tokio::net::TcpListener::bind(listen).await.with_context(|| {
-        format!("cannot listen on tcp {listen} for copies of SIP traffic; is the port taken?")
-    })?;
+    let udp = udp_socket(listen)
+        .with_context(|| format!("cannot listen on udp {listen} for copies of SIP traffic: {LISTEN}"))?;
+    let tcp = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on tcp {listen} for copies of SIP traffic: {LISTEN}"))?;
     let gate = Arc::new(Gate::new(&config));
     let (streamed_in, mut streamed) = mpsc::channel(STREAM_QUEUE);
     let stop = stop.child_token();
@@ -83,6 +87,7 @@ pub async fn run_counting(
         heard,
         counts,
         refusals: Refusals::default(),
+        told: BTreeSet::new(),
     };
     ear.say(What::Up { live: None }).await;
     tracing::info!(lines = pbx.lines.len(), "taking copies of SIP traffic on {listen}");
@@ -142,6 +147,8 @@ struct Ear {
     heard: mpsc::Sender<Heard>,
     counts: Arc<Counts>,
     refusals: Refusals,
+    /// Refusals that were told in the log.
+    told: BTreeSet<&'static str>,
 }
 
 impl Ear {
@@ -178,6 +185,10 @@ impl Ear {
     fn tell_refusals(&mut self) {
         for (why, times) in self.refusals.since(&self.counts) {
             crate::metrics::refused_times(Way::Hep, why, times);
+            // The two that an administrator can mend, each told once.
+            if let Some(words) = to_be_mended(why).filter(|_| self.told.insert(why)) {
+                tracing::warn!("{words}");
+            }
         }
     }
 
@@ -188,6 +199,20 @@ impl Ear {
     async fn pass_on(&mut self, heard: Heard) {
         // Nobody listens any more: the loop sees it and ends.
         let _closed = self.heard.send(heard).await;
+    }
+}
+
+fn to_be_mended(why: &str) -> Option<&'static str> {
+    match why {
+        "stranger" => Some(
+            "copies of SIP traffic come from an address that is not in `from` of [hep] and are dropped: \
+             if that is the phone system, add its address",
+        ),
+        "wrong_key" => Some(
+            "copies of SIP traffic come without the key of [hep], or with another, and are dropped: \
+             write the same key here and at the sender",
+        ),
+        _ => None,
     }
 }
 

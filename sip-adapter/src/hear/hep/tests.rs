@@ -114,18 +114,64 @@ async fn a_stream_that_is_no_hep_is_closed() {
     let gate = Gate::new(&config("127.0.0.1:1".parse().expect("an address")));
     let (messages, mut read) = mpsc::channel(4);
     let counts = Counts::default();
+    let proven = std::sync::atomic::AtomicBool::default();
     let good = invite("x", "1");
     let ended = stream::read(
         [good.clone(), b"GET / HTTP/1.1\r\n\r\n".to_vec()].concat().as_slice(),
         &gate,
         &counts,
         &messages,
+        &proven,
     )
     .await;
     assert_eq!(ended, stream::Ended::NoHep);
+    assert!(proven.load(Ordering::Relaxed));
     assert!(read.try_recv().is_ok());
     let cut = good.get(..20).expect("longer");
-    assert_eq!(stream::read(cut, &gate, &counts, &messages).await, stream::Ended::Well);
+    assert_eq!(stream::read(cut, &gate, &counts, &messages, &proven).await, stream::Ended::Well);
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_keep_nobody_out() {
+    let free = std::net::UdpSocket::bind("127.0.30.74:0").expect("a port").local_addr().expect("an address");
+    let pbx = Pbx { lines: vec!["101".parse().expect("a line")], rules: Arc::new(Rules::default()) };
+    let (words_in, mut words) = mpsc::channel(64);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(config(free), pbx, words_in, stop.clone()));
+    assert_eq!(words.recv().await.expect("a word").what, What::Up { live: None });
+    let dial = || async {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.30.75:0".parse().expect("an address")).expect("bound");
+        socket.connect(free).await.expect("connected")
+    };
+    let mut first = dial().await;
+    first.write_all(&invite("first", "+972541234567")).await.expect("written");
+    assert!(matches!(next_call(&mut words).await, CallHeard::Facts(_)));
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(dial().await);
+    }
+    let mut last = dial().await;
+    last.write_all(&invite("last", "+972542222222")).await.expect("written");
+    assert!(matches!(next_call(&mut words).await, CallHeard::Facts(_)));
+    // The one that had proven itself has not given way.
+    first.write_all(&invite("again", "+972543333333")).await.expect("written");
+    assert!(matches!(next_call(&mut words).await, CallHeard::Facts(_)));
+    stop.cancel();
+    running.await.expect("no panic").expect("no error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_packet_that_does_not_come_whole_ends_its_connection() {
+    let gate = Gate::new(&config("127.0.0.1:1".parse().expect("an address")));
+    let (messages, _read) = mpsc::channel(4);
+    let (counts, proven) = (Counts::default(), std::sync::atomic::AtomicBool::default());
+    let (mut sender, stream) = tokio::io::duplex(1024);
+    let good = invite("x", "1");
+    sender.write_all(good.get(..40).expect("longer")).await.expect("written");
+    let since = Instant::now();
+    assert_eq!(stream::read(stream, &gate, &counts, &messages, &proven).await, stream::Ended::Silent);
+    assert_eq!((since.elapsed().as_secs(), proven.load(Ordering::Relaxed)), (10, false));
 }
 
 #[test]

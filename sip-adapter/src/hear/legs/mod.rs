@@ -41,7 +41,7 @@ pub struct Limits {
     pub ringing: Duration,
     /// How long a leg may be without any message before it is given up.
     pub talking: Duration,
-    /// The most legs kept; beyond, what is over goes first, then the oldest call.
+    /// The most legs kept; beyond, what is over goes first, then the oldest call of which nothing was said, then the oldest.
     pub most_legs: usize,
     /// Which way's words these are.
     pub way: Way,
@@ -68,6 +68,12 @@ const KEPT: Duration = Duration::from_secs(32);
 const EARLY: Duration = Duration::from_secs(1);
 const MOST_EARLY: usize = 64;
 
+/// The most legs of one call; one more is a call of its own. A ring group of phones has one for each.
+const MOST_OF_A_CALL: usize = 1_024;
+
+/// How many branches there may be for each leg that may be kept, all taken together: a leg alone may have hundreds.
+const BRANCHES_PER_LEG: usize = 4;
+
 /// How many calls of one caller a new leg is compared with.
 const MOST_COMPARED: usize = 256;
 
@@ -84,6 +90,8 @@ pub struct Tracker {
     calls: BTreeMap<u64, Call>,
     /// Call-ID to call and leg.
     legs: HashMap<String, (u64, u64)>,
+    /// How many branches those legs have.
+    branches: usize,
     /// Call-IDs of callers' legs that were named before they were seen, and Session-IDs.
     expected: HashMap<String, u64>,
     by_caller: BTreeMap<String, BTreeSet<u64>>,
@@ -95,6 +103,8 @@ pub struct Tracker {
     wakes: BTreeSet<(Duration, u64)>,
     wake_of: BTreeMap<u64, Duration>,
     over: BTreeSet<(Duration, u64)>,
+    /// Calls of which nothing was said: nobody misses them.
+    untold: BTreeSet<u64>,
     line_calls: BTreeMap<Line, BTreeMap<u64, LineState>>,
     /// The lines that do something in a call.
     lines_of: HashMap<u64, BTreeMap<Line, LineState>>,
@@ -113,6 +123,7 @@ impl Tracker {
             limits,
             calls: BTreeMap::new(),
             legs: HashMap::new(),
+            branches: 0,
             expected: HashMap::new(),
             by_caller: BTreeMap::new(),
             wished: HashMap::new(),
@@ -121,6 +132,7 @@ impl Tracker {
             wakes: BTreeSet::new(),
             wake_of: BTreeMap::new(),
             over: BTreeSet::new(),
+            untold: BTreeSet::new(),
             line_calls: BTreeMap::new(),
             lines_of: HashMap::new(),
             line_said: BTreeMap::new(),
@@ -143,7 +155,9 @@ impl Tracker {
             return told.words;
         };
         if let Some(session) = self.calls.get_mut(&call).and_then(|call| call.sessions.get_mut(&leg)) {
+            let before = session.branches.len();
             session.take(&part, line.as_ref());
+            self.branches += session.branches.len().saturating_sub(before);
             let first = part.kind == Kind::Invite && !session.invited;
             if first || (part.kind == Kind::Invite && part.depth < session.facts_depth) {
                 session.invited = true;
@@ -154,6 +168,10 @@ impl Tracker {
             if first {
                 self.place_again(call, &part, line.as_ref(), &mut told);
             }
+        }
+        if self.branches > self.most_branches() {
+            // This call may be among those that go.
+            self.make_room(&mut told);
         }
         self.pass_on(call, leg, &part, &mut told);
         // A transfer may have moved the leg into another call.
@@ -288,6 +306,8 @@ impl Tracker {
             }
             _ => self.place(part, &mut session, line),
         };
+        let full = self.calls.get(&call).is_some_and(|call| call.sessions.len() >= MOST_OF_A_CALL);
+        let call = if full { self.new_call(part) } else { call };
         let leg = self.number();
         self.calls.get_mut(&call)?.sessions.insert(leg, session);
         self.legs.insert(part.call_id.to_owned(), (call, leg));
@@ -338,6 +358,10 @@ impl Tracker {
         for word in call.tell(now, self.silence, self.limits.join_within) {
             told.call(&call.key, word);
         }
+        match call.told() {
+            true => self.untold.remove(&number),
+            false => self.untold.insert(number),
+        };
         let lines = call.lines(now);
         let wakes = call.wakes(now, self.silence, self.limits.join_within);
         if let (false, Some(at)) = (was_over, call.over) {
@@ -393,11 +417,21 @@ impl Tracker {
         }
     }
 
-    /// Forgets what is over, then the oldest call, until one more leg has room.
+    fn most_branches(&self) -> usize {
+        self.limits.most_legs.max(1).saturating_mul(BRANCHES_PER_LEG)
+    }
+
+    /// Forgets what is over, then the oldest call of which nothing was said, then the oldest, until one more leg has
+    /// room: strangers whom the phone system asks for credentials must not drive out people who talk.
     fn make_room(&mut self, told: &mut Told) {
-        while self.legs.len() >= self.limits.most_legs.max(1) {
+        let most = self.limits.most_legs.max(1);
+        // A caller who tries again under the same Call-ID is one leg and many calls.
+        while self.legs.len().max(self.calls.len()) >= most || self.branches > self.most_branches() {
             if let Some(&(_, over)) = self.over.first() {
                 self.forget(over);
+            } else if let Some(&untold) = self.untold.first() {
+                self.line_states(untold, BTreeMap::new(), told);
+                self.forget(untold);
             } else if let Some((&oldest, call)) = self.calls.first_key_value() {
                 if call.told() {
                     told.call(&call.key, CallHeard::Over { by: OverBy::Unknown });
@@ -414,6 +448,7 @@ impl Tracker {
         let Some(call) = self.calls.remove(&number) else { return };
         self.unregister(number, &call);
         for session in call.sessions.values() {
+            self.branches = self.branches.saturating_sub(session.branches.len());
             if self.legs.get(&session.call_id).is_some_and(|(call, _)| *call == number) {
                 self.legs.remove(&session.call_id);
             }
@@ -425,6 +460,7 @@ impl Tracker {
 
     fn unregister(&mut self, number: u64, call: &Call) {
         self.wake(number, None);
+        self.untold.remove(&number);
         if let Some(caller) = &call.caller {
             self.unlist(caller, number);
         }

@@ -365,3 +365,96 @@ proptest! {
         prop_assert_eq!((tracker.legs(), tracker.live()), (0, 0));
     }
 }
+
+/// Feeds it the same request again and again, made anew for each count, and whatever answers it.
+fn flood(tracker: &mut Tracker, count: usize, invite: impl Fn(usize) -> (String, Option<u16>)) {
+    for n in 0..count {
+        let (text, answer) = invite(n);
+        let headers =
+            text.split_once("\r\n").expect("a first line").1.replace("To: <sip:9@x>", "To: <sip:9@x>;tag=t");
+        let answer = answer.map(|code| format!("SIP/2.0 {code} X\r\n{headers}"));
+        for text in std::iter::once(text).chain(answer) {
+            let seen = Seen {
+                at: Timestamp::UNIX_EPOCH,
+                uptime: START + Duration::from_micros(n as u64),
+                captured: None,
+                from: None,
+                to: None,
+            };
+            tracker.take(seen, &Message::read(text.as_bytes()).expect("a message"));
+            let kept: usize =
+                tracker.calls.values().flat_map(|c| c.sessions.values()).map(|s| s.branches.len()).sum();
+            assert_eq!(kept, tracker.branches);
+        }
+    }
+}
+
+#[test]
+fn however_legs_are_made_to_grow_what_is_kept_is_bounded() {
+    let invite = |call: usize, branch: usize, cseq: usize, more: &str| {
+        format!(
+            "INVITE sip:9@x SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{branch}\r\nFrom: <sip:0541234567@x>;tag=f\r\n\
+             To: <sip:9@x>\r\nCall-ID: c{call}\r\nCSeq: {cseq} INVITE\r\n{more}Content-Length: 0\r\n\r\n"
+        )
+    };
+    let check = |what: &str, made: &dyn Fn(usize) -> (String, Option<u16>)| {
+        let mut tracker = tracker_of(Limits { most_legs: 100, ..Limits::default() });
+        flood(&mut tracker, 3_000, made);
+        let kept = (tracker.legs(), tracker.calls.len(), tracker.branches);
+        assert!(kept.0 <= 100 && kept.1 <= 100 && kept.2 <= 404, "{what}: {kept:?}");
+        assert_ne!(kept.0, 0, "{what}: the newest is kept");
+    };
+    check("a new leg each time", &|n| (invite(n, n, 1, ""), None));
+    check("the same caller under the same name, sent away each time", &|n| {
+        (invite(0, n, n + 1, ""), Some(486))
+    });
+    check("many branches of a few legs", &|n| (invite(n % 20, n, 1, ""), None));
+}
+
+#[test]
+fn a_call_has_so_many_legs_and_one_more_is_a_call_of_its_own() {
+    let mut tracker = tracker();
+    flood(&mut tracker, MOST_OF_A_CALL + 10, |n| {
+        let text = format!(
+            "INVITE sip:101@x SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{n}\r\nFrom: <sip:0541234567@x>;tag=f\r\n\
+             To: <sip:101@x>\r\nCall-ID: c{n}\r\nCSeq: 1 INVITE\r\nX-Original-Call-ID: one\r\nContent-Length: 0\r\n\r\n"
+        );
+        (text, None)
+    });
+    let largest = tracker.calls.values().map(|call| call.sessions.len()).max();
+    assert_eq!((largest, tracker.legs()), (Some(MOST_OF_A_CALL), MOST_OF_A_CALL + 10));
+}
+
+#[test]
+fn strangers_who_are_asked_for_credentials_drive_out_nobody() {
+    let mut tracker = tracker_of(Limits { most_legs: 100, ..Limits::default() });
+    let take = |tracker: &mut Tracker, step: Step| {
+        let (from, to) = (Some(step.from), Some(step.to));
+        let seen = Seen { at: Timestamp::UNIX_EPOCH, uptime: START, captured: None, from, to };
+        tracker.take(seen, &step.message)
+    };
+    let talk =
+        "0 pbx>p101 INVITE 101 id=talk from=+972541234567\n1 p101>pbx 180 id=talk\n2 p101>pbx 200 id=talk\n";
+    for step in ladder::read(talk) {
+        take(&mut tracker, step);
+    }
+    flood(&mut tracker, 1_000, |n| {
+        let text = format!(
+            "INVITE sip:9@x SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{n}\r\nFrom: <sip:0540000000@x>;tag=f\r\n\
+             To: <sip:9@x>\r\nCall-ID: s{n}\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+        );
+        (text, Some(401))
+    });
+    let mut bye = ladder::read(&format!("{talk}3 pbx>p101 BYE id=talk\n"));
+    let words = take(&mut tracker, bye.pop().expect("a BYE"));
+    let over = |heard: &Heard| {
+        matches!(
+            &heard.what,
+            What::Call {
+                is: CallHeard::Stopped { .. } | CallHeard::Left { .. } | CallHeard::Over { .. },
+                ..
+            }
+        )
+    };
+    assert!(words.iter().any(over), "{words:?}");
+}

@@ -325,13 +325,17 @@ impl Incoming {
         &self.transaction.original
     }
 
-    /// Answers it. A refusal longer than the request is not sent over UDP, where the sender's address proves
-    /// nothing: nobody shall be flooded by way of us.
-    pub async fn answer(mut self, status: StatusCode, more: Vec<Header>) {
-        let refuses = status.code() >= 300;
-        if refuses && !self.fits(status.clone(), &more) {
-            tracing::debug!("a refusal longer than its request was not sent");
-            return;
+    /// Answers it. Over UDP, where the sender's address proves nothing, no answer is longer than its request, so that
+    /// nobody is flooded by way of us; but whoever sends a NOTIFY that is accepted knows a dialog of ours.
+    pub async fn answer(mut self, status: StatusCode, mut more: Vec<Header>) {
+        let proven = status.code() < 300 && self.request().method == Method::Notify;
+        if !proven && !self.fits(status.clone(), &more) {
+            // What it adds is of use, the answer itself of more.
+            more.clear();
+            if !self.fits(status.clone(), &more) {
+                tracing::debug!("an answer longer than its request was not sent");
+                return;
+            }
         }
         if self.transaction.reply_with(status, more, None).await.is_err() {
             tracing::debug!("an answer could not be sent");

@@ -59,7 +59,10 @@ pub(super) async fn open(account: &SipAccount) -> anyhow::Result<Opened> {
         Transport::Udp => {
             let local = local_address(account).await?;
             let socket = UdpSocket::bind(local).await.with_context(|| {
-                format!("cannot listen on {local} for the phone system; is the port taken?")
+                format!(
+                    "cannot listen on {local} for the phone system (`listen`): it must be an address of this machine, and \
+                     its port free; an adapter that runs already has it"
+                )
             })?;
             // The kernel gives what it may; less is no reason not to start.
             if socket2::SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER).is_err() {
@@ -80,7 +83,9 @@ pub(super) async fn open(account: &SipAccount) -> anyhow::Result<Opened> {
             let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
             let stream = tokio::time::timeout(CONNECT, connecting)
                 .await
-                .with_context(|| format!("the phone system at {pbx} does not finish the TLS handshake"))?
+                .with_context(|| {
+                    format!("the phone system at {pbx} does not speak TLS there: its TLS port is often 5061")
+                })?
                 .with_context(|| {
                     format!(
                         "no TLS with the phone system at {pbx} as {:?}: see `ca_file` and `tls_name`",
