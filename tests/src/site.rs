@@ -110,6 +110,18 @@ impl Site {
         self.start("pinkas-sip-adapter", "adapter.log", &self.office.adapter)
     }
 
+    /// Starts the adapter where no file may grow beyond so many KiB: the shell lets it see that as an error,
+    /// as a full disk would be.
+    pub fn adapter_on_a_disk_of(&self, kib: u32) -> anyhow::Result<Running> {
+        let mut command = bounded("bash");
+        command
+            .args(["-c", &format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" --config \"$1\"")])
+            .arg(program("pinkas-sip-adapter")?)
+            .arg(&self.office.adapter)
+            .env("RUST_LOG", "info");
+        Running::start("pinkas-sip-adapter", command, &self.dir().join("adapter.log"))
+    }
+
     /// Logs a person in with the headless desktop.
     pub fn desktop(&self, who: &str) -> anyhow::Result<Desktop> {
         let log = self.dir().join(format!("{who}.jsonl"));

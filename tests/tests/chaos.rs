@@ -238,3 +238,35 @@ async fn killing_the_adapter_at_random_moments_loses_and_doubles_nothing() {
         round(number, Victim::Adapter).await;
     }
 }
+
+#[tokio::test]
+async fn a_full_disk_at_the_adapter_stops_no_call() {
+    const CALLS: usize = 60;
+    let site = Site::open().await.unwrap();
+    let hub = site.hub().unwrap();
+    let adapter = site.adapter_on_a_disk_of(128).unwrap();
+    let ana = site.desktop("ana").unwrap();
+    ana.until("to hear of the adapter", |heard| heard.adapter_connected().then_some(())).await.unwrap();
+    tokio::time::timeout(SOON, site.pbx().subscribed(&office::lines())).await.unwrap();
+    for n in 0..CALLS {
+        let caller = PretendCaller::new(format!("+48220{n:06}"), format!("Caller {n}"));
+        let call = site.pbx().call(caller, &office::lines()).await;
+        ana.until("to see it ring", |heard| (heard.said("pop").len() > n).then_some(())).await.unwrap();
+        call.abandon().await;
+        let gone = |heard: &Heard| heard.open_pops().is_empty().then_some(());
+        ana.until("to see it go", gone).await.unwrap();
+    }
+    site.logs("adapter.log", "the outbox cannot be written").await.unwrap();
+    adapter.ask("TERM");
+    hub.ask("TERM");
+    let (mut adapter, mut hub) = (adapter, hub);
+    adapter.end(SOON).await.unwrap();
+    hub.end(SOON).await.unwrap();
+    let ended = |entry: &LogEntry| format!("{entry:?}").contains("Ended");
+    let log = site.call_log().await.unwrap();
+    assert_eq!(
+        log.iter().filter(|entry| ended(entry)).count(),
+        CALLS,
+        "every call is in the hub's log to its end"
+    );
+}
