@@ -145,7 +145,7 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
             view
         }
         "unknown" => {
-            let who = Who::Unknown { country: Some("GB".to_owned()) };
+            let who = Who::Unknown { country: Some("GB".to_owned()), earlier: Vec::new() };
             sample::arrived(call, "+442079460958", None, who, now)
         }
         "passed_on" | "forged" => told_all(scene, call, now),
@@ -180,7 +180,13 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
     let second = CallId(Uuid::now_v7());
     if scene == "two" {
         agent.hear(Duration::from_secs(1)).await?;
-        let view = sample::arrived(second, "+442079460958", None, Who::Unknown { country: None }, now);
+        let view = sample::arrived(
+            second,
+            "+442079460958",
+            None,
+            Who::Unknown { country: None, earlier: Vec::new() },
+            now,
+        );
         agent.update(sample::rings_as(view, "101", Timestamp::now())).await?;
     }
     agent.hear(Duration::from_secs(8)).await?;
@@ -242,7 +248,8 @@ fn passed_on(mut view: CallView, now: Timestamp) -> Update {
 
 fn hostile(call: CallId, now: Timestamp) -> CallView {
     let name = "'; DROP TABLE customers; -- {{7*7}} \u{202E}gpj.exe ".repeat(60);
-    let mut view = sample::arrived(call, "+1", Some(&name), Who::Unknown { country: None }, now);
+    let mut view =
+        sample::arrived(call, "+1", Some(&name), Who::Unknown { country: None, earlier: Vec::new() }, now);
     view.facts.caller.number = Some(Number::Other { text: "anonymous@<script>alert(1)</script>".to_owned() });
     view.facts.caller.name = Some(Private(name.clone()));
     view.who = Who::Known {
@@ -264,13 +271,14 @@ fn long(call: CallId, now: Timestamp) -> CallView {
     for card in &mut view.cards {
         let CardState::Filled { facts, .. } = &mut card.state else { continue };
         match facts {
-            Facts::Balance(balance) => balance.balance = sample::money("-123456789012.5", "PLN"),
+            Facts::Balance(balance) => balance.balance = Some(sample::money("-123456789012.5", "PLN")),
             Facts::Credit(credit) => credit.limit = Some(sample::money("999999999999", "PLN")),
             Facts::Purchases { purchases } => {
                 *purchases = purchases.iter().cycle().take(20).cloned().collect();
                 purchases[1].product = "Deck boards, larch, oiled twice, 4 m, with hidden fixings".to_owned();
                 purchases[2].amount = Some(sample::money("123456789012.5", "PLN"));
             }
+            Facts::Notes { .. } | Facts::Custom { .. } => {}
         }
     }
     view
@@ -310,7 +318,13 @@ fn busy(now: Timestamp) -> Board {
     let waits = sample::arrived(id(1), "+48601234567", None, known("Zofia Wiśniewska"), ago(82));
     board.apply(Update::Call { view: Box::new(waits) });
     for (n, number, since) in [(4, "+48123456789", 61), (5, "+442079460958", 12)] {
-        let mut waits = sample::arrived(id(n), number, None, Who::Unknown { country: None }, ago(since + 20));
+        let mut waits = sample::arrived(
+            id(n),
+            number,
+            None,
+            Who::Unknown { country: None, earlier: Vec::new() },
+            ago(since + 20),
+        );
         let position = n as u32 - 3;
         waits.waits = waits.facts.queue.clone().map(|queue| Waiting { queue, position, since: ago(since) });
         board.apply(Update::Call { view: Box::new(waits) });

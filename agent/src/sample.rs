@@ -18,14 +18,9 @@ pub fn line(name: &str) -> Line {
 
 /// A customer of the sample directory.
 pub fn customer(key: &str, name: &str, class: Option<&str>) -> Customer {
-    Customer {
-        key: CustomerKey::parse(key).expect("a key"),
-        name: Private(name.to_owned()),
-        class: class.map(str::to_owned),
-        place: None,
-        account_manager: None,
-        source: SourceName::parse("customers").expect("a name"),
-    }
+    let key = CustomerKey::parse(key).expect("a key");
+    let source = SourceName::parse("customers").expect("a name");
+    Customer { class: class.map(str::to_owned), ..Customer::new(key, name.to_owned(), source) }
 }
 
 /// A call from `number` that has arrived and rings nowhere yet; `""` is withheld, without `+` internal.
@@ -66,33 +61,23 @@ pub fn money(amount: &str, currency: &str) -> Money {
 
 /// A card of `source` for a customer.
 pub fn card(source: &str, gives: Gives, key: &str, state: CardState) -> Card {
-    Card {
-        source: SourceName::parse(source).expect("a name"),
-        gives,
-        customer: CustomerKey::parse(key).expect("a key"),
-        state,
-    }
+    Card::new(SourceName::parse(source).expect("a name"), gives, CustomerKey::parse(key).ok(), state)
 }
 
 /// An answer in time.
 pub fn filled(facts: Facts, as_of: Timestamp, took_ms: u64) -> CardState {
-    CardState::Filled { facts, as_of, took_ms, late: false }
+    CardState::Filled { facts, as_of, took_ms, late: false, old: None }
 }
 
 /// The three cards of a customer, answered.
 pub fn cards(key: &str, currency: &str, products: [&str; 3], now: Timestamp) -> Vec<Card> {
     let balance = Balance {
-        balance: money("1250", currency),
+        balance: Some(money("1250", currency)),
         overdue: Some(money("430", currency)),
         oldest_due: "2026-11-03".parse().ok(),
     };
-    let credit = Credit {
-        limit: Some(money("5000", currency)),
-        available: None,
-        days: Some(30),
-        hold: None,
-        note: None,
-    };
+    let credit =
+        Credit { limit: Some(money("5000", currency)), available: None, days: Some(30), ..Credit::default() };
     let bought = [("2026-11-14", "2", "318"), ("2026-11-02", "12", "1104"), ("2026-10-28", "500", "86.5")];
     let purchases = bought.into_iter().zip(products).map(|((date, quantity, amount), product)| Purchase {
         date: date.parse().ok(),

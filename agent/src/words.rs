@@ -116,6 +116,9 @@ pub fn trouble(state: &CardState) -> Option<String> {
     match state {
         CardState::Late { deadline_ms } => Some(format!("no answer in {deadline_ms} ms, still waiting")),
         CardState::Failed { failure, .. } => Some(plain(&failure.to_string())),
+        CardState::Filled { old: Some(failure), .. } => {
+            Some(format!("old figures: {}", plain(&failure.to_string())))
+        }
         CardState::Filled { late: true, took_ms, .. } => Some(format!("came late, {}", took(*took_ms))),
         CardState::Waiting | CardState::Filled { .. } | CardState::Nothing { .. } => None,
     }

@@ -37,7 +37,7 @@ pub enum LandedWhat {
         /// The number it was asked with.
         number: Option<Number>,
         /// As it stands.
-        card: Card,
+        card: Box<Card>,
     },
 }
 
@@ -82,7 +82,7 @@ impl Gather {
                 loop {
                     let (state, more) = waiting.next().await;
                     let number = question.number.clone();
-                    let what = LandedWhat::Card { number, card: asked.card(&key, state) };
+                    let what = LandedWhat::Card { number, card: Box::new(asked.card(&key, state)) };
                     if landed.send(Landed { call, what }).await.is_err() || !more {
                         break;
                     }
@@ -131,7 +131,7 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::future::BoxFuture;
-    use pinkas_protocol::{CardState, CustomerKey, Facts, Gives, Private, SourceName};
+    use pinkas_protocol::{CardState, CustomerKey, Facts, Gives, SourceName};
     use tokio::time::Instant;
 
     use crate::sources::asking::{MOST_AT_ONCE, ms};
@@ -170,14 +170,8 @@ mod tests {
     }
 
     fn customer(key: &str) -> Customer {
-        Customer {
-            key: CustomerKey::parse(key).expect("a key"),
-            name: Private("Levi".to_owned()),
-            class: None,
-            place: None,
-            account_manager: None,
-            source: SourceName::parse("directory").expect("a name"),
-        }
+        let source = SourceName::parse("directory").expect("a name");
+        Customer::new(CustomerKey::parse(key).expect("a key"), "Levi".to_owned(), source)
     }
 
     fn sales() -> Result<Answer, Failure> {

@@ -95,9 +95,13 @@ fn card(source: &Asked, state: &CardState, now: Timestamp) -> Vec<Line> {
         CardState::Late { deadline_ms } => one(format!("no answer in {deadline_ms} ms"), *deadline_ms),
         CardState::Nothing { took_ms } => one("holds nothing on this customer".to_owned(), *took_ms),
         CardState::Failed { failure, took_ms } => one(failure.to_string(), *took_ms),
-        CardState::Filled { facts: found, as_of, took_ms, late } => {
+        CardState::Filled { facts: found, as_of, took_ms, late, old } => {
             let took = format!("{took_ms} ms");
-            let age = if *late { format!("{}, late", age(now, *as_of)) } else { age(now, *as_of) };
+            let age = match old {
+                Some(failure) => format!("{}: {failure}", age(now, *as_of)),
+                None if *late => format!("{}, late", age(now, *as_of)),
+                None => age(now, *as_of),
+            };
             let mut said = facts(found).into_iter();
             let first = line(source, said.next().unwrap_or_default(), took, &age);
             let more = said.map(|said| [String::new(), String::new(), said, String::new(), String::new()]);
@@ -109,7 +113,7 @@ fn card(source: &Asked, state: &CardState, now: Timestamp) -> Vec<Line> {
 fn facts(facts: &Facts) -> Vec<String> {
     match facts {
         Facts::Balance(found) => {
-            let mut said = money(&found.balance);
+            let mut said = found.balance.as_ref().map_or_else(|| "—".to_owned(), money);
             if let Some(overdue) = &found.overdue {
                 said.push_str(&format!("; overdue {}", money(overdue)));
             }
@@ -124,6 +128,7 @@ fn facts(facts: &Facts) -> Vec<String> {
                 found.available.as_ref().map(|available| format!("available {}", money(available))),
                 found.days.map(|days| format!("{days} days")),
                 found.hold.map(|hold| if hold { "on hold" } else { "not on hold" }.to_owned()),
+                found.offer.as_ref().map(|offer| format!("may be offered: {offer}")),
                 found.note.clone(),
             ];
             vec![parts.into_iter().flatten().collect::<Vec<_>>().join("; ")]
@@ -138,6 +143,22 @@ fn facts(facts: &Facts) -> Vec<String> {
                     purchase.amount.as_ref().map(money),
                 ];
                 parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
+            })
+            .collect(),
+        Facts::Notes { notes } => notes
+            .iter()
+            .map(|note| {
+                let parts =
+                    [note.date.map(|date| date.to_string()), note.by.clone(), Some(note.text.0.clone())];
+                parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
+            })
+            .collect(),
+        Facts::Custom { rows } => rows
+            .iter()
+            .map(|row| {
+                let value = row.value.as_ref().map_or("—", |value| value.0.as_str());
+                let link = row.link.as_ref().map(|link| format!("  {}", link.0)).unwrap_or_default();
+                format!("{}: {value}{link}", row.label)
             })
             .collect(),
     }
@@ -182,7 +203,7 @@ mod tests {
 
     use futures_util::future::BoxFuture;
     use pinkas_protocol::card::{Balance, Purchase};
-    use pinkas_protocol::{CustomerKey, Gives, Private, SourceName};
+    use pinkas_protocol::{CustomerKey, Gives, SourceName};
 
     use crate::sources::{Answer, Source};
 
@@ -207,14 +228,9 @@ mod tests {
     }
 
     fn levi() -> Customer {
-        Customer {
-            key: CustomerKey::parse("1001").expect("a key"),
-            name: Private("Levi Bakery".to_owned()),
-            class: Some("VIP".to_owned()),
-            place: None,
-            account_manager: None,
-            source: SourceName::parse("directory").expect("a name"),
-        }
+        let key = CustomerKey::parse("1001").expect("a key");
+        let directory = SourceName::parse("directory").expect("a name");
+        Customer { class: Some("VIP".to_owned()), ..Customer::new(key, "Levi Bakery".to_owned(), directory) }
     }
 
     fn ils(amount: i64) -> Money {
@@ -231,7 +247,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_sources_answer_is_printed_with_its_time_and_age() {
         let as_of = Timestamp::now().checked_sub(jiff::SignedDuration::from_mins(3)).ok();
-        let balance = Balance { balance: ils(1250), overdue: Some(ils(300)), oldest_due: None };
+        let balance = Balance { balance: Some(ils(1250)), overdue: Some(ils(300)), oldest_due: None };
         let bread = Purchase {
             date: Some(jiff::civil::date(2026, 11, 20)),
             product: "flour".to_owned(),

@@ -115,7 +115,7 @@ impl Desk {
                     let call = landed.call;
                     let input = match landed.what {
                         LandedWhat::Who { number, found } => Input::Who { call, number, found },
-                        LandedWhat::Card { number, card } => Input::Card { call, number, card },
+                        LandedWhat::Card { number, card } => Input::Card { call, number, card: *card },
                     };
                     self.hub.handle(Timestamp::now(), input, &mut outputs);
                 }
@@ -187,7 +187,7 @@ impl Desk {
         for ask in outputs.ask {
             match ask {
                 Ask::Who { call, number } => self.gather.ask_who(call, number),
-                Ask::Cards { call, number, customer } => self.gather.ask_cards(call, number, customer),
+                Ask::Cards { call, number, customer } => self.gather.ask_cards(call, number, *customer),
             }
         }
         // The core never waits for the disk. Once the record has stopped it stays so: what comes later

@@ -140,6 +140,9 @@ pub enum Who {
         /// ISO 3166 code of the number's country, where it is certain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         country: Option<String>,
+        /// Calls from this number before, newest first, at most [`MOST_EARLIER`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        earlier: Vec<Earlier>,
     },
     /// There is no number to look up.
     NoNumber,
@@ -148,6 +151,19 @@ pub enum Who {
         /// What went wrong.
         failure: Failure,
     },
+}
+
+/// The most earlier calls told of an unknown number.
+pub const MOST_EARLIER: usize = 5;
+
+/// A call that came from the same number before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// When it arrived.
+    pub at: Timestamp,
+    /// Who answered, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<String>,
 }
 
 impl Who {

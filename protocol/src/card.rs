@@ -1,6 +1,7 @@
 //! What a source can say about a customer, and the state of each card on its way to the screen.
 //! Money is a decimal and a currency; what is not known is absent, never zero.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -8,7 +9,8 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CustomerKey, SourceName};
+use crate::ids::{CustomerKey, SourceName, TagName};
+use crate::number::Number;
 use crate::private::Private;
 
 /// An amount of money.
@@ -21,11 +23,17 @@ pub struct Money {
     pub currency: Option<String>,
 }
 
-/// Who a number belongs to, as the company's own directory says.
+/// Who a number belongs to, as the company's own directories say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
     /// The key every other source is asked with.
     pub key: CustomerKey,
+    /// What ties this customer to the call.
+    #[serde(default, skip_serializing_if = "Match::is_exact")]
+    pub matched: Match,
+    /// Who answered this caller before said that it was this customer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chosen_before: bool,
     /// Name as written in the directory.
     pub name: Private<String>,
     /// A word such as `VIP`, where the directory has one.
@@ -37,8 +45,72 @@ pub struct Customer {
     /// The colleague who looks after the customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_manager: Option<String>,
+    /// The language to speak, as the directory writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The customer's numbers, where the directory tells them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<Number>,
+    /// What other systems know the customer by, such as a tax number; for asking them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<TagName, Private<String>>,
     /// The directory that said so.
     pub source: SourceName,
+}
+
+impl Customer {
+    /// A customer of whom a directory says no more than this.
+    pub fn new(key: CustomerKey, name: String, source: SourceName) -> Customer {
+        Customer {
+            key,
+            matched: Match::Number,
+            chosen_before: false,
+            name: Private(name),
+            class: None,
+            place: None,
+            account_manager: None,
+            language: None,
+            numbers: Vec::new(),
+            keys: BTreeMap::new(),
+            source,
+        }
+    }
+}
+
+/// The most keys of other systems a customer may have.
+pub const MOST_KEYS: usize = 8;
+
+/// The most numbers of a customer that are kept.
+pub const MOST_NUMBERS: usize = 16;
+
+/// What ties a customer to a call. All but the first two are guesses and are shown as such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Match {
+    /// The caller keyed in the customer's number; it outranks caller ID.
+    KeyedIn,
+    /// The whole number is the customer's.
+    #[default]
+    Number,
+    /// The number is an extension behind the customer's company number: it begins like it.
+    CompanyNumber,
+    /// Only the last digits are the same.
+    LastDigits {
+        /// How many.
+        digits: u8,
+    },
+}
+
+impl Match {
+    /// By the whole number: what is not said on a link.
+    pub fn is_exact(&self) -> bool {
+        *self == Match::Number
+    }
+
+    /// It may well be somebody else.
+    pub fn is_guess(self) -> bool {
+        matches!(self, Match::CompanyNumber | Match::LastDigits { .. })
+    }
 }
 
 /// The kind of fact a source gives.
@@ -53,6 +125,10 @@ pub enum Gives {
     Credit,
     /// What was bought lately.
     Purchases,
+    /// What people wrote about the customer.
+    Notes,
+    /// Anything else, as rows of label and value.
+    Custom,
 }
 
 impl Gives {
@@ -63,6 +139,8 @@ impl Gives {
             Gives::Balance => "Balance",
             Gives::Credit => "Credit terms",
             Gives::Purchases => "Recent purchases",
+            Gives::Notes => "Notes",
+            Gives::Custom => "More",
         }
     }
 }
@@ -80,16 +158,33 @@ pub enum Facts {
         /// At most [`MOST_PURCHASES`].
         purchases: Vec<Purchase>,
     },
+    /// Newest first, as the source ordered them.
+    Notes {
+        /// At most [`MOST_NOTES`].
+        notes: Vec<SourceNote>,
+    },
+    /// In the order of the source.
+    Custom {
+        /// At most [`MOST_ROWS`].
+        rows: Vec<CustomRow>,
+    },
 }
 
 /// The most purchases a card holds.
 pub const MOST_PURCHASES: usize = 20;
 
+/// The most notes a card holds.
+pub const MOST_NOTES: usize = 20;
+
+/// The most rows of label and value a card holds.
+pub const MOST_ROWS: usize = 20;
+
 /// An accounting balance. Positive: the customer owes the company.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Balance {
-    /// All that is open.
-    pub balance: Money,
+    /// All that is open; absent only where the viewer may not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Money>,
     /// The part that is past its due date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overdue: Option<Money>,
@@ -99,7 +194,7 @@ pub struct Balance {
 }
 
 /// Terms on which a customer buys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Credit {
     /// The most the customer may owe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +208,9 @@ pub struct Credit {
     /// Sales on credit are stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<bool>,
+    /// What may be offered to this customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<String>,
     /// Anything else the source says about the terms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -134,6 +232,32 @@ pub struct Purchase {
     pub amount: Option<Money>,
 }
 
+/// Something people wrote about a customer in another system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceNote {
+    /// Day of the note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
+    /// What was written.
+    pub text: Private<String>,
+    /// Who wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// A row that the configuration made up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomRow {
+    /// What it is.
+    pub label: String,
+    /// What it says; absent where the source has nothing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Private<String>>,
+    /// Where more can be read: an `http` or `https` address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Private<String>>,
+}
+
 /// One source's place on a call's pop-up, filled or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
@@ -141,8 +265,15 @@ pub struct Card {
     pub source: SourceName,
     /// What it gives.
     pub gives: Gives,
-    /// For which customer it was asked.
-    pub customer: CustomerKey,
+    /// The card's title, where the configuration gives it one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// For which customer it was asked; absent when it was asked by what the call itself brings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerKey>,
+    /// Fields kept back until it is noted how the caller was identified.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folded: Vec<String>,
     /// How far it has come.
     #[serde(flatten)]
     pub state: CardState,
@@ -170,6 +301,9 @@ pub enum CardState {
         /// It came after the deadline.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         late: bool,
+        /// The source gave no answer now, and why: these are the last figures it gave, as of then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old: Option<Failure>,
     },
     /// Answered: it holds nothing on this customer.
     Nothing {
@@ -210,6 +344,20 @@ pub enum Failure {
     TooLarge,
     /// Too many questions are already waiting for it.
     Busy,
+    /// It failed again and again, so it is left alone for a while.
+    Resting,
+}
+
+impl Card {
+    /// A source's card with the configuration's usual title and nothing kept back.
+    pub fn new(source: SourceName, gives: Gives, customer: Option<CustomerKey>, state: CardState) -> Card {
+        Card { source, gives, title: None, customer, folded: Vec::new(), state }
+    }
+
+    /// The card's title on a screen.
+    pub fn title(&self) -> &str {
+        self.title.as_deref().unwrap_or_else(|| self.gives.title())
+    }
 }
 
 impl fmt::Display for Failure {
@@ -221,6 +369,7 @@ impl fmt::Display for Failure {
             Failure::NotUnderstood { what } => write!(f, "answer not understood: {what}"),
             Failure::TooLarge => f.write_str("answer too large"),
             Failure::Busy => f.write_str("too busy"),
+            Failure::Resting => f.write_str("failed again and again; left alone for a while"),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 use pinkas_protocol::adapter_link::{AdapterSays, HubToAdapter};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
-use pinkas_protocol::board::{AdapterView, Ended, PauseView, Waiting};
-use pinkas_protocol::card::{Balance, Credit, Purchase};
+use pinkas_protocol::board::{AdapterView, Earlier, Ended, PauseView, Waiting};
+use pinkas_protocol::card::{Balance, Credit, CustomRow, Match, Purchase, SourceNote};
 use pinkas_protocol::close::Close;
 use pinkas_protocol::wire::{self, WireError};
 use pinkas_protocol::*;
@@ -272,9 +272,15 @@ fn cards_in_every_state() -> String {
     pinned(cards(), |card| match &card.state {
         CardState::Waiting => "waiting",
         CardState::Late { .. } => "late",
+        CardState::Filled { old: Some(_), .. } => "filled, but old: the source fails now",
+        CardState::Filled { facts: Facts::Balance(Balance { balance: None, .. }), .. } => {
+            "filled, with fields kept back"
+        }
         CardState::Filled { facts: Facts::Balance(_), .. } => "filled: balance",
         CardState::Filled { facts: Facts::Credit(_), .. } => "filled: credit",
         CardState::Filled { facts: Facts::Purchases { .. }, .. } => "filled: purchases",
+        CardState::Filled { facts: Facts::Notes { .. }, .. } => "filled: notes",
+        CardState::Filled { facts: Facts::Custom { .. }, .. } => "filled: rows of the configuration's own",
         CardState::Nothing { .. } => "nothing",
         CardState::Failed { .. } => "failed",
     })
@@ -474,7 +480,12 @@ fn whos() -> Vec<Who> {
         Who::Known { customer: customer("1001") },
         Who::Several { customers: both(), chosen: None },
         Who::Several { customers: both(), chosen: Some(id("1002")) },
-        Who::Unknown { country: Some("IL".to_owned()) },
+        Who::Unknown { country: Some("IL".to_owned()), earlier: Vec::new() },
+        Who::Unknown {
+            country: None,
+            earlier: vec![Earlier { at: at("2026-11-20T08:15:00Z"), answered_by: Some("Dana".to_owned()) }],
+        },
+        Who::Known { customer: guessed() },
         Who::NoNumber,
         Who::Failed { failure: Failure::Unreachable },
     ]
@@ -483,12 +494,14 @@ fn whos() -> Vec<Who> {
 fn cards() -> Vec<Card> {
     let money =
         |amount: &str| Money { amount: amount.parse().expect("an amount"), currency: Some("ILS".to_owned()) };
-    let balance = Balance { balance: money("1250.50"), overdue: Some(money("300")), oldest_due: Some(day()) };
+    let balance =
+        Balance { balance: Some(money("1250.50")), overdue: Some(money("300")), oldest_due: Some(day()) };
     let credit = Credit {
         limit: Some(money("5000")),
         available: None,
         days: Some(30),
         hold: Some(false),
+        offer: Some("3 % for cash".to_owned()),
         note: Some("Cash on Fridays".to_owned()),
     };
     let purchase = Purchase {
@@ -497,14 +510,41 @@ fn cards() -> Vec<Card> {
         quantity: Some("2.5".parse().expect("a quantity")),
         amount: Some(Money { currency: None, ..money("80.00") }),
     };
-    let filled =
-        |facts, late| CardState::Filled { facts, as_of: at("2026-11-22T09:59:00Z"), took_ms: 41, late };
+    let filled = |facts, late| CardState::Filled {
+        facts,
+        as_of: at("2026-11-22T09:59:00Z"),
+        took_ms: 41,
+        late,
+        old: None,
+    };
+    let note = SourceNote {
+        date: Some(day()),
+        text: Private("Moves in May".to_owned()),
+        by: Some("Dana".to_owned()),
+    };
+    let order = CustomRow {
+        label: "Open order".to_owned(),
+        value: Some(Private("4711".to_owned())),
+        link: Some(Private("https://shop.example/orders/4711".to_owned())),
+    };
+    let known = Balance { balance: Some(money("900")), ..Balance::default() };
+    let old = CardState::Filled {
+        facts: Facts::Balance(known),
+        as_of: at("2026-11-21T16:00:00Z"),
+        took_ms: 800,
+        late: false,
+        old: Some(Failure::Unreachable),
+    };
     let states = [
         CardState::Waiting,
         CardState::Late { deadline_ms: 800 },
         filled(Facts::Balance(balance), false),
         filled(Facts::Credit(credit), false),
         filled(Facts::Purchases { purchases: vec![purchase] }, true),
+        filled(Facts::Notes { notes: vec![note] }, false),
+        filled(Facts::Custom { rows: vec![order] }, false),
+        filled(Facts::Balance(Balance { oldest_due: Some(day()), ..Balance::default() }), false),
+        old,
         CardState::Nothing { took_ms: 12 },
         CardState::Failed { failure: Failure::Unreachable, took_ms: 3 },
     ];
@@ -519,6 +559,7 @@ fn failures() -> Vec<Failure> {
         Failure::NotUnderstood { what: "field balance: not a number".to_owned() },
         Failure::TooLarge,
         Failure::Busy,
+        Failure::Resting,
     ]
 }
 
@@ -526,19 +567,39 @@ fn card(state: CardState) -> Card {
     let gives = match &state {
         CardState::Filled { facts: Facts::Credit(_), .. } => Gives::Credit,
         CardState::Filled { facts: Facts::Purchases { .. }, .. } => Gives::Purchases,
+        CardState::Filled { facts: Facts::Notes { .. }, .. } => Gives::Notes,
+        CardState::Filled { facts: Facts::Custom { .. }, .. } => Gives::Custom,
         _ => Gives::Balance,
     };
-    Card { source: id("accounting"), gives, customer: id("1001"), state }
+    let folded = match &state {
+        CardState::Filled { facts: Facts::Balance(Balance { balance: None, .. }), .. } => {
+            vec!["balance".to_owned(), "overdue".to_owned()]
+        }
+        _ => Vec::new(),
+    };
+    // What the call brought, not who it is, was asked about.
+    let customer = (gives != Gives::Custom).then(|| id("1001"));
+    let title = (gives == Gives::Custom).then(|| "Orders".to_owned());
+    Card { source: id("accounting"), gives, title, customer, folded, state }
 }
 
 fn customer(key: &str) -> Customer {
     Customer {
-        key: id(key),
-        name: Private("Levi Bakery".to_owned()),
         class: Some("VIP".to_owned()),
         place: Some(Private("Haifa".to_owned())),
         account_manager: Some("Dana".to_owned()),
-        source: id("customers"),
+        ..Customer::new(id(key), "Levi Bakery".to_owned(), id("customers"))
+    }
+}
+
+fn guessed() -> Customer {
+    Customer {
+        matched: Match::LastDigits { digits: 9 },
+        chosen_before: true,
+        language: Some("he".to_owned()),
+        numbers: vec![Number::E164 { e164: "+972501234567".to_owned() }],
+        keys: [(id("tax_id"), Private("514000000".to_owned()))].into(),
+        ..customer("1003")
     }
 }
 

@@ -145,7 +145,11 @@ async fn hostile_names(version: Version, ip: Ipv4Addr) {
         let name = view.facts.caller.name.map(|name| name.0).unwrap_or_default();
         assert!(name.starts_with(shown), "{name:?} for {shown:?}");
         assert!(!name.chars().any(|c| c.is_control() || ('\u{202A}'..='\u{202E}').contains(&c)), "{name:?}");
-        assert_eq!(view.who, Who::Unknown { country: Some("PL".to_owned()) }, "no customer for {shown:?}");
+        assert_eq!(
+            view.who,
+            Who::Unknown { country: Some("PL".to_owned()), earlier: Vec::new() },
+            "no customer for {shown:?}"
+        );
         caller.over(SOON).await.unwrap();
     }
     assert_eq!(site.accounting.requests(), 0);

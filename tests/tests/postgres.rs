@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::civil::date;
 use pinkas_demo::company::{self, customers::ALL};
 use pinkas_hub::sources::{Answer, ConfiguredSource, Question, read};
-use pinkas_protocol::{Customer, CustomerKey, Failure, NumberPlan, Private, SourceName};
+use pinkas_protocol::{Customer, CustomerKey, Failure, NumberPlan, SourceName};
 use pinkas_tests::lab::postgres::Postgres;
 use pinkas_tests::or_skip;
 use sqlx::{Connection, Row};
@@ -25,14 +25,8 @@ fn source(dir: &Path, gives: &str, sql: &str, query: &str) -> ConfiguredSource {
 }
 
 async fn ask(source: &ConfiguredSource, key: &str) -> Result<Answer, Failure> {
-    let customer = Customer {
-        key: CustomerKey::parse(key).expect("a key"),
-        name: Private("x".to_owned()),
-        class: None,
-        place: None,
-        account_manager: None,
-        source: SourceName::parse("directory").expect("a name"),
-    };
+    let key = CustomerKey::parse(key).expect("a key");
+    let customer = Customer::new(key, "x".to_owned(), SourceName::parse("directory").expect("a name"));
     source.source.ask(&Question { number: None, customer: Some(customer) }).await
 }
 

@@ -179,7 +179,7 @@ fn a_large_amount_is_shrunk_and_never_cut() {
     else {
         panic!("a balance")
     };
-    balance.balance = sample::money("-123456789.5", "ILS");
+    balance.balance = Some(sample::money("-123456789.5", "ILS"));
     let harness = shown(ringing(known("Zofia"), cards), Shade::Dark);
     let places: Vec<_> = harness.query_all_by_label("−₪123,456,789.50").map(|node| node.rect()).collect();
     assert_eq!(places.len(), 2);
@@ -219,7 +219,7 @@ fn a_withheld_number_is_said_and_not_invented() {
 
 #[test]
 fn an_unknown_number_shows_its_country() {
-    let data = ringing(Who::Unknown { country: Some("PL".to_owned()) }, Vec::new());
+    let data = ringing(Who::Unknown { country: Some("PL".to_owned()), earlier: Vec::new() }, Vec::new());
     assert_eq!(data.name, "Zofia W");
     assert_eq!(data.chips[0].text, "Poland");
 }
@@ -249,7 +249,8 @@ fn hostile_text_is_shown_as_plain_text_that_fits() {
 
 #[test]
 fn a_number_that_is_no_number_is_text() {
-    let mut view = sample::arrived(call(1), "+1", None, Who::Unknown { country: None }, at(0));
+    let mut view =
+        sample::arrived(call(1), "+1", None, Who::Unknown { country: None, earlier: Vec::new() }, at(0));
     view.facts.caller.number = Some(Number::Other { text: "'; DROP TABLE".to_owned() });
     let data = PopupData::now(&model_with(sample::rings_as(view, "101", at(0))), at(4)).expect("a card");
     assert_eq!(data.name, "'; DROP TABLE");

@@ -23,7 +23,7 @@ impl Hub {
         let who = match found {
             Err(failure) => Who::Failed { failure },
             Ok(mut customers) => match customers.len() {
-                0 => Who::Unknown { country: number.country() },
+                0 => Who::Unknown { country: number.country(), earlier: Vec::new() },
                 1 => Who::Known { customer: customers.remove(0) },
                 _ => {
                     customers.truncate(MOST_CUSTOMERS);
@@ -92,7 +92,7 @@ impl Hub {
             let open =
                 view.cards.iter().any(|c| matches!(c.state, CardState::Waiting | CardState::Late { .. }));
             if open {
-                out.ask.push(Ask::Cards { call, number, customer });
+                out.ask.push(Ask::Cards { call, number, customer: Box::new(customer) });
             }
         }
     }
@@ -100,11 +100,8 @@ impl Hub {
     fn who_is(&mut self, call: CallId, who: Who, out: &mut Outputs) {
         let customer = who.customer().cloned();
         let cards = customer.as_ref().map_or(Vec::new(), |customer| {
-            let blank = self.blank_cards.iter().map(|(source, gives)| Card {
-                source: source.clone(),
-                gives: *gives,
-                customer: customer.key.clone(),
-                state: CardState::Waiting,
+            let blank = self.blank_cards.iter().map(|(source, gives)| {
+                Card::new(source.clone(), *gives, Some(customer.key.clone()), CardState::Waiting)
             });
             blank.collect()
         });
@@ -113,6 +110,6 @@ impl Hub {
         out.update(self.viewers_of(call), update);
         self.keep_call(call, out);
         let number = self.board.calls.get(&call).and_then(|view| view.facts.caller.number.clone());
-        out.ask.extend(customer.map(|customer| Ask::Cards { call, number, customer }));
+        out.ask.extend(customer.map(|customer| Ask::Cards { call, number, customer: Box::new(customer) }));
     }
 }

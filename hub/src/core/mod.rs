@@ -141,7 +141,7 @@ pub enum Ask {
         /// The caller's number.
         number: Option<Number>,
         /// Who it is.
-        customer: Customer,
+        customer: Box<Customer>,
     },
 }
 

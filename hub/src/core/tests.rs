@@ -7,8 +7,8 @@ use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::CallState;
 use pinkas_protocol::{
     AdapterId, Board, CallChange, CallEvent, CallFacts, CallId, Caller, Card, CardState, Customer, EndedHow,
-    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, Private, SourceName,
-    Who, Withdrawal,
+    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, SourceName, Who,
+    Withdrawal,
 };
 use uuid::Uuid;
 
@@ -45,14 +45,7 @@ fn staff() -> Staff {
 }
 
 fn customer(key: &str) -> Customer {
-    Customer {
-        key: id(key),
-        name: Private(format!("Customer {key}")),
-        class: None,
-        place: None,
-        account_manager: None,
-        source: id("customers"),
-    }
+    Customer::new(id(key), format!("Customer {key}"), id("customers"))
 }
 
 /// An office with its desktops: each applies what it is told to its own board.
@@ -176,7 +169,7 @@ impl Office {
                     format!("{} chosen {}", keys.join("|"), chosen.as_ref().map_or("-", |k| k.as_str()))
                 }
                 Who::Asking => "asking".to_owned(),
-                Who::Unknown { country } => format!("unknown {}", country.as_deref().unwrap_or("-")),
+                Who::Unknown { country, .. } => format!("unknown {}", country.as_deref().unwrap_or("-")),
                 Who::NoNumber => "no number".to_owned(),
                 Who::Failed { failure } => failure.to_string(),
             };
@@ -232,12 +225,7 @@ fn sources_are_asked_before_a_phone_rings_and_each_answer_is_shown_as_it_lands()
     office.found(7, NUMBER, Ok(vec![customer("C1")]));
     assert_eq!(office.shown(1), "#7 rings [101] C1 2 cards");
     assert!(matches!(&office.asked[1], Ask::Cards { customer, .. } if customer.key == id("C1")));
-    let late = Card {
-        source: id("books"),
-        gives: Gives::Balance,
-        customer: id("C1"),
-        state: CardState::Late { deadline_ms: 800 },
-    };
+    let late = Card::new(id("books"), Gives::Balance, Some(id("C1")), CardState::Late { deadline_ms: 800 });
     office.lands(7, NUMBER, late.clone());
     let board = &office.boards[&ViewerId(1)];
     assert_eq!(board.calls[&call(7)].cards[0], late);
@@ -277,16 +265,11 @@ fn a_choice_is_believed_only_from_those_who_see_the_call_and_only_for_those_foun
     office.happens(choose(1, "C2"));
     assert_eq!(office.shown(1), "#7 rings [101] C1|C2 chosen C2 2 cards");
     office.happens(choose(1, "C1"));
-    let stale = Card {
-        source: id("books"),
-        gives: Gives::Balance,
-        customer: id("C2"),
-        state: CardState::Nothing { took_ms: 1 },
-    };
+    let stale = Card::new(id("books"), Gives::Balance, Some(id("C2")), CardState::Nothing { took_ms: 1 });
     office.lands(7, NUMBER, stale);
     let cards = &office.boards[&ViewerId(1)].calls[&call(7)].cards;
     assert!(
-        cards.iter().all(|c| c.customer == id("C1") && c.state == CardState::Waiting),
+        cards.iter().all(|c| c.customer == Some(id("C1")) && c.state == CardState::Waiting),
         "no other customer's figures"
     );
 }

@@ -41,7 +41,7 @@ impl Asked {
 
     /// The source's card on a customer's pop-up.
     pub(crate) fn card(&self, customer: &CustomerKey, state: CardState) -> Card {
-        Card { source: self.source.name.clone(), gives: self.source.gives, customer: customer.clone(), state }
+        Card::new(self.source.name.clone(), self.source.gives, Some(customer.clone()), state)
     }
 
     /// Starts asking. Must be called inside a Tokio runtime.
@@ -106,7 +106,7 @@ impl Waiting {
             Some(Ok(Answer::Facts { facts, as_of })) => {
                 let now = Timestamp::now();
                 let as_of = as_of.map_or(now, |as_of| not_in_the_future(as_of, now));
-                CardState::Filled { facts, as_of, took_ms, late: self.late }
+                CardState::Filled { facts, as_of, took_ms, late: self.late, old: None }
             }
             Some(Ok(Answer::Nothing)) => CardState::Nothing { took_ms },
             Some(Ok(Answer::Customers(_))) => CardState::Failed { failure: unfitting(), took_ms },

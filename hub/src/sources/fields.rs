@@ -3,7 +3,9 @@
 //! all of them are strict in the same way. Failure texts name fields, never what was in them.
 
 use jiff::Timestamp;
-use pinkas_protocol::card::{Balance, Credit, MOST_PURCHASES, Purchase};
+use pinkas_protocol::card::{
+    Balance, Credit, CustomRow, MOST_NOTES, MOST_PURCHASES, MOST_ROWS, Purchase, SourceNote,
+};
 use pinkas_protocol::text::{LONGEST, plain};
 use pinkas_protocol::{Customer, CustomerKey, Facts, Failure, Gives, Money, Private, SourceName};
 
@@ -51,6 +53,20 @@ pub enum Field {
     Amount,
     /// When the figures were true.
     AsOf,
+    /// What may be offered to the customer.
+    Offer,
+    /// The language to speak with the customer.
+    Language,
+    /// What a note says.
+    Text,
+    /// Who wrote a note.
+    By,
+    /// What a custom row is.
+    Label,
+    /// What a custom row says.
+    Value,
+    /// Where more of a custom row can be read.
+    Link,
 }
 
 impl Field {
@@ -58,10 +74,12 @@ impl Field {
     pub fn of(gives: Gives) -> &'static [Field] {
         use Field::*;
         match gives {
-            Gives::Customer => &[Id, Name, Class, Place, AccountManager],
+            Gives::Customer => &[Id, Name, Class, Place, AccountManager, Language],
             Gives::Balance => &[Balance, Overdue, OldestDue, Currency, AsOf],
-            Gives::Credit => &[Limit, Available, Days, Hold, Note, Currency, AsOf],
+            Gives::Credit => &[Limit, Available, Days, Hold, Offer, Note, Currency, AsOf],
             Gives::Purchases => &[Date, Product, Quantity, Amount, Currency],
+            Gives::Notes => &[Date, Text, By],
+            Gives::Custom => &[Label, Value, Link],
         }
     }
 
@@ -72,6 +90,8 @@ impl Field {
             Gives::Balance => &[Field::Balance],
             Gives::Credit => &[],
             Gives::Purchases => &[Field::Product],
+            Gives::Notes => &[Field::Text],
+            Gives::Custom => &[Field::Label],
         }
     }
 
@@ -97,6 +117,13 @@ impl Field {
             Field::Quantity => "quantity",
             Field::Amount => "amount",
             Field::AsOf => "as_of",
+            Field::Offer => "offer",
+            Field::Language => "language",
+            Field::Text => "text",
+            Field::By => "by",
+            Field::Label => "label",
+            Field::Value => "value",
+            Field::Link => "link",
         }
     }
 
@@ -155,6 +182,8 @@ pub fn most_rows(gives: Gives) -> usize {
     match gives {
         Gives::Customer => MOST_CUSTOMERS,
         Gives::Purchases => MOST_PURCHASES,
+        Gives::Notes => MOST_NOTES,
+        Gives::Custom => MOST_ROWS,
         Gives::Balance | Gives::Credit => 1,
     }
 }
@@ -168,16 +197,27 @@ pub fn answer(asked: &Asked<'_>, rows: &[Row]) -> Result<Answer, Failure> {
             Ok(Answer::Customers(found?.into_iter().flatten().collect()))
         }
         Gives::Purchases => {
-            let found: Result<Vec<_>, _> = rows.iter().map(|row| purchase(asked, row)).collect();
-            let purchases: Vec<_> = found?.into_iter().flatten().collect();
-            if purchases.is_empty() {
-                return Ok(Answer::Nothing);
-            }
-            Ok(Answer::Facts { facts: Facts::Purchases { purchases }, as_of: None })
+            list(rows, |row| purchase(asked, row), |purchases| Facts::Purchases { purchases })
         }
+        Gives::Notes => list(rows, note, |notes| Facts::Notes { notes }),
+        Gives::Custom => list(rows, custom, |rows| Facts::Custom { rows }),
         Gives::Balance => facts(rows, |row| Ok(balance(asked, row)?.map(Facts::Balance))),
         Gives::Credit => facts(rows, |row| Ok(credit(asked, row)?.map(Facts::Credit))),
     }
+}
+
+/// Facts of many rows; rows that hold nothing are left out.
+fn list<T>(
+    rows: &[Row],
+    read: impl Fn(&Row) -> Result<Option<T>, Failure>,
+    facts: impl FnOnce(Vec<T>) -> Facts,
+) -> Result<Answer, Failure> {
+    let found: Result<Vec<_>, _> = rows.iter().map(read).collect();
+    let found: Vec<T> = found?.into_iter().flatten().collect();
+    if found.is_empty() {
+        return Ok(Answer::Nothing);
+    }
+    Ok(Answer::Facts { facts: facts(found), as_of: None })
 }
 
 fn facts(rows: &[Row], read: impl Fn(&Row) -> Result<Option<Facts>, Failure>) -> Result<Answer, Failure> {
@@ -193,12 +233,11 @@ fn customer(asked: &Asked<'_>, row: &Row) -> Result<Option<Customer>, Failure> {
     needed(row, Field::Name)?;
     let name = row.text(Field::Name)?.unwrap_or_else(|| key.to_string());
     Ok(Some(Customer {
-        key,
-        name: Private(name),
         class: row.text(Field::Class)?,
         place: row.text(Field::Place)?.map(Private),
         account_manager: row.text(Field::AccountManager)?,
-        source: asked.source.clone(),
+        language: row.text(Field::Language)?,
+        ..Customer::new(key, name, asked.source.clone())
     }))
 }
 
@@ -207,14 +246,14 @@ fn balance(asked: &Asked<'_>, row: &Row) -> Result<Option<Balance>, Failure> {
     // A sum over no invoices at all is NULL in SQL: nothing is known, which is not a balance of zero.
     let Some(balance) = row.money(Field::Balance, asked)? else { return Ok(None) };
     Ok(Some(Balance {
-        balance,
+        balance: Some(balance),
         overdue: row.money(Field::Overdue, asked)?,
         oldest_due: row.read(Field::OldestDue, Cell::date)?,
     }))
 }
 
 fn credit(asked: &Asked<'_>, row: &Row) -> Result<Option<Credit>, Failure> {
-    let terms = [Field::Limit, Field::Available, Field::Days, Field::Hold, Field::Note];
+    let terms = [Field::Limit, Field::Available, Field::Days, Field::Hold, Field::Offer, Field::Note];
     if terms.iter().all(|field| matches!(row.cell(*field), Cell::Missing)) {
         return Err(Failure::NotUnderstood { what: "none of the fields of credit is there".to_owned() });
     }
@@ -223,10 +262,10 @@ fn credit(asked: &Asked<'_>, row: &Row) -> Result<Option<Credit>, Failure> {
         available: row.money(Field::Available, asked)?,
         days: row.read(Field::Days, Cell::count)?,
         hold: row.read(Field::Hold, Cell::yes_or_no)?,
+        offer: row.text(Field::Offer)?,
         note: row.text(Field::Note)?,
     };
-    let empty = Credit { limit: None, available: None, days: None, hold: None, note: None };
-    Ok((credit != empty).then_some(credit))
+    Ok((credit != Credit::default()).then_some(credit))
 }
 
 fn purchase(asked: &Asked<'_>, row: &Row) -> Result<Option<Purchase>, Failure> {
@@ -238,6 +277,23 @@ fn purchase(asked: &Asked<'_>, row: &Row) -> Result<Option<Purchase>, Failure> {
         quantity: row.read(Field::Quantity, Cell::decimal)?,
         amount: row.money(Field::Amount, asked)?,
     }))
+}
+
+fn note(row: &Row) -> Result<Option<SourceNote>, Failure> {
+    needed(row, Field::Text)?;
+    let Some(text) = row.text(Field::Text)? else { return Ok(None) };
+    let date = row.read(Field::Date, Cell::date)?;
+    Ok(Some(SourceNote { date, text: Private(text), by: row.text(Field::By)? }))
+}
+
+fn custom(row: &Row) -> Result<Option<CustomRow>, Failure> {
+    needed(row, Field::Label)?;
+    let Some(label) = row.text(Field::Label)? else { return Ok(None) };
+    let link = row.read(Field::Link, Cell::text)?;
+    // Anything else than a page, such as a program to start, is not passed on.
+    let link =
+        link.filter(|link| url::Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https")));
+    Ok(Some(CustomRow { label, value: row.text(Field::Value)?.map(Private), link: link.map(Private) }))
 }
 
 fn needed(row: &Row, field: Field) -> Result<&Cell, Failure> {
@@ -318,6 +374,23 @@ mod tests {
         check(Gives::Credit, &[&[(Field::Days, "")]], "nothing");
         check(Gives::Credit, &[&[(Field::Hold, "maybe")]], "field hold: not yes or no");
         check(Gives::Credit, &[&[(Field::Currency, "ILS")]], "none of the fields of credit is there");
+    }
+
+    #[test]
+    fn notes_and_rows_need_what_they_say_and_a_link_is_a_page() {
+        use Field::{By, Date, Label, Link, Text, Value};
+        check(Gives::Notes, &[&[(Date, "2026-11-20"), (Text, "Moves"), (By, "Dana")]], "by: Some(\"Dana\")");
+        check(Gives::Notes, &[&[(Text, "")]], "nothing");
+        check(Gives::Notes, &[&[(By, "Dana")]], "field text: missing");
+        check(
+            Gives::Custom,
+            &[&[(Label, "Order"), (Value, "7"), (Link, "https://a.example/7")]],
+            "link: Some(…)",
+        );
+        for hostile in ["javascript:alert(1)", "file:///etc/passwd", "7", "calc.exe"] {
+            check(Gives::Custom, &[&[(Label, "Order"), (Link, hostile)]], "value: None, link: None");
+        }
+        check(Gives::Custom, &[&[(Value, "7")]], "field label: missing");
     }
 
     #[test]

@@ -183,14 +183,19 @@ impl About {
 }
 
 fn gives(table: &mut Section<'_>) -> Option<Gives> {
-    let word = table.need_text("gives", "one of \"customer\", \"balance\", \"credit\", \"purchases\"")?;
+    let word = table.need_text(
+        "gives",
+        "one of \"customer\", \"balance\", \"credit\", \"purchases\", \"notes\", \"custom\"",
+    )?;
     let gives = match word.as_str() {
         "customer" => Gives::Customer,
         "balance" => Gives::Balance,
         "credit" => Gives::Credit,
         "purchases" => Gives::Purchases,
+        "notes" => Gives::Notes,
+        "custom" => Gives::Custom,
         _ => {
-            table.note("gives", "`gives` must be \"customer\", \"balance\", \"credit\" or \"purchases\"");
+            table.note("gives", "`gives` must be \"customer\", \"balance\", \"credit\", \"purchases\", \"notes\" or \"custom\"");
             return None;
         }
     };
@@ -320,7 +325,7 @@ gives = "balance"
 ldap = "ldap://x"
 "#,
             &[
-                "3: `gives` must be \"customer\", \"balance\", \"credit\" or \"purchases\"",
+                "3: `gives` must be \"customer\", \"balance\", \"credit\", \"purchases\", \"notes\" or \"custom\"",
                 "7: another source is called a too: give each its own name",
                 "10: a source is one of `http`, `sql` and `csv`: make two sources of it",
                 "12: `name` is missing: write a short name such as \"accounting\"",

@@ -24,8 +24,14 @@ impl Source for Sample {
         Box::pin(async move {
             let Some(customer) = &question.customer else { return Ok(Answer::Nothing) };
             tracing::trace!(source = %customer.source, "asked for terms");
-            let credit =
-                Credit { limit: None, available: None, days: Some(self.days), hold: None, note: None };
+            let credit = Credit {
+                offer: None,
+                limit: None,
+                available: None,
+                days: Some(self.days),
+                hold: None,
+                note: None,
+            };
             // No `as_of`: the time of the answer is then shown. Give the source's own word where it has one.
             Ok(Answer::Facts { facts: Facts::Credit(credit), as_of: None })
         })

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pinkas_protocol::{Customer, CustomerKey, Facts, Failure, Number, NumberPlan, Private, SourceName};
+use pinkas_protocol::{Customer, CustomerKey, Facts, Failure, Number, NumberPlan, SourceName};
 
 use super::{Answer, Question, Source};
 
@@ -20,14 +20,8 @@ pub(crate) const HOSTILE: [&str; 6] = [
 
 /// A question about the customer `key`, who calls from +972 50-123-4567.
 pub(crate) fn question(key: &str) -> Question {
-    let customer = Customer {
-        key: CustomerKey::parse(key).expect("a key"),
-        name: Private("Levi".to_owned()),
-        class: None,
-        place: None,
-        account_manager: None,
-        source: SourceName::parse("directory").expect("a name"),
-    };
+    let key = CustomerKey::parse(key).expect("a key");
+    let customer = Customer::new(key, "Levi".to_owned(), SourceName::parse("directory").expect("a name"));
     Question { number: Some(Number::E164 { e164: "+972501234567".to_owned() }), customer: Some(customer) }
 }
 
@@ -63,7 +57,9 @@ pub(crate) fn line(answer: Result<Answer, Failure>) -> String {
         Ok(Answer::Facts { facts: Facts::Balance(found), .. }) => {
             let overdue = found.overdue.as_ref().map(money).unwrap_or_default();
             let due = found.oldest_due.map(|due| due.to_string()).unwrap_or_default();
-            format!("{} {overdue} {due}", money(&found.balance)).trim_end().to_owned()
+            format!("{} {overdue} {due}", found.balance.as_ref().map(money).unwrap_or_default())
+                .trim_end()
+                .to_owned()
         }
         Ok(Answer::Facts { facts: Facts::Credit(found), .. }) => {
             let limit = found.limit.as_ref().map(money);
@@ -78,6 +74,7 @@ pub(crate) fn line(answer: Result<Answer, Failure>) -> String {
                 format!("{date} {quantity} {} {amount};", p.product)
             })
             .collect(),
+        Ok(Answer::Facts { facts, .. }) => format!("{facts:?}"),
         Ok(Answer::Nothing) => "nothing".to_owned(),
         Err(failure) => failure.to_string(),
     }

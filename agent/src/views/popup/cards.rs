@@ -37,7 +37,7 @@ pub enum FigureValue {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardData {
     /// What it is about.
-    pub title: &'static str,
+    pub title: String,
     /// Whose word it is, how long it took, of when it is: `sales · 0.1 s · as of 14:02`.
     pub source: String,
     /// What is wrong, in words; shown beside the source.
@@ -108,7 +108,8 @@ fn found<'a, T>(cards: &'a [Card], gives: Gives, pick: impl Fn(&'a Facts) -> Opt
 fn balance_figure(balance: &Found<'_, Balance>) -> Figure {
     let label = "Balance";
     let Found::Facts(balance) = balance else { return absent(label, balance) };
-    let amount = &balance.balance.amount;
+    let Some(open) = &balance.balance else { return absent(label, &Found::<()>::Nothing) };
+    let amount = &open.amount;
     let overdue = balance.overdue.as_ref().filter(|overdue| overdue.amount > rust_decimal::Decimal::ZERO);
     let (note, tone) = match overdue {
         Some(overdue) => (format!("{} overdue", words::money(overdue)), Tone::Bad),
@@ -116,7 +117,7 @@ fn balance_figure(balance: &Found<'_, Balance>) -> Figure {
         None if amount.is_sign_negative() => ("in the customer's favour".to_owned(), Tone::Text),
         None => ("open".to_owned(), Tone::Text),
     };
-    Figure { label, value: FigureValue::Known(words::money(&balance.balance)), note: Some(note), tone }
+    Figure { label, value: FigureValue::Known(words::money(open)), note: Some(note), tone }
 }
 
 fn credit_left(credit: &Found<'_, Credit>, balance: &Found<'_, Balance>) -> Figure {
@@ -128,8 +129,10 @@ fn credit_left(credit: &Found<'_, Credit>, balance: &Found<'_, Balance>) -> Figu
         return known(label, available, of_limit);
     }
     match (limit, balance) {
-        (Some(limit), Found::Facts(balance)) if limit.currency == balance.balance.currency => {
-            let left = limit.amount.checked_sub(balance.balance.amount);
+        (Some(limit), Found::Facts(Balance { balance: Some(open), .. }))
+            if limit.currency == open.currency =>
+        {
+            let left = limit.amount.checked_sub(open.amount);
             match left.map(|amount| Money { amount, currency: limit.currency.clone() }) {
                 Some(left) => known(label, &left, Some("limit − balance".to_owned())),
                 None => absent(label, &Found::<()>::Nothing),
@@ -172,9 +175,10 @@ pub(super) fn card(card: &Card, now: Timestamp, zone: &TimeZone) -> CardData {
     let (source, body) = match &card.state {
         CardState::Waiting => (format!("{name} · waiting"), CardBody::Bars),
         CardState::Late { .. } => (name, CardBody::Bars),
-        CardState::Filled { facts, as_of, took_ms, late } => {
+        CardState::Filled { facts, as_of, took_ms, late, old } => {
             let took = if *late { String::new() } else { format!(" · {}", words::took(*took_ms)) };
             let as_of = words::moment(*as_of, now, zone);
+            let took = if old.is_some() { String::new() } else { took };
             (format!("{name}{took} · as of {as_of}"), rows(facts, now, zone))
         }
         CardState::Nothing { took_ms } => {
@@ -182,7 +186,7 @@ pub(super) fn card(card: &Card, now: Timestamp, zone: &TimeZone) -> CardData {
         }
         CardState::Failed { .. } => (name, CardBody::Empty),
     };
-    CardData { title: card.gives.title(), source, trouble: words::trouble(&card.state), body }
+    CardData { title: words::plain(card.title()), source, trouble: words::trouble(&card.state), body }
 }
 
 fn rows(facts: &Facts, now: Timestamp, zone: &TimeZone) -> CardBody {
@@ -196,8 +200,9 @@ fn rows(facts: &Facts, now: Timestamp, zone: &TimeZone) -> CardBody {
             });
             let nothing = balance.overdue.as_ref().filter(|overdue| overdue.amount.is_zero());
             let nothing = nothing.map(|_| row("Nothing overdue".to_owned(), None, Tone::Dim));
-            let open = row("Open".to_owned(), Some(words::money(&balance.balance)), Tone::Text);
-            [Some(open), overdue, nothing].into_iter().flatten().collect()
+            let open = balance.balance.as_ref();
+            let open = open.map(|open| row("Open".to_owned(), Some(words::money(open)), Tone::Text));
+            [open, overdue, nothing].into_iter().flatten().collect()
         }
         Facts::Credit(credit) => credit_rows(credit),
         Facts::Purchases { purchases } if purchases.is_empty() => {
@@ -207,6 +212,22 @@ fn rows(facts: &Facts, now: Timestamp, zone: &TimeZone) -> CardBody {
             .iter()
             .take(pinkas_protocol::card::MOST_PURCHASES)
             .map(|purchase| purchase_row(purchase, today))
+            .collect(),
+        Facts::Notes { notes } => notes
+            .iter()
+            .take(pinkas_protocol::card::MOST_NOTES)
+            .map(|note| RowData {
+                lead: note.date.map(|date| words::day(date, today)),
+                ..row(words::plain(&note.text.0), note.by.as_deref().map(words::plain), Tone::Text)
+            })
+            .collect(),
+        Facts::Custom { rows } => rows
+            .iter()
+            .take(pinkas_protocol::card::MOST_ROWS)
+            .map(|custom| {
+                let value = custom.value.as_ref().map_or(words::UNKNOWN.to_owned(), |v| words::plain(&v.0));
+                row(words::plain(&custom.label), Some(value), Tone::Text)
+            })
             .collect(),
     };
     if rows.is_empty() { CardBody::Empty } else { CardBody::Rows(rows) }
@@ -218,7 +239,9 @@ fn credit_rows(credit: &Credit) -> Vec<RowData> {
     let hold = hold.map(|_| row("Sales on credit are stopped".to_owned(), None, Tone::Bad));
     let term = credit.days.map(|days| row("Payment term".to_owned(), Some(words::days(days)), Tone::Text));
     let note = credit.note.as_deref().map(|note| row(words::plain(note), None, Tone::Dim));
-    [limit, term, hold, note].into_iter().flatten().collect()
+    let offer = credit.offer.as_deref();
+    let offer = offer.map(|offer| row(format!("May be offered: {}", words::plain(offer)), None, Tone::Text));
+    [limit, term, hold, offer, note].into_iter().flatten().collect()
 }
 
 fn purchase_row(purchase: &Purchase, today: jiff::civil::Date) -> RowData {

@@ -302,7 +302,7 @@ fn card_ui(pen: &mut Pen<'_>, card: &CardData, side: Side) {
     let end = side.other();
     pen.space(theme::PAD_Y - 2.0);
     let line = pen.padded_line(theme::ROW);
-    let title = pen.text(line, side, card.title, strong(theme::TEXT, Tone::Text));
+    let title = pen.text(line, side, &card.title, strong(theme::TEXT, Tone::Text));
     let mut rest = beside(line, side, title.width() + 16.0);
     if let Some(trouble) = &card.trouble {
         let place = pen.text(rest, end, trouble, ink(theme::LABEL, Tone::Warn));

@@ -77,10 +77,7 @@ proptest! {
                     let found = (0..extra).map(|k| customer(&format!("C{k}"))).collect();
                     office.found(n, [NUMBER, "+48220000000", "101"][pick], Ok(found));
                 }
-                8 => office.lands(n, [NUMBER, "+48220000000", "101"][pick], Card {
-                    source: id("books"), gives: Gives::Balance, customer: id("C0"),
-                    state: CardState::Late { deadline_ms: u64::from(extra) },
-                }),
+                8 => office.lands(n, [NUMBER, "+48220000000", "101"][pick], Card::new(id("books"), Gives::Balance, Some(id("C0")), CardState::Late { deadline_ms: u64::from(extra) })),
                 9 => office.happens(Input::Choose { viewer: ViewerId(pick as u64), call: call(n), customer: id("C1") }),
                 10 => office.logs_in(pick as u64, people[pick]),
                 11 => {

@@ -75,12 +75,8 @@ fn another_number_is_asked_about_and_what_was_found_for_the_old_one_is_dropped()
     office.found(7, NUMBER, Ok(vec![customer("C1")]));
     assert_eq!(office.shown(1), "#7 rings [101] asking 0 cards");
     office.found(7, OTHER, Ok(vec![customer("C1")]));
-    let card = |ms| Card {
-        source: id("books"),
-        gives: Gives::Balance,
-        customer: id("C1"),
-        state: CardState::Nothing { took_ms: ms },
-    };
+    let card =
+        |ms| Card::new(id("books"), Gives::Balance, Some(id("C1")), CardState::Nothing { took_ms: ms });
     office.lands(7, NUMBER, card(1));
     assert_eq!(office.view(1, 7).cards[0].state, CardState::Waiting, "asked with the old number");
     office.lands(7, OTHER, card(2));
@@ -187,12 +183,7 @@ fn a_call_that_is_passed_on_brings_customer_and_cards_along_and_stays_in_the_fir
     office.event(7, answered("101"));
     office.found(7, NUMBER, Ok(vec![customer("C1"), customer("C2")]));
     office.happens(Input::Choose { viewer: ViewerId(1), call: call(7), customer: id("C2") });
-    let note = Card {
-        source: id("books"),
-        gives: Gives::Balance,
-        customer: id("C2"),
-        state: CardState::Nothing { took_ms: 4 },
-    };
+    let note = Card::new(id("books"), Gives::Balance, Some(id("C2")), CardState::Nothing { took_ms: 4 });
     office.lands(7, NUMBER, note.clone());
     office.event(7, passed_on("102", "101"));
     assert_eq!(office.shown(2), "#7 talks 101 C1|C2 chosen C2 2 cards");
