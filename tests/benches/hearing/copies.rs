@@ -21,7 +21,7 @@ const RATE: u32 = 15_000;
 /// Whole blocks of [`AT_ONCE`] calls at either rate: 3,750 calls, or 500.
 const LASTING: Duration = Duration::from_millis(4_750);
 const ROUNDS: u64 = 5;
-/// A rate that sipcapture can take into PostgreSQL on two processors: nearer to what a call centre sends.
+/// A rate that sipcapture can take into PostgreSQL on two processors that are not busy: nearer to what a call centre sends.
 const SLOW: u32 = 2_000;
 const SLOW_ROUNDS: u64 = 3;
 /// Calls that go on at the same time.
