@@ -12,11 +12,9 @@ check: ## format and lints only
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-bench: ## how fast, beside a floor in the same run
-	cargo build --locked --profile bench --workspace --bins
-	cargo build --locked --profile bench --package pinkas-sip-adapter --example core_cost
-	cargo bench --locked --workspace --bench pop --bench hearing
+bench: ## sets up what is needed, then how fast and at what cost, beside floors and Kamailio in the same run
+	@./tests/setup/bench.sh
 
 soak: ## a minute of junk beside real calls: none is lost and memory stays; not part of the tests
-	cargo build --locked --profile bench --workspace --bins
+	cargo build --locked --profile bench --workspace --bins --bench soak
 	cargo bench --locked --workspace --bench soak

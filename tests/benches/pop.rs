@@ -98,6 +98,10 @@ async fn pretend() -> anyhow::Result<()> {
         }
         sent.push(call.sent_at());
         call.hang_up().await;
+        // The same caller at once again would be the same call, which another phone rings for.
+        for desk in desks.values() {
+            desk.until("to hear that it ended", |heard| heard.live().is_empty().then_some(())).await?;
+        }
         progress(n);
     }
     let (mut shown, mut filled) = (Vec::new(), Vec::new());

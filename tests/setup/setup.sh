@@ -5,6 +5,7 @@
 # everything is there. What cannot be had is told in one line and noted under $LAB/missing/, where
 # the tests read why they skip.
 #
+#   setup.sh valgrind   also what only `make bench` needs
 #   PINKAS_LAB          the cache folder, instead of ~/.cache/pinkas-lab
 #   PINKAS_REQUIRE_ALL  1: fail at the end when a part is missing
 set -euo pipefail
@@ -21,18 +22,26 @@ RECIPE=1
 declare -A PACKAGES=(
   [sipp]="sip-tester"
   [postgres]="postgresql"
+  [valgrind]="valgrind"
   [xvfb]="xvfb xdotool openbox wmctrl x11-utils scrot imagemagick libgl1 libgl1-mesa-dri libegl1 libx11-6
           libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon-x11-0 libfontconfig1 fonts-noto-core"
 )
 
+# Those that are provided: what is named on the command line besides the usual.
+WANTED=(sipp postgres xvfb "$@")
+
 # Releases of phone systems: the Debian suite and the packages each is taken from, and its program.
 declare -A SUITES=([asterisk-16]=bullseye [asterisk-22]=sid [kamailio]=bookworm)
-declare -A RELEASES=([asterisk-16]="asterisk" [asterisk-22]="asterisk" [kamailio]="kamailio kamailio-extra-modules")
+declare -A RELEASES=([asterisk-16]="asterisk" [asterisk-22]="asterisk" [kamailio]="kamailio kamailio-extra-modules kamailio-postgres-modules")
 declare -A PROGRAMS=([asterisk-16]=asterisk [asterisk-22]=asterisk [kamailio]=kamailio)
+# Of a package that was added later: a folder without this file is older and is made anew, the others are left alone.
+declare -A ADDED=([kamailio]=modules/db_postgres.so)
 
 main() {
   mkdir -p "$LAB/missing"
   wait_for_other_runs
+  # Found anew by each run.
+  rm -f "$LAB"/missing/*
   : >"$LAB/setup.log"
   trap clean_up EXIT
   clean_up
@@ -48,8 +57,8 @@ main() {
 
 provide_packages() {
   local part wanted=() began=$SECONDS
-  for part in sipp postgres xvfb; do
-    if packages_installed "$part"; then present "$part"; else wanted+=("$part"); fi
+  for part in "${WANTED[@]}"; do
+    packages_installed "$part" || wanted+=("$part")
   done
   [ ${#wanted[@]} -eq 0 ] && return
   local reason
@@ -63,8 +72,7 @@ provide_packages() {
   fi
   say "packages took $((SECONDS - began)) s"
   for part in "${wanted[@]}"; do
-    if packages_installed "$part"; then present "$part"
-    else missing "$part" "apt-get could not install ${PACKAGES[$part]%% *}: $(last_error)"; fi
+    packages_installed "$part" || missing "$part" "apt-get could not install ${PACKAGES[$part]%% *}: $(last_error)"
   done
 }
 
@@ -120,20 +128,24 @@ allow_system_database() {
 
 provide_release() {
   local release=$1 suite=${SUITES[$1]} began=$SECONDS building=$LAB/.building-$1
-  if [ "$(cat "$LAB/$release/.recipe" 2>/dev/null)" = "$RECIPE" ]; then present "$release"; return; fi
+  if complete "$LAB/$release" "${ADDED[$release]:-.recipe}"; then return; fi
   local reason
   if ! reason=$(able_to_unpack); then missing "$release" "$reason"; return; fi
   say "fetching $release and the libraries it runs with (up to 80 MB)"
   # shellcheck disable=SC2086 # a list of words on purpose
   if fetch_release "$suite" "$building" ${RELEASES[$release]} && unpack_release "$building" "${PROGRAMS[$release]}"; then
-    rm -rf "${LAB:?}/$release"
+    # Swapped, not removed first: tests may be running with the older one.
+    [ ! -e "$LAB/$release" ] || mv "$LAB/$release" "$building/older"
     mv "$building/root" "$LAB/$release"
-    rm -rf "$building"
-    present "$release"
+    rm -rf --one-file-system "$building"
     say "$release took $((SECONDS - began)) s"
   else
     missing "$release" "fetching ${RELEASES[$release]} from Debian $suite failed: $(last_error)"
   fi
+}
+
+complete() {
+  [ "$(cat "$1/.recipe" 2>/dev/null)" = "$RECIPE" ] && [ -e "$1/$2" ]
 }
 
 able_to_unpack() {
@@ -224,8 +236,6 @@ last_error() {
   awk '/^\+ / {said = ""; next} /^E: |rror/ && said == "" {said = $0} {last = $0}
        END {print substr(said == "" ? last : said, 1, 200) "; when that is put right, run tests/setup/setup.sh again"}' "$LAB/setup.log"
 }
-
-present() { rm -f "$LAB/missing/$1"; }
 
 missing() {
   echo "$2" >"$LAB/missing/$1"

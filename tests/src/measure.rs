@@ -73,10 +73,20 @@ fn status(pid: u32, name: &str) -> Option<u64> {
 
 /// How many datagrams the kernel dropped at this address because the program was too slow.
 pub fn dropped_at(address: SocketAddrV4) -> u64 {
+    at_socket(address, |row| row.split_whitespace().last()?.parse().ok())
+}
+
+/// How many bytes wait at this address for the program to take them.
+pub fn waiting_at(address: SocketAddrV4) -> u64 {
+    let queues = |row: &str| Some(row.split_whitespace().nth(4)?.split_once(':')?.1.to_owned());
+    at_socket(address, |row| u64::from_str_radix(&queues(row)?, 16).ok())
+}
+
+fn at_socket(address: SocketAddrV4, figure: impl Fn(&str) -> Option<u64>) -> u64 {
     let wanted = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
     let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
     let rows = table.lines().filter(|row| row.split_whitespace().nth(1) == Some(wanted.as_str()));
-    rows.filter_map(|row| row.split_whitespace().last()?.parse::<u64>().ok()).sum()
+    rows.filter_map(figure).sum()
 }
 
 /// Sends paced: `send` is called `rate` times a second for as long as `lasting`, on the calling thread, in

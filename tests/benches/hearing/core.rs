@@ -26,7 +26,10 @@ pub fn measure(verdict: &mut Verdict) -> anyhow::Result<()> {
         "\n— instructions of the pure core (rulers: split headers + JSON 14.1k, rsip + typed From and To 55.7k)"
     );
     if Command::new("valgrind").arg("--version").output().is_err() {
-        verdict.missing("instructions of the pure core", "valgrind is not installed");
+        verdict.missing(
+            "instructions of the pure core",
+            "valgrind is not installed: run tests/setup/setup.sh valgrind",
+        );
         return Ok(());
     }
     let core = program("examples/core_cost")?;

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use crate::lab::process::{Running, bounded, output, until};
 use crate::lab::{Part, Trouble, need};
+use crate::measure::Processes;
 
 /// A database server with one database, `customers`, and one user, `pinkas`. Gone when dropped.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl Postgres {
         let mut server = programs.command("postgres");
         server.args(["-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "unix_socket_directories="]);
         server.args(["-c", &format!("listen_addresses={ADDRESS}"), "-p", &at.port().to_string()]);
+        server.args(["-c", &format!("cluster_name={}", cluster(at))]);
         let running = Running::start("PostgreSQL", server, &programs.folder.path().join("log"))?;
         let mut postgres = Postgres { at, programs, running };
         postgres.create_database().await?;
@@ -41,6 +43,11 @@ impl Postgres {
     /// For a source's configuration, or for sqlx.
     pub fn url(&self) -> String {
         format!("postgres://pinkas@{}/customers", self.at)
+    }
+
+    /// What it costs: the server and those it has started until now, one for each connection among them.
+    pub fn processes(&self) -> Processes {
+        Processes::with(Path::new(&cluster(self.at)))
     }
 
     /// Ends it at once, without a word to who is connected.
@@ -74,6 +81,11 @@ impl Drop for Postgres {
 
 /// An address for the databases of all tests; each takes a free port.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 30, 254);
+
+/// Every process of a server shows this name on its command line.
+fn cluster(at: SocketAddrV4) -> String {
+    format!("pinkas-at-{}-", at.port())
+}
 
 /// PostgreSQL's programs and the folder they work in. They refuse to run as root: then the user that
 /// the package made runs them and owns the folder.

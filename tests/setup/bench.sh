@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Everything `make bench` does: sets up what is measured against, builds optimised, measures. Ends with the list of
+# what was promised and whether it is kept; fails when something is not.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
+
+step "What measuring needs on this machine"
+bash tests/setup/setup.sh valgrind
+
+step "Building the programs and the measurements, optimised (minutes, the first time)"
+# In one command: what several share is then built once.
+cargo build --locked --profile bench --workspace --bins --example core_cost --bench pop --bench hearing
+
+step "From a NOTIFY on the wire to the screen (about a minute and a half)"
+cargo bench --locked --workspace --bench pop
+
+step "What hearing costs (about four minutes)"
+cargo bench --locked --workspace --bench hearing
