@@ -32,12 +32,12 @@ fn at(seconds: i64) -> Place {
 
 /// What happened, each with its second.
 fn played(messages: &[(Place, Vec<u8>)]) -> Vec<(i64, String)> {
-    let mut replay = Replay::new(settings(), Vec::new());
+    let mut replay = Replay::new(settings(), Words::default());
     let mut events = Vec::new();
     for (place, message) in messages {
-        replay.message(*place, message, &mut events);
+        replay.message(*place, message, &mut |event| events.push(event));
     }
-    replay.finish(&mut events);
+    replay.finish(&mut |event| events.push(event));
     let calls = events.into_iter().filter_map(|event| match event {
         Event::Call(event) => Some(event),
         _ => None,
