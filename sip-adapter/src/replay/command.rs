@@ -14,6 +14,7 @@ use pinkas_protocol::{Event, Line};
 use super::kind::{self, Kind};
 use super::{Packets, Place, Replay, Settings, Words, capture};
 use crate::calls::Patience;
+use crate::check;
 use crate::config::{self, Described, Pbx};
 use crate::hear::hep::{self, packet};
 use crate::hear::legs::Limits;
@@ -61,7 +62,7 @@ pub fn replay(file: &Path, paths: &[PathBuf], lines: Vec<Line>) -> ExitCode {
     match play(settings, paths) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            tell(&format!("{e:#}"));
+            tell(&check::in_words(&e));
             ExitCode::FAILURE
         }
     }

@@ -82,3 +82,11 @@ fn a_clock_that_goes_back_or_far_ahead_is_lived_with() {
         assert_eq!(said.last().map(|(_, word)| word.as_str()), Some("ended"), "{first} {second}: {said:?}");
     }
 }
+
+#[test]
+fn words_of_managers_are_kept_up_to_a_bound() {
+    let word = || Heard { at: Timestamp::UNIX_EPOCH, way: Way::Ami, what: What::Down };
+    let mut words = Words::default();
+    let kept = (0..1_000_000).take_while(|_| words.keep(word()).is_continue()).count();
+    assert!((20_000..=MOST_OF_WORDS / size_of::<Heard>()).contains(&kept), "{kept}");
+}
