@@ -86,7 +86,7 @@ const MOST_OF_WORDS: usize = 24 << 20;
 /// Words of manager connections, until they are played.
 #[derive(Debug, Default)]
 pub struct Words {
-    // Each by itself: a list that grows must not be in memory twice.
+    #[expect(clippy::vec_box, reason = "a list that grows must not be in memory twice")]
     all: Vec<Box<Heard>>,
     weight: usize,
 }
