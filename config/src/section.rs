@@ -47,7 +47,7 @@ pub struct Section<'a> {
     table: Option<&'a DeTable<'a>>,
     at: usize,
     notes: &'a Notes<'a>,
-    /// As in its header; empty for the keys above every header.
+    /// As in its header, within the outer brackets; empty for the keys above every header.
     name: String,
     known: BTreeSet<String>,
     /// Known keys that are tables themselves, and that nobody should write.
@@ -250,14 +250,14 @@ impl<'a> Section<'a> {
     }
 
     fn path_of(&self, key: &str) -> String {
-        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+        let own = self.name.trim_matches(['[', ']']);
+        if own.is_empty() { key.to_owned() } else { format!("{own}.{key}") }
     }
 
     /// The tables of a list written as `[[key]]`.
     pub fn tables(&mut self, key: &str) -> Vec<Section<'a>> {
-        self.tables.insert(key.to_owned());
         let Some((value, at)) = self.find(key) else { return Vec::new() };
-        let (notes, name) = (self.notes, self.path_of(key));
+        let (notes, name) = (self.notes, format!("[{}]", self.path_of(key)));
         let items = value.get_ref().as_array().map(|array| array.iter().collect::<Vec<_>>());
         let sections: Option<Vec<_>> = items.and_then(|items| {
             items
@@ -318,9 +318,10 @@ impl Section<'_> {
         format!("keys here are {}", keys.join(", "))
     }
 
-    /// A key as it is written: a table with its brackets.
+    /// A key as it is written: above every header, a table with its brackets.
     fn shown(&self, key: &str) -> String {
-        if self.tables.contains(key) { format!("[{}]", self.path_of(key)) } else { format!("`{key}`") }
+        let table = self.name.is_empty() && self.tables.contains(key);
+        if table { format!("[{key}]") } else { format!("`{key}`") }
     }
 }
 
