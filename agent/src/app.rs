@@ -36,8 +36,18 @@ pub fn start(config: Config) -> anyhow::Result<()> {
     );
     // eframe's error is not Sync, which anyhow wants.
     made.map_err(|e| {
-        anyhow::anyhow!("no window could be opened: {e}; use --headless where there is no screen")
+        anyhow::anyhow!("no window could be opened: {}; use --headless where there is no screen", why(&e))
     })
+}
+
+/// Without the place in a library's source that the errors of winit begin with.
+fn why(error: &eframe::Error) -> String {
+    match error {
+        eframe::Error::Winit(_) | eframe::Error::WinitEventLoop(_) => {
+            "there is no screen that can be reached (`DISPLAY` names one)".to_owned()
+        }
+        other => other.to_string(),
+    }
 }
 
 struct App {

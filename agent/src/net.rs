@@ -220,7 +220,8 @@ async fn talk(
 fn report(config: &Config, ended: &Ended) {
     let hub = &config.hub;
     match ended {
-        Ended::Closed(Close::WrongSecret | Close::WrongVersion | Close::Replaced) => {
+        Ended::OtherVersion(_)
+        | Ended::Closed(Close::WrongSecret | Close::WrongVersion | Close::Replaced) => {
             tracing::error!("hub at {hub}: {ended} (agent {}); trying again", config.agent);
         }
         _ => tracing::warn!("hub at {hub}: {ended}; trying again"),

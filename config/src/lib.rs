@@ -4,6 +4,7 @@
 
 pub mod program;
 mod section;
+mod syntax;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -66,10 +67,7 @@ pub fn parse<T>(
 ) -> Result<T, Mistakes> {
     let notes = section::Notes::new(file, text);
     let (table, errors) = toml::de::DeTable::parse_recoverable(text);
-    for error in errors {
-        let at = error.span().map_or(0, |span| span.start);
-        notes.add(at, format!("this is not TOML: {}", error.message()));
-    }
+    syntax::note(text, &errors, &notes);
     let value = if notes.is_empty() {
         let mut section = Section::root(table.get_ref(), &notes);
         build(&mut section)
@@ -155,10 +153,6 @@ mod tests {
              x.toml:1: `deadlin` is not a key here; did you mean `deadline`?\n\
              x.toml:3: `lines` holds something that is not text: write it in quotes\n\
              x.toml:4: `deadline` must be a duration such as \"800ms\", \"30s\" or \"5m\"",
-        );
-        check(
-            "listen = \n",
-            "x.toml:1: this is not TOML: string values must be quoted, expected literal string",
         );
     }
 

@@ -2,7 +2,7 @@
 //! with its line, and what was never asked for is noted as unknown when the section is dropped.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,12 +17,14 @@ pub(crate) struct Notes<'a> {
     dir: PathBuf,
     text: &'a str,
     mistakes: RefCell<Vec<Mistake>>,
+    /// Keys of tables that were read to their end, and of which: where a key without its header belongs.
+    homes: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Notes<'a> {
     pub(crate) fn new(file: &Path, text: &'a str) -> Self {
         let dir = file.parent().unwrap_or(Path::new("")).to_owned();
-        Notes { dir, text, mistakes: RefCell::new(Vec::new()) }
+        Notes { dir, text, mistakes: RefCell::default(), homes: RefCell::default() }
     }
 
     pub(crate) fn add(&self, at: usize, what: String) {
@@ -45,12 +47,22 @@ pub struct Section<'a> {
     table: Option<&'a DeTable<'a>>,
     at: usize,
     notes: &'a Notes<'a>,
+    /// As in its header, within the outer brackets; empty for the keys above every header.
+    name: String,
     known: BTreeSet<String>,
+    /// Known keys that are tables themselves, and that nobody should write.
+    tables: BTreeSet<String>,
+    unoffered: BTreeSet<String>,
 }
 
 impl<'a> Section<'a> {
     pub(crate) fn root(table: &'a DeTable<'a>, notes: &'a Notes<'a>) -> Self {
-        Section { table: Some(table), at: 0, notes, known: BTreeSet::new() }
+        Section::new(Some(table), 0, notes, String::new())
+    }
+
+    fn new(table: Option<&'a DeTable<'a>>, at: usize, notes: &'a Notes<'a>, name: String) -> Self {
+        let (known, tables, unoffered) = Default::default();
+        Section { table, at, notes, name, known, tables, unoffered }
     }
 
     fn find(&mut self, key: &str) -> Option<(&'a Spanned<DeValue<'a>>, usize)> {
@@ -68,6 +80,14 @@ impl<'a> Section<'a> {
     /// Whether the key is written at all.
     pub fn has(&mut self, key: &str) -> bool {
         self.find(key).is_some()
+    }
+
+    /// Whether the key is not written, or is a list with nothing in it. Else what is wrong with it was noted when it
+    /// was read.
+    pub fn lacks(&mut self, key: &str) -> bool {
+        self.find(key).is_none_or(|(value, _)| {
+            value.get_ref().as_array().is_some_and(|array| array.iter().next().is_none())
+        })
     }
 
     /// A text, when the key is there.
@@ -173,6 +193,7 @@ impl<'a> Section<'a> {
     /// note when neither is there.
     pub fn secret(&mut self, key: &str) -> Option<Secret> {
         let (from_env, from_file) = (format!("{key}_env"), format!("{key}_file"));
+        self.unoffered.insert(key.to_owned());
         if self.has(key) {
             let hint = format!("use `{from_env}` or `{from_file}`");
             self.note(key, format!("do not write the secret here: {hint}"));
@@ -210,6 +231,7 @@ impl<'a> Section<'a> {
     /// A table under this one; an empty one when it is not there.
     pub fn table(&mut self, key: &str) -> Section<'a> {
         let found = self.find(key);
+        self.tables.insert(key.to_owned());
         let table = found.and_then(|(value, at)| {
             let table = value.get_ref().as_table();
             if table.is_none() {
@@ -218,23 +240,31 @@ impl<'a> Section<'a> {
             table
         });
         let at = found.map_or(self.at, |(_, at)| at);
-        Section { table, at, notes: self.notes, known: BTreeSet::new() }
+        Section::new(table, at, self.notes, self.path_of(key))
+    }
+
+    /// A table under this one, where it is written.
+    pub fn table_if_written(&mut self, key: &str) -> Option<Section<'a>> {
+        self.tables.insert(key.to_owned());
+        self.has(key).then(|| self.table(key))
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        let own = self.name.trim_matches(['[', ']']);
+        if own.is_empty() { key.to_owned() } else { format!("{own}.{key}") }
     }
 
     /// The tables of a list written as `[[key]]`.
     pub fn tables(&mut self, key: &str) -> Vec<Section<'a>> {
         let Some((value, at)) = self.find(key) else { return Vec::new() };
+        let (notes, name) = (self.notes, format!("[{}]", self.path_of(key)));
         let items = value.get_ref().as_array().map(|array| array.iter().collect::<Vec<_>>());
         let sections: Option<Vec<_>> = items.and_then(|items| {
             items
                 .into_iter()
                 .map(|item| {
-                    item.get_ref().as_table().map(|table| Section {
-                        table: Some(table),
-                        at: item.span().start,
-                        notes: self.notes,
-                        known: BTreeSet::new(),
-                    })
+                    let table = item.get_ref().as_table();
+                    table.map(|table| Section::new(Some(table), item.span().start, notes, name.clone()))
                 })
                 .collect()
         });
@@ -260,18 +290,38 @@ impl Drop for Section<'_> {
         for (name, _) in self.table.into_iter().flat_map(|table| table.iter()) {
             let key = name.get_ref().as_ref();
             if !self.known.contains(key) {
-                let near = self.known.iter().find(|known| near(known, key));
-                let hint = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if self.known.is_empty() => "remove it".to_owned(),
-                    None => {
-                        let keys: Vec<_> = self.known.iter().map(|key| format!("`{key}`")).collect();
-                        format!("keys here are {}", keys.join(", "))
-                    }
-                };
+                let hint = self.hint(key);
                 self.notes.add(name.span().start, format!("`{key}` is not a key here; {hint}"));
             }
         }
+        let mut homes = self.notes.homes.borrow_mut();
+        for key in self.known.difference(&self.unoffered).filter(|_| !self.name.is_empty()) {
+            homes.entry(key.clone()).or_insert_with(|| self.name.clone());
+        }
+    }
+}
+
+impl Section<'_> {
+    /// What to do about a key that is not known here.
+    fn hint(&self, key: &str) -> String {
+        let offered: Vec<&String> = self.known.difference(&self.unoffered).collect();
+        if let Some(home) = self.notes.homes.borrow().get(key).filter(|home| **home != self.name) {
+            return format!("it belongs under [{home}]: is that line missing above it?");
+        }
+        if let Some(near) = offered.iter().find(|known| near(known, key)) {
+            return format!("did you mean {}?", self.shown(near));
+        }
+        if offered.is_empty() {
+            return "remove it".to_owned();
+        }
+        let keys: Vec<_> = offered.iter().map(|key| self.shown(key)).collect();
+        format!("keys here are {}", keys.join(", "))
+    }
+
+    /// A key as it is written: above every header, a table with its brackets.
+    fn shown(&self, key: &str) -> String {
+        let table = self.name.is_empty() && self.tables.contains(key);
+        if table { format!("[{key}]") } else { format!("`{key}`") }
     }
 }
 
@@ -291,9 +341,10 @@ fn duration(text: &str) -> Option<Duration> {
     (1..=366 * 86_400_000).contains(&ms).then(|| Duration::from_millis(ms))
 }
 
-/// At most two letters added, left out, changed or swapped.
+/// At most two letters added, left out, changed or swapped; of a short word one, or every short word is near every other.
 fn near(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(40).collect(), b.chars().take(40).collect());
+    let most = if a.len().min(b.len()) <= 4 { 1 } else { 2 };
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = row[0];
@@ -304,5 +355,5 @@ fn near(a: &str, b: &str) -> bool {
             row[j + 1] = changed.min(row[j] + 1).min(row[j + 1] + 1);
         }
     }
-    row[b.len()] <= 2
+    row[b.len()] <= most
 }

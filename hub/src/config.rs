@@ -31,11 +31,32 @@ pub struct Config {
 }
 
 impl Config {
-    /// How many of each, for `check`.
+    /// What is no mistake and yet leaves this hub without a purpose, in words.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let told = [
+            (
+                self.adapters.is_empty(),
+                "no adapter can log in, so no call is heard: write an [[adapter]] section for each",
+            ),
+            (
+                self.agents.is_empty(),
+                "nobody can log in, so no call is shown: write an [[agent]] section for each person",
+            ),
+            (
+                self.sources.is_empty(),
+                "no source is asked, so callers are shown by their number alone: write a [[source]] section",
+            ),
+        ];
+        told.into_iter().filter_map(|(lacks, words)| lacks.then_some(words)).collect()
+    }
+
+    /// How many of each, for `check`, and the warnings.
     pub fn summary(&self) -> String {
         let (adapters, people, sources) = (self.adapters.len(), self.agents.len(), self.sources.len());
+        let warnings: String =
+            self.warnings().iter().map(|warning| format!("\nwarning: {warning}")).collect();
         format!(
-            "adapters: {adapters}, people: {people}, sources: {sources}; nothing was asked of any of them"
+            "adapters: {adapters}, people: {people}, sources: {sources}; nothing was asked of any of them{warnings}"
         )
     }
 }
@@ -119,5 +140,6 @@ mod tests {
         let config = pinkas_config::parse(Path::new("hub.toml"), "", read).unwrap_or_else(|e| panic!("{e}"));
         assert!(config.listen.ip().is_loopback());
         assert!(config.agents.is_empty() && config.adapters.is_empty(), "no default secret lets anyone in");
+        assert_eq!(config.warnings().len(), 3, "nobody notices by themselves that it can do nothing");
     }
 }

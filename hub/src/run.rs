@@ -29,6 +29,7 @@ const LANDED: usize = 1024;
 
 /// Serves where the configuration says until `stop`. A port that is taken is waited for, with one line.
 pub async fn run_here(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut told = false;
     let listener = loop {
         match TcpListener::bind(config.listen).await {

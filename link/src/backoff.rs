@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use pinkas_protocol::close::Close;
+
 use crate::Ended;
 
 const FIRST: Duration = Duration::from_millis(100);
@@ -33,6 +35,7 @@ impl Backoff {
         self.attempts = self.attempts.saturating_add(1);
         let whole = match ended {
             Ended::Closed(close) => doubled.max(close.retry_after()),
+            Ended::OtherVersion(_) => doubled.max(Close::WrongVersion.retry_after()),
             _ => doubled,
         };
         whole / 2 + (whole / 2).mul_f64(jitter)
@@ -42,7 +45,6 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinkas_protocol::close::Close;
 
     #[test]
     fn waits_double_up_to_a_bound_and_start_again_after_a_good_link() {

@@ -2,6 +2,7 @@
 //! A link that is silent, refused or cut ends with a reason; [`Backoff`] says when to dial again.
 
 mod backoff;
+pub mod causes;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::error::Error as WsError;
+use tokio_tungstenite::tungstenite::error::{Error as WsError, TlsError};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -62,6 +63,12 @@ pub enum Ended {
     /// The hub closed it and said why.
     #[error("{0}")]
     Closed(Close),
+    /// The hub speaks this version, and this program another.
+    #[error(
+        "the hub speaks version {0} of the protocol and this program version {own}; install the same Pinkas on both sides",
+        own = wire::VERSION
+    )]
+    OtherVersion(u32),
     /// The connection broke.
     #[error("the connection broke")]
     Broken,
@@ -118,8 +125,7 @@ impl Link {
             match frame {
                 Message::Text(text) => return Ok(wire::decode(&text)?),
                 Message::Close(frame) => {
-                    let close = frame.and_then(|frame| Close::from_code(frame.code.into()));
-                    return Err(close.map_or(Ended::Broken, Ended::Closed));
+                    return Err(frame.map_or(Ended::Broken, |frame| closed(&frame)));
                 }
                 // tungstenite answers pings by itself while it is read.
                 Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}
@@ -134,12 +140,19 @@ impl Link {
     }
 }
 
+fn closed(frame: &CloseFrame) -> Ended {
+    let version = Close::version_in(&frame.reason);
+    match (Close::from_code(frame.code.into()), version) {
+        (Some(Close::WrongVersion), Some(version)) => Ended::OtherVersion(version),
+        (Some(close), _) => Ended::Closed(close),
+        (None, _) => Ended::Broken,
+    }
+}
+
 fn dial_error(error: &WsError) -> String {
     match error {
-        WsError::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-            "nothing listens there (connection refused)".to_owned()
-        }
-        WsError::Io(e) => e.to_string(),
+        WsError::Io(e) => causes::io(e),
+        WsError::Tls(TlsError::Rustls(e)) => causes::tls(e),
         WsError::Http(response) if response.status().as_u16() == 503 => {
             "too many are logging in at once".to_owned()
         }

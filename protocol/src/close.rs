@@ -4,6 +4,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::wire;
+
+const SPEAKS: &str = "this side speaks version ";
+
 /// A named reason for which one side ends a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
@@ -52,6 +56,19 @@ impl Close {
         Close::ALL.into_iter().find(|close| close.code() == code)
     }
 
+    /// What stands in the frame that closes: of [`Close::WrongVersion`] which version the closing side speaks.
+    pub fn reason(self) -> String {
+        match self {
+            Close::WrongVersion => format!("{SPEAKS}{}", wire::VERSION),
+            other => other.to_string(),
+        }
+    }
+
+    /// The version that the closing side speaks, out of [`Close::reason`].
+    pub fn version_in(reason: &str) -> Option<u32> {
+        reason.strip_prefix(SPEAKS)?.parse().ok()
+    }
+
     /// How long to wait before trying again. Never "never": whoever runs the other side may mend it,
     /// and people should not have to restart a program for that.
     pub fn retry_after(self) -> Duration {
@@ -68,7 +85,7 @@ impl fmt::Display for Close {
         f.write_str(match self {
             Close::Stopping => "the hub is stopping",
             Close::WrongSecret => "the hub does not know this name and secret",
-            Close::WrongVersion => "the hub speaks another version; install the same version on both sides",
+            Close::WrongVersion => "the two sides speak different versions; install the same version on both",
             Close::BadMessage => "a message was not understood",
             Close::NoHello => "no hello came in time",
             Close::TooSlow => "updates were not read fast enough",
@@ -87,5 +104,13 @@ mod tests {
             assert_eq!(Close::from_code(close.code()), Some(close));
         }
         assert_eq!(Close::from_code(1006), None);
+    }
+
+    #[test]
+    fn whoever_speaks_another_version_is_told_which() {
+        assert_eq!(Close::version_in(&Close::WrongVersion.reason()), Some(wire::VERSION));
+        assert_eq!(Close::version_in(&Close::TooSlow.reason()), None);
+        // A frame that closes holds at most 123 bytes of reason (RFC 6455 section 5.5).
+        assert!(Close::ALL.iter().all(|close| close.reason().len() <= 123));
     }
 }

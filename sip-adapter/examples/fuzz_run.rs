@@ -16,6 +16,8 @@ const TARGETS: &[Target] = &[
     ("canonical", "sip", fuzz::canonical),
     ("name_addr", "name_addr", fuzz::name_addr),
     ("dialog_info", "dialog_info", fuzz::dialog_info),
+    ("hep", "hep", fuzz::hep::packet),
+    ("legs", "legs", fuzz::hep::legs),
     ("ami", "ami", fuzz::ami),
     ("pcap", "pcap", fuzz::pcap),
 ];

@@ -25,8 +25,13 @@ pub enum NotUnderstood {
     Document(#[from] DialogInfoError),
 }
 
-/// Explains `bytes` that came from `peer`.
-pub fn explain(bytes: &[u8], peer: Option<IpAddr>, rules: &Rules) -> Result<Value, NotUnderstood> {
+/// Explains `bytes` that came from `peer`, where the header `joined_by` names the caller's leg on a phone's leg.
+pub fn explain(
+    bytes: &[u8],
+    peer: Option<IpAddr>,
+    rules: &Rules,
+    joined_by: &str,
+) -> Result<Value, NotUnderstood> {
     if bytes.trim_ascii_start().starts_with(b"<") {
         let info = dialog_info::read(bytes, rules)?;
         return Ok(json!({ "kind": "dialog-info", "dialog_info": dialogs(&info) }));
@@ -51,6 +56,10 @@ pub fn explain(bytes: &[u8], peer: Option<IpAddr>, rules: &Rules) -> Result<Valu
     }
     say("means", json!(meaning(&message)));
     say("call_id", json!(message.call_id()));
+    say(
+        "joined_with_call_id",
+        json!(message.header(joined_by).and_then(|id| text::plain(id, text::LONGEST))),
+    );
     say("cseq", json!(message.cseq().map(|(number, method)| json!({ "number": number, "method": method }))));
     say("branch", json!(message.branch()));
     let trusted = rules.trusts(peer);
@@ -152,6 +161,9 @@ fn answered_elsewhere(message: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::CALL_ID_HEADER;
+
+    const ALONE: &[u8] = b" <dialog-info><dialog id='a'/></dialog-info>";
 
     fn seed(name: &str) -> Vec<u8> {
         let file = format!("{}/../fuzz/seeds/sip/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -161,7 +173,7 @@ mod tests {
     fn check(name: &str, peer: Option<&str>, expected: &[(&str, Value)]) {
         let peer: Option<IpAddr> = peer.map(|peer| peer.parse().expect("an address"));
         let rules = Rules { trusted: "192.0.2.1".parse().into_iter().collect(), ..Rules::default() };
-        let said = explain(&seed(name), peer, &rules).expect("understood");
+        let said = explain(&seed(name), peer, &rules, CALL_ID_HEADER).expect("understood");
         for (pointer, value) in expected {
             assert_eq!(said.pointer(pointer).unwrap_or(&Value::Null), value, "{pointer} of {name}: {said:#}");
         }
@@ -203,6 +215,13 @@ mod tests {
     }
 
     #[test]
+    fn the_call_that_a_leg_belongs_to_is_told() {
+        let leg = b"INVITE sip:101@x SIP/2.0\r\nCall-ID: b\r\nX-Original-Call-ID: a@pbx\r\n\r\n";
+        let said = explain(leg, None, &Rules::default(), CALL_ID_HEADER).expect("understood");
+        assert_eq!((&said["call_id"], &said["joined_with_call_id"]), (&json!("b"), &json!("a@pbx")));
+    }
+
+    #[test]
     fn answers_and_ends_are_told_in_words() {
         check("answer_180", None, &[("/means", json!("the phone rings")), ("/code", json!(180))]);
         check("answer_200", Some("192.0.2.1"), &[("/answered_by/number/digits", json!("101"))]);
@@ -219,7 +238,7 @@ mod tests {
     fn dialog_info_is_understood_in_a_message_and_alone() {
         let remote = "/dialog_info/dialogs/0/remote/number/e164";
         check("asterisk_notify", None, &[(remote, json!("+491701234567"))]);
-        let alone = explain(b" <dialog-info><dialog id='a'/></dialog-info>", None, &Rules::default());
+        let alone = explain(ALONE, None, &Rules::default(), CALL_ID_HEADER);
         assert_eq!(alone.expect("understood")["kind"], json!("dialog-info"));
     }
 
@@ -227,14 +246,18 @@ mod tests {
     fn a_withheld_number_is_told_to_nobody() {
         for peer in [None, "192.0.2.1".parse().ok()] {
             let rules = Rules { trusted: peer.into_iter().collect(), ..Rules::default() };
-            let said = explain(&seed("asterisk_withheld"), peer, &rules).expect("understood").to_string();
+            let said = explain(&seed("asterisk_withheld"), peer, &rules, CALL_ID_HEADER)
+                .expect("understood")
+                .to_string();
             assert!(!said.contains("1701234567") && !said.contains("Real Name"), "{said}");
         }
     }
 
     #[test]
     fn what_is_not_understood_is_told_with_the_reason_and_no_content() {
-        let why = |bytes: &[u8]| explain(bytes, None, &Rules::default()).expect_err("refused").to_string();
+        let why = |bytes: &[u8]| {
+            explain(bytes, None, &Rules::default(), CALL_ID_HEADER).expect_err("refused").to_string()
+        };
         assert_eq!(why(b"\r\n"), "this is no SIP message: there is no message, only a keep-alive");
         assert_eq!(
             why(&seed("said_twice")),

@@ -15,7 +15,7 @@ use crate::calls::Patience;
 use crate::config::{Pbx, usual_channels};
 use crate::hear::ami;
 use crate::hear::legs::Limits;
-use crate::replay::{Packets, Replay, Settings, ami_words, capture};
+use crate::replay::{Packets, Replay, Settings, Words, capture};
 use crate::sip::canonical;
 use crate::sip::dialog_info::{self, Applied, Dialogs};
 use crate::sip::identity::{self, Rules};
@@ -164,20 +164,21 @@ pub fn ami(bytes: &[u8]) {
         ami::packet::fuzz(bytes);
     }
     let settings = recorded();
-    let words = ami_words(bytes, &settings);
+    let mut words = Words::default();
+    let _all_of_them = words.read(bytes, &settings);
     let mut events = Vec::new();
-    Replay::new(settings, words).finish(&mut events);
+    Replay::new(settings, words).finish(&mut |event| events.push(event));
     every_call_ends(&events);
 }
 
 /// A capture file, to the end of its calls.
 pub fn pcap(bytes: &[u8]) {
-    let mut replay = Replay::new(recorded(), Vec::new());
+    let mut replay = Replay::new(recorded(), Words::default());
     let (mut packets, mut events) = (Packets::default(), Vec::new());
     let mut read = 0;
     let end = capture::read(bytes, |packet| {
         read += 1;
-        packets.take(&packet, &mut replay, &mut events);
+        packets.take(&packet, &mut replay, &mut |event| events.push(event));
     });
     match end {
         Ok(told) => assert_eq!(told, read, "packets are miscounted"),
@@ -186,7 +187,7 @@ pub fn pcap(bytes: &[u8]) {
             assert!(broken.byte <= bytes.len() as u64, "broken behind its end");
         }
     }
-    replay.finish(&mut events);
+    replay.finish(&mut |event| events.push(event));
     every_call_ends(&events);
 }
 

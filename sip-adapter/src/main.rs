@@ -9,7 +9,8 @@ use pinkas_sip_adapter::{check, config, explain, replay, run};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    program::log_to_stderr("info");
+    // A check says itself what it finds.
+    program::log_to_stderr(if matches!(args.command, Some(Command::Check { .. })) { "off" } else { "info" });
     if args.print_default {
         print!("{}", config::DEFAULT);
         return ExitCode::SUCCESS;
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     };
     if let Some(Command::Check { offline }) = args.command {
         println!("{}: no mistakes; {} lines", args.config.display(), config.pbx.lines.len());
-        return if offline { ExitCode::SUCCESS } else { program::run_until_signal(|_| check::print(config)) };
+        return if offline { ExitCode::SUCCESS } else { check::command(&config) };
     }
     program::run_until_signal(|stop| run::run(config, stop))
 }

@@ -109,6 +109,9 @@ pub fn refused(way: Way, why: &'static str) {
 
 /// As [`refused`], so many at once, for ways that count what comes too fast to tell each.
 pub fn refused_times(way: Way, why: &'static str, times: u64) {
+    if times == 0 {
+        return;
+    }
     counter!(REFUSED, "way" => way.name(), "why" => why).increment(times);
 }
 

@@ -325,15 +325,49 @@ async fn a_check_says_in_words_what_is_wrong() {
             }
         }
     };
-    check(weak, Level::Broken, "write=reporting").await;
     let well = async |mut server: Server| {
         server.greet_and_log_in().await;
         while let Some((action, id)) = server.action().await {
             server.answer(&action, &id).await;
         }
     };
-    check(well, Level::Good, "Asterisk 22.0.0").await;
-    check(well, Level::Trap, "no device, hint or queue member for these lines: 101").await;
+    let deaf = async |mut server: Server| {
+        server.greet_and_log_in().await;
+        for looks in 0.. {
+            let Some((action, id)) = server.action().await else { return };
+            if action == "CoreShowChannels" {
+                let channel =
+                    format!("Event: CoreShowChannel\r\nActionID: {id}\r\nUniqueid: {looks}\r\n\r\n");
+                server.say(channel).await;
+            }
+            server.answer(&action, &id).await;
+        }
+    };
+    let nobodys = "no device and no queue member of the phone system is the phone of these lines: 101";
+    // At once: each listens for some seconds.
+    tokio::join!(
+        check(weak, Level::Broken, "write=reporting"),
+        check(well, Level::Good, "Asterisk 22.0.0"),
+        check(well, Level::Trap, "did not show whether the account may hear calls"),
+        check(well, Level::Trap, nobodys),
+        check(deaf, Level::Broken, "write read=agent,call for the account in manager.conf"),
+    );
+    let hint = |device: &'static str| {
+        async move |mut server: Server| {
+            server.greet_and_log_in().await;
+            server.say("Event: Newchannel\r\nPrivilege: call,all\r\nUniqueid: 1\r\n\r\n").await;
+            while let Some((action, id)) = server.action().await {
+                if action == "ExtensionStateList" {
+                    let hint = "Event: ExtensionStatus\r\nActionID: x\r\nExten: 101\r\nHint: ";
+                    server.say(format!("{hint}{device}\r\n\r\n")).await;
+                }
+                server.answer(&action, &id).await;
+            }
+        }
+    };
+    check(hint("PJSIP/101&Custom:DND101"), Level::Good, "1 of 1 lines are known").await;
+    check(hint("PJSIP/101"), Level::Good, "the account hears what happens").await;
+    check(hint("SIP/desk-101"), Level::Trap, "The hint of 101 names SIP/desk-101").await;
 }
 
 #[tokio::test]

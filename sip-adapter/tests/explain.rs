@@ -49,6 +49,16 @@ fn it_ends_whatever_it_is_fed() {
 }
 
 #[test]
+fn nothing_on_standard_input_is_told_with_how_to_use_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let said = String::from_utf8(explain(dir.path(), &[], b"").stderr).expect("text");
+    assert!(
+        said.contains("nothing came on standard input") && said.contains("explain < message.txt"),
+        "{said}"
+    );
+}
+
+#[test]
 fn the_configuration_says_who_is_believed_and_needs_no_secret_for_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let text = "[pbx]\nlines = [\"101\"]\ncountry = \"IL\"\ntrusted = [\"192.0.2.1\"]\n[pbx.tags]\ncustomer = \"X-Customer-Number\"\n";

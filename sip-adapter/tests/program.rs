@@ -46,9 +46,13 @@ fn check_connects_and_fails_when_nothing_is_heard() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let closed = silent.local_addr().expect("an address");
     drop(silent);
+    // Held by this test, as by another program.
+    let taken = std::net::TcpListener::bind("127.0.30.63:0").expect("a free port");
+    let figures = taken.local_addr().expect("an address");
     let text = format!(
-        "secret_env = \"PINKAS_ADAPTER_SECRET\"\n[pbx]\nlines = [\"101\"]\ncountry = \"PL\"\n[dialog_events]\n\
-         address = \"{closed}\"\ntransport = \"tcp\"\nuser = \"pinkas\"\npassword_env = \"PINKAS_PBX_PASSWORD\"\n"
+        "hub = \"ws://{closed}\"\nsecret_env = \"PINKAS_ADAPTER_SECRET\"\n[pbx]\nlines = [\"101\"]\ncountry = \"PL\"\n[dialog_events]\n\
+         address = \"{closed}\"\ntransport = \"tcp\"\nuser = \"pinkas\"\npassword_env = \"PINKAS_PBX_PASSWORD\"\n\
+         [hep]\nlisten = \"127.0.30.63:0\"\nfrom = [\"127.0.30.63\"]\n[metrics]\nlisten = \"{figures}\"\n"
     );
     std::fs::write(dir.path().join("adapter.toml"), text).expect("written");
     let secrets = [("PINKAS_ADAPTER_SECRET", "a"), ("PINKAS_PBX_PASSWORD", "b")];
@@ -56,7 +60,21 @@ fn check_connects_and_fails_when_nothing_is_heard() {
     assert_eq!(out.status.code(), Some(1), "{}", text_of(&out));
     let said = text_of(&out);
     assert!(said.contains("no mistakes; 1 lines"), "{said}");
-    assert!(said.contains("broken  dialog events: cannot connect to the phone system at"), "{said}");
+    for expected in [
+        format!(
+            "broken  dialog events: cannot connect to the phone system at {closed} over TCP: nothing listens there\n"
+        ),
+        "trap    copies (HEP): none came from those in `from` within 3 s".to_owned(),
+        format!("broken  hub: ws://{closed} cannot be reached: nothing listens there"),
+        format!("broken  figures: `listen` {figures} is taken by another program"),
+    ] {
+        assert!(said.contains(&expected), "no {expected:?} in {said}");
+    }
+    assert!(
+        said.ends_with("The adapter would not work as configured: mend what stands behind \"broken\".\n"),
+        "{said}"
+    );
+    assert!(out.stderr.is_empty(), "{said}");
     assert!(adapter(dir.path(), &["check", "--offline"], &secrets).status.success());
 }
 

@@ -74,6 +74,29 @@ fn several_recordings_are_one_and_manager_connections_are_played_by_their_time()
 }
 
 #[test]
+fn what_a_transcript_that_was_only_listened_to_lacks_is_told() {
+    let whole = std::fs::read_to_string(traces().join("ami/22-direct.txt")).expect("a transcript");
+    let told = |transcript: &str| {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("manager.txt"), transcript).expect("written");
+        let out = replay(dir.path(), &LINES, &[Path::new("manager.txt")]);
+        assert_eq!(out.status.code(), Some(0));
+        String::from_utf8_lossy(&out.stderr).into_owned()
+    };
+    let listened: String = whole
+        .lines()
+        .filter(|line| !line.starts_with("ActionID") && !line.starts_with("Timestamp"))
+        .fold(String::new(), |all, line| all + line + "\r\n");
+    for expected in [
+        "manager.txt: it holds no times",
+        "manager.txt: nobody asked for CALLERID(pres) in it, as the adapter does: every caller is told as withheld",
+        "manager.txt: it does not begin with the lists that the adapter asks for",
+    ] {
+        assert!(told(&listened).contains(expected) && !told(&whole).contains(expected), "{expected}");
+    }
+}
+
+#[test]
 fn the_configuration_says_which_lines_and_needs_no_secret_for_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let text =

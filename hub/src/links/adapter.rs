@@ -13,7 +13,8 @@ use crate::core::Input;
 pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
     let Some((hello, mut socket)) = stranger.hello::<AdapterSays>().await else { return };
     let (adapter, outbox) = match hello {
-        AdapterSays::Hello { version, .. } if version != wire::VERSION => {
+        AdapterSays::Hello { version, adapter, .. } if version != wire::VERSION => {
+            tracing::warn!(%adapter, "an adapter was refused: it speaks version {version}, this hub {}", wire::VERSION);
             return say_close(&mut socket, Close::WrongVersion).await;
         }
         AdapterSays::Hello { adapter, secret, outbox, .. }

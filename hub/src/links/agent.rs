@@ -13,7 +13,8 @@ use crate::core::ViewerId;
 pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
     let Some((hello, mut socket)) = stranger.hello::<AgentSays>().await else { return };
     let agent = match hello {
-        AgentSays::Hello { version, .. } if version != wire::VERSION => {
+        AgentSays::Hello { version, agent, .. } if version != wire::VERSION => {
+            tracing::warn!(%agent, "a desktop was refused: it speaks version {version}, this hub {}", wire::VERSION);
             return say_close(&mut socket, Close::WrongVersion).await;
         }
         AgentSays::Hello { agent, secret, .. } if secret_matches(doors.agents.get(&agent), &secret) => agent,

@@ -221,7 +221,7 @@ fn secret_matches(known: Option<&Secret>, given: &Private<String>) -> bool {
 }
 
 async fn say_close(socket: &mut WebSocket, close: Close) {
-    let frame = CloseFrame { code: close.code(), reason: close.to_string().into() };
+    let frame = CloseFrame { code: close.code(), reason: close.reason().into() };
     let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(Some(frame)))).await;
 }
 

@@ -8,6 +8,7 @@ use pinkas_protocol::{CallFacts, Caller, Line, QueueName};
 use serde::{Deserialize, Serialize};
 
 use crate::hear::{CallKey, Way};
+use crate::sip::tags;
 
 /// Who is believed about the caller, best first: only the SIP messages themselves carry privacy, who
 /// asserts the number, and its verdict.
@@ -106,18 +107,24 @@ impl LiveCall {
                 stir: callers().find_map(|caller| caller.stir),
             }
         };
-        let mut tags = BTreeMap::new();
+        let mut said_of = BTreeMap::new();
         for (name, value) in by(FACTS_BY).flat_map(|facts| &facts.tags) {
-            if tags.len() < MOST_TAGS {
-                tags.entry(name.clone()).or_insert_with(|| value.clone());
+            if said_of.len() < MOST_TAGS {
+                said_of.entry(name.clone()).or_insert_with(|| value.clone());
             }
+        }
+        if caller.withheld {
+            // What one way keeps, the tags of another must not tell.
+            let numbers = callers().filter_map(|caller| caller.number.as_ref()?.key());
+            let known: Vec<String> = numbers.map(tags::digits).collect();
+            said_of.retain(|_, value| !tags::tells_number(&value.0, &known));
         }
         CallFacts {
             caller,
             queue: by(FACTS_BY).find_map(|facts| facts.queue.clone()),
             dialled: by(FACTS_BY).find_map(|facts| facts.dialled.clone()),
             diverted_by: by(FACTS_BY).find_map(|facts| facts.diverted_by.clone()),
-            tags,
+            tags: said_of,
         }
     }
 
@@ -143,5 +150,26 @@ impl LiveCall {
         let talks = self.legs.iter().find(|(_, leg)| leg.talks());
         let left = || self.legs.iter().find(|(_, leg)| **leg == Leg::Leaving);
         talks.or_else(left).map(|(line, _)| line.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinkas_protocol::{NumberPlan, Private};
+
+    use super::*;
+
+    #[test]
+    fn a_tag_never_tells_the_number_that_another_way_keeps() {
+        let number = NumberPlan::new("IL", 4).expect("a plan").read("0501234567");
+        let tag = |name: &str, value: &str| (name.parse().expect("a name"), Private(value.to_owned()));
+        let tags = BTreeMap::from([tag("caller", "050-123-4567"), tag("customer", "4711")]);
+        let open = CallFacts { caller: Caller { number, ..Caller::default() }, tags, ..CallFacts::default() };
+        let mut call = LiveCall::new(Way::Hep, open, Timestamp::UNIX_EPOCH);
+        assert_eq!(call.facts().tags.len(), 2);
+        let kept = Caller { withheld: true, ..Caller::default() };
+        call.learn(Way::Ami, CallFacts { caller: kept, ..CallFacts::default() });
+        let names: Vec<String> = call.facts().tags.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["customer"]);
     }
 }

@@ -8,8 +8,9 @@ use pinkas_config::{Secret, Section};
 
 use crate::sip::tags::HeaderName;
 
-/// As our guide for Asterisk's dialplan names it.
-const CALL_ID_HEADER: &str = "X-Original-Call-ID";
+/// The header in which a phone's leg names the caller's Call-ID where nothing else is written: as our guide for
+/// Asterisk's dialplan names it.
+pub const CALL_ID_HEADER: &str = "X-Original-Call-ID";
 
 /// How to take in copies of the SIP traffic.
 #[derive(Debug, Clone)]
@@ -83,7 +84,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Hep> {
         "from",
         "IP addresses or networks such as \"192.0.2.10\" or \"192.0.2.0/24\"",
     );
-    if section.texts("from").is_empty() {
+    if section.lacks("from") {
         section.note(
             "from",
             "`from` is missing or empty: write who may send copies of the traffic, such as [\"192.0.2.10\"]",

@@ -22,7 +22,7 @@ use crate::hear::ami::names::Pattern;
 use crate::sip::identity::Rules;
 pub use ami::{Ami, usual_channels};
 pub use dialog_events::DialogEvents;
-pub use hep::{Hep, Network};
+pub use hep::{CALL_ID_HEADER, Hep, Network};
 pub use shadow::Shadow;
 pub use sip_account::{SipAccount, Tls, Transport};
 
@@ -70,13 +70,6 @@ pub fn load(file: &Path) -> Result<Config, Mistakes> {
     pinkas_config::load(file, read)
 }
 
-/// Reads only how messages are to be understood, and the mistakes of the whole file if there are any: to
-/// explain a message, no secret and no line need be right.
-pub fn load_rules(file: &Path) -> Result<(Arc<Rules>, Option<Mistakes>), Mistakes> {
-    let (described, mistakes) = load_described(file)?;
-    Ok((described.pbx.rules, mistakes))
-}
-
 /// What a file says of the phone system itself, without how to reach it.
 #[derive(Debug, Clone)]
 pub struct Described {
@@ -96,8 +89,8 @@ pub fn load_described(file: &Path) -> Result<(Described, Option<Mistakes>), Mist
     let mut described = None;
     let loaded = pinkas_config::load(file, |section| {
         let pbx = read_pbx(&mut section.table("pbx"));
-        let hep = section.has("hep").then(|| hep::read(&mut section.table("hep"))).flatten();
-        let ami = section.has("ami").then(|| ami::read(&mut section.table("ami"))).flatten();
+        let hep = section.table_if_written("hep").and_then(|mut table| hep::read(&mut table));
+        let ami = section.table_if_written("ami").and_then(|mut table| ami::read(&mut table));
         let whole = read(section);
         let channels = ami.map_or_else(usual_channels, |ami| ami.channels);
         let patience = whole.as_ref().map(|config| config.patience).unwrap_or_default();
@@ -129,20 +122,20 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     }
     let pbx = read_pbx(&mut section.table("pbx"));
     let dialog_events =
-        section.has("dialog_events").then(|| dialog_events::read(&mut section.table("dialog_events")));
-    let hep = section.has("hep").then(|| hep::read(&mut section.table("hep")));
-    let ami = section.has("ami").then(|| ami::read(&mut section.table("ami")));
+        section.table_if_written("dialog_events").map(|mut table| dialog_events::read(&mut table));
+    let hep = section.table_if_written("hep").map(|mut table| hep::read(&mut table));
+    let ami = section.table_if_written("ami").map(|mut table| ami::read(&mut table));
     let lines = pbx.as_ref().map(|pbx| pbx.lines.as_slice()).unwrap_or_default();
-    let shadow = section.has("shadow").then(|| shadow::read(&mut section.table("shadow"), lines));
+    let shadow = section.table_if_written("shadow").map(|mut table| shadow::read(&mut table, lines));
     if dialog_events.is_none() && hep.is_none() && ami.is_none() && shadow.is_none() {
         section.note(
             "dialog_events",
             "no way to hear the phone system is written: add a section such as [dialog_events] or [ami] (see --print-default)",
         );
     }
-    let metrics = section.has("metrics").then(|| {
-        section.table("metrics").need_parsed("listen", "an address and port such as \"127.0.0.1:9464\"")
-    });
+    let metrics = section
+        .table_if_written("metrics")
+        .map(|mut table| table.need_parsed("listen", "an address and port such as \"127.0.0.1:9464\""));
     let mut patience = Patience::default();
     if let Some(grace) = grace {
         patience.grace = grace;
@@ -178,7 +171,7 @@ fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
     if let Some(twice) = lines.iter().find(|line| !seen.insert(*line)) {
         section.note("lines", format!("`lines` holds \"{twice}\" twice: write it once"));
     }
-    if lines.is_empty() {
+    if section.lacks("lines") {
         section.note(
             "lines",
             "`lines` is missing or empty: write the lines to follow, such as [\"101\", \"102\"]",
@@ -200,10 +193,38 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_with_its_line() {
-        let text = "hub = \"http://x\"\ncolour = \"red\"\n[pbx]\nlines = []\ncountry = \"Israel\"\n[dialog_events]\naddress = \"pbx\"\n";
+        let text = "hub = \"http://x\"\ncolour = \"red\"\ncharset = \"utf-8\"\n[sip]\n[pbx]\nlines = []\ncountry = \"Israel\"\n[dialog_events]\naddress = \"pbx\"\n";
         let mistakes =
             pinkas_config::parse(Path::new("a.toml"), text, read).expect_err("mistakes").to_string();
         insta::assert_snapshot!(mistakes);
+    }
+
+    #[test]
+    fn lines_that_are_not_a_list_of_texts_are_one_mistake() {
+        for (lines, expected) in [
+            ("[101, 102]", "a.toml:2: `lines` holds something that is not text: write it in quotes"),
+            ("\"101\"", "a.toml:2: `lines` must be a list such as [\"…\", \"…\"]"),
+            (
+                "[]",
+                "a.toml:2: `lines` is missing or empty: write the lines to follow, such as [\"101\", \"102\"]",
+            ),
+        ] {
+            let text = format!("[pbx]\nlines = {lines}\n");
+            let read = |section: &mut Section<'_>| read_pbx(&mut section.table("pbx"));
+            let mistakes = pinkas_config::parse(Path::new("a.toml"), &text, read).expect_err("a mistake");
+            assert_eq!(mistakes.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_forgotten_header_is_named() {
+        let text = "lines = [\"101\"]\ncountry = \"IL\"\n[dialog_events]\naddress = \"192.0.2.1:5060\"\n";
+        let said = pinkas_config::parse(Path::new("a.toml"), text, read).expect_err("mistakes").to_string();
+        for line in ["a.toml:1: `lines`", "a.toml:2: `country`"] {
+            let expected =
+                format!("{line} is not a key here; it belongs under [pbx]: is that line missing above it?");
+            assert!(said.contains(&expected), "{said}");
+        }
     }
 
     #[test]

@@ -55,9 +55,10 @@ pub fn legs(bytes: &[u8]) {
         while let Some(tick) = tracker.next_tick().filter(|tick| *tick <= now) {
             watch.see(tracker.tick(at, tick));
         }
-        let Some((message, from, to)) = message(kind % 16, leg % 8, variant % 16) else { continue };
-        let seen = Seen { at, uptime: now, captured: None, from: Some(from), to: Some(to) };
-        watch.see(tracker.take(seen, &message));
+        let Some(made) = message(kind % 16, leg % 8, variant % 16) else { continue };
+        let (message, from, to) = &*made;
+        let seen = Seen { at, uptime: now, captured: None, from: Some(*from), to: Some(*to) };
+        watch.see(tracker.take(seen, message));
         assert!(tracker.legs() <= most_legs && tracker.live() <= most_legs, "more is kept than may be");
     }
     for _ in 0..1000 {
@@ -101,7 +102,7 @@ impl Watch {
 }
 
 /// A message and between whom it goes; each is made once.
-type Made = Option<(Message, SocketAddr, SocketAddr)>;
+type Made = Option<Arc<(Message, SocketAddr, SocketAddr)>>;
 
 fn message(kind: u8, leg: u8, variant: u8) -> Made {
     static MADE: LazyLock<Mutex<HashMap<[u8; 3], Made>>> = LazyLock::new(Mutex::default);
@@ -185,5 +186,5 @@ fn make(kind: u8, leg: u8, variant: u8) -> Made {
     let (sender, receiver) = if deep { (0, 1) } else { (caller, called) };
     let back = turned == start.is_empty();
     let (sender, receiver) = if back { (receiver, sender) } else { (sender, receiver) };
-    Some((Message::read(text.as_bytes()).ok()?, end(sender), end(receiver)))
+    Some(Arc::new((Message::read(text.as_bytes()).ok()?, end(sender), end(receiver))))
 }

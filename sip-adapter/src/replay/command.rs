@@ -12,8 +12,9 @@ use pinkas_config::program;
 use pinkas_protocol::{Event, Line};
 
 use super::kind::{self, Kind};
-use super::{Packets, Place, Replay, Settings, capture};
+use super::{Packets, Place, Replay, Settings, Words, capture};
 use crate::calls::Patience;
+use crate::check;
 use crate::config::{self, Described, Pbx};
 use crate::hear::hep::{self, packet};
 use crate::hear::legs::Limits;
@@ -61,7 +62,7 @@ pub fn replay(file: &Path, paths: &[PathBuf], lines: Vec<Line>) -> ExitCode {
     match play(settings, paths) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            tell(&format!("{e:#}"));
+            tell(&check::in_words(&e));
             ExitCode::FAILURE
         }
     }
@@ -71,40 +72,59 @@ pub fn replay(file: &Path, paths: &[PathBuf], lines: Vec<Line>) -> ExitCode {
 fn play(settings: Settings, paths: &[PathBuf]) -> anyhow::Result<()> {
     // All are known before anything is printed: a wrong path should not be found out half way.
     let files = files(paths)?;
-    let mut words = Vec::new();
+    let mut words = Words::default();
     for (path, _) in files.iter().filter(|(_, kind)| *kind == Kind::Ami) {
         let transcript = transcript(path)?;
-        if memchr::memmem::find(&transcript, b"\nTimestamp: ").is_none() {
-            tell(&format!(
-                "{} holds no times (timestampevents = yes in manager.conf writes them): its packets are taken to be a \
-                 millisecond apart, and what is decided by waiting may come out otherwise",
-                path.display()
-            ));
+        for lack in lacks(&transcript) {
+            tell(&format!("{}: {lack}", path.display()));
         }
-        words.extend(super::ami_words(&transcript, &settings));
+        words.read(&transcript, &settings).with_context(|| path.display().to_string())?;
     }
     let mut player = Player {
         replay: Replay::new(settings, words),
         packets: Packets::default(),
-        events: Vec::new(),
-        out: BufWriter::new(io::stdout().lock()),
+        printer: Printer { out: BufWriter::new(io::stdout().lock()), printed: Ok(()) },
     };
     let mut broken = Ok(());
     for (path, kind) in &files {
         let played = player.file(path, *kind).with_context(|| path.display().to_string());
-        player.print()?;
+        player.printer.check()?;
         if played.is_err() && broken.is_ok() {
             broken = played.context("what came before was played");
         }
     }
-    let counts = player.replay.finish(&mut player.events);
-    print(&mut player.events, &mut player.out)?;
-    player.out.flush().context("cannot write")?;
+    let Player { replay, mut printer, .. } = player;
+    let counts = replay.finish(&mut |event| printer.print(&event));
+    printer.check()?;
+    printer.out.flush().context("cannot write")?;
     tell(&format!(
         "{} SIP messages, {} words of manager connections, {} messages not readable",
         counts.sip, counts.ami, counts.unreadable
     ));
     broken
+}
+
+/// What a transcript does not hold, because whoever recorded it only listened, and what that does to what is played.
+fn lacks(transcript: &[u8]) -> impl Iterator<Item = &'static str> + '_ {
+    let lacks = |line: &[u8]| memchr::memmem::find(transcript, line).is_none();
+    let told = [
+        (
+            lacks(b"\nTimestamp: "),
+            "it holds no times (timestampevents = yes in manager.conf writes them): its packets are taken to be a millisecond \
+             apart from 1970 on, and what is decided by waiting may come out otherwise",
+        ),
+        (
+            lacks(b"\nActionID: pres-"),
+            "nobody asked for CALLERID(pres) in it, as the adapter does: every caller is told as withheld. Only a recording of the \
+             adapter's own connection (tcpdump of the manager's port) shows who called",
+        ),
+        (
+            lacks(b"\nActionID: sync-channels"),
+            "it does not begin with the lists that the adapter asks for: calls that were under way before it are not known, and \
+             may look abandoned",
+        ),
+    ];
+    told.into_iter().filter_map(|(lacks, words)| lacks.then_some(words))
 }
 
 /// Every file that was named, or stands in a folder that was, with its kind.
@@ -176,8 +196,26 @@ fn transcript(path: &Path) -> anyhow::Result<Vec<u8>> {
 struct Player<W: Write> {
     replay: Replay,
     packets: Packets,
-    events: Vec<Event>,
+    printer: Printer<W>,
+}
+
+/// Prints events as they come, until it cannot.
+struct Printer<W: Write> {
     out: W,
+    printed: anyhow::Result<()>,
+}
+
+impl<W: Write> Printer<W> {
+    fn print(&mut self, event: &Event) {
+        if self.printed.is_ok() {
+            let written = serde_json::to_writer(&mut self.out, event).map_err(io::Error::from);
+            self.printed = written.and_then(|()| self.out.write_all(b"\n")).context("cannot write");
+        }
+    }
+
+    fn check(&mut self) -> anyhow::Result<()> {
+        std::mem::replace(&mut self.printed, Ok(()))
+    }
 }
 
 impl<W: Write> Player<W> {
@@ -195,22 +233,15 @@ impl<W: Write> Player<W> {
                 let mut message = Vec::new();
                 // One byte more than allowed: enough to be refused as too large.
                 file.take(LARGEST as u64 + 1).read_to_end(&mut message)?;
-                self.replay.message(Place::default(), &message, &mut self.events);
-                Ok(())
+                self.message(&message)
             }
         }
     }
 
     fn capture(&mut self, file: File) -> anyhow::Result<()> {
-        let Player { replay, packets, events, out } = self;
-        let mut printed = Ok(());
-        capture::read(file, |packet| {
-            packets.take(&packet, replay, events);
-            if printed.is_ok() {
-                printed = print(events, out);
-            }
-        })?;
-        printed
+        let Player { replay, packets, printer } = self;
+        capture::read(file, |packet| packets.take(&packet, replay, &mut |event| printer.print(&event)))?;
+        Ok(())
     }
 
     fn with_lengths(&mut self, mut file: impl Read) -> anyhow::Result<()> {
@@ -233,8 +264,7 @@ impl<W: Write> Player<W> {
             if !kind::is_hep(&bytes) {
                 return Err(broken("what stands there is no HEP packet", at, packets));
             }
-            self.replay.message(Place::default(), &bytes, &mut self.events);
-            self.print()?;
+            self.message(&bytes)?;
             at += 4 + u64::from(length);
             packets += 1;
         }
@@ -257,16 +287,17 @@ impl<W: Write> Player<W> {
             let (start, rest) = bytes.split_at_mut(packet::HEAD);
             start.copy_from_slice(&head);
             file.read_exact(rest).map_err(|_| broken("it ends in the middle of a packet", at, packets))?;
-            self.replay.message(Place::default(), &bytes, &mut self.events);
-            self.print()?;
+            self.message(&bytes)?;
             at += length as u64;
             packets += 1;
         }
         Ok(())
     }
 
-    fn print(&mut self) -> anyhow::Result<()> {
-        print(&mut self.events, &mut self.out)
+    fn message(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let Player { replay, printer, .. } = self;
+        replay.message(Place::default(), bytes, &mut |event| printer.print(&event));
+        printer.check()
     }
 }
 
@@ -278,14 +309,6 @@ fn next<const N: usize>(file: &mut impl Read) -> io::Result<Option<[u8; N]>> {
     }
     file.read_exact(head.get_mut(1..).unwrap_or_default())?;
     Ok(Some(head))
-}
-
-fn print(events: &mut Vec<Event>, out: &mut impl Write) -> anyhow::Result<()> {
-    for event in events.drain(..) {
-        serde_json::to_writer(&mut *out, &event).context("cannot write")?;
-        out.write_all(b"\n").context("cannot write")?;
-    }
-    Ok(())
 }
 
 /// A line to standard error; `eprintln!` would panic where nobody listens.

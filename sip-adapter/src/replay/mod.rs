@@ -12,10 +12,11 @@ mod stream;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pinkas_protocol::{CallId, Event};
+use pinkas_protocol::{CallFacts, CallId, Event};
 use uuid::Uuid;
 
 use crate::calls::{Calls, Decided, Now, Patience};
@@ -24,7 +25,7 @@ use crate::hear::ami::names::Pattern;
 use crate::hear::ami::{replay, tracker};
 use crate::hear::hep::packet as hep;
 use crate::hear::legs::{Limits, Seen, Tracker};
-use crate::hear::{Heard, Way, What};
+use crate::hear::{CallHeard, Heard, Way, What};
 use crate::sip::message::Message;
 pub use packets::Packets;
 
@@ -71,30 +72,83 @@ pub struct Counts {
     pub ami: u64,
 }
 
-/// All words of a transcript of manager connections, one after the other.
-pub fn ami_words(transcript: &[u8], settings: &Settings) -> Vec<Heard> {
-    let settings = tracker::Settings::of(&settings.pbx, settings.channels.clone());
-    let starts = memchr::memmem::find_iter(transcript, BANNER)
-        .filter(|at| *at == 0 || transcript.get(at - 1) == Some(&b'\n'));
-    let mut words: Vec<Heard> = Vec::new();
-    let mut from = 0;
-    for to in starts.skip(1).chain([transcript.len()]) {
-        if let Some(last) = words.last() {
-            // Between two connections nothing was heard.
-            words.push(Heard { at: last.at, way: Way::Ami, what: What::Down });
-        }
-        words.extend(replay::replay(transcript.get(from..to).unwrap_or_default(), &settings));
-        from = to;
-    }
-    words
+/// More words than are kept at once: a recording holds more than days of a busy phone system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it holds more than can be played at once: cut it between two calls")]
+pub struct TooMany;
+
+/// Three for each of 2,000 lines.
+const MOST_CHANNELS: usize = 6_000;
+
+/// What words may take, in bytes.
+const MOST_OF_WORDS: usize = 24 << 20;
+
+/// Words of manager connections, until they are played.
+#[derive(Debug, Default)]
+pub struct Words {
+    #[expect(clippy::vec_box, reason = "a list that grows must not be in memory twice")]
+    all: Vec<Box<Heard>>,
+    weight: usize,
 }
+
+impl Words {
+    /// All words of a transcript of manager connections, one after the other.
+    pub fn read(&mut self, transcript: &[u8], settings: &Settings) -> Result<(), TooMany> {
+        let settings = tracker::Settings::of(&settings.pbx, settings.channels.clone()).at_most(MOST_CHANNELS);
+        let starts = memchr::memmem::find_iter(transcript, BANNER)
+            .filter(|at| *at == 0 || transcript.get(at - 1) == Some(&b'\n'));
+        let (mut from, before) = (0, self.all.len());
+        for to in starts.skip(1).chain([transcript.len()]) {
+            if let Some(last) = self.all.get(before..).and_then(<[_]>::last) {
+                // Between two connections nothing was heard.
+                let down = Heard { at: last.at, way: Way::Ami, what: What::Down };
+                self.keep(down).continue_value().ok_or(TooMany)?;
+            }
+            let connection = transcript.get(from..to).unwrap_or_default();
+            let read = replay::replay_to(connection, &settings, &mut |heard| self.keep(heard));
+            read.continue_value().ok_or(TooMany)?;
+            from = to;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, heard: Heard) -> ControlFlow<()> {
+        self.weight += weight(&heard);
+        if self.weight > MOST_OF_WORDS {
+            return ControlFlow::Break(());
+        }
+        self.all.push(Box::new(heard));
+        ControlFlow::Continue(())
+    }
+}
+
+/// What a word takes in memory, in bytes, about.
+fn weight(heard: &Heard) -> usize {
+    // A name and its place in the heap.
+    const NAME: usize = 64;
+    let said = match &heard.what {
+        What::Call { is: CallHeard::Facts(facts), .. } => {
+            let CallFacts { caller, queue, dialled, diverted_by, tags } = facts;
+            let name = caller.name.as_ref().map_or(0, |name| NAME + name.0.len());
+            let queue = queue.as_ref().map_or(0, |queue| NAME + queue.as_str().len());
+            let numbers = [&caller.number, dialled, diverted_by].into_iter().flatten().count() * NAME;
+            name + queue + numbers + tags.values().map(|tag| 2 * NAME + tag.0.len()).sum::<usize>()
+        }
+        What::Up { live } => live.as_ref().map_or(0, |live| live.len() * 2 * NAME),
+        _ => NAME,
+    };
+    size_of::<Heard>() + size_of::<usize>() + 2 * NAME + said
+}
+
+/// Where events go, each as it is known: there may be more than fit in memory.
+pub type Out<'a> = &'a mut dyn FnMut(Event);
 
 /// Plays what was recorded, in order, and gives events.
 pub struct Replay {
     settings: Settings,
     tracker: Tracker,
     calls: Calls,
-    ami: VecDeque<Heard>,
+    ami: VecDeque<Box<Heard>>,
     now: Timestamp,
     hears_sip: bool,
     hears_ami: bool,
@@ -104,7 +158,8 @@ pub struct Replay {
 
 impl Replay {
     /// With the words of manager connections, which are taken in between the SIP messages by their time.
-    pub fn new(settings: Settings, mut ami: Vec<Heard>) -> Replay {
+    pub fn new(settings: Settings, words: Words) -> Replay {
+        let mut ami = words.all;
         ami.sort_by_key(|heard| heard.at);
         let tracker = Tracker::new(
             settings.pbx.lines.iter().cloned(),
@@ -130,7 +185,7 @@ impl Replay {
     }
 
     /// Takes one message as it was on the wire: SIP, or SIP in a HEP packet. What happened until then goes first.
-    pub fn message(&mut self, place: Place, bytes: &[u8], out: &mut Vec<Event>) {
+    pub fn message(&mut self, place: Place, bytes: &[u8], out: Out<'_>) {
         if !kind::is_hep(bytes) {
             self.sip(place, bytes, out);
             return;
@@ -151,7 +206,7 @@ impl Replay {
         }
     }
 
-    fn sip(&mut self, place: Place, bytes: &[u8], out: &mut Vec<Event>) {
+    fn sip(&mut self, place: Place, bytes: &[u8], out: Out<'_>) {
         // A clock that was set back does not make time go back.
         let later = self.now.checked_add(APART).unwrap_or(self.now);
         let at = place.at.map_or(later, |at| at.max(self.now));
@@ -175,7 +230,7 @@ impl Replay {
     }
 
     /// What is decided when nothing more comes: time passes until every call has ended.
-    pub fn finish(mut self, out: &mut Vec<Event>) -> Counts {
+    pub fn finish(mut self, out: Out<'_>) -> Counts {
         self.pass_until(Timestamp::MAX, out);
         // A way whose calls did not end by what was recorded is not heard any more.
         if self.calls.live().next().is_some() {
@@ -190,7 +245,7 @@ impl Replay {
     }
 
     /// Lets time pass: each word and each timer in its turn, a word before a timer of the same moment.
-    fn pass_until(&mut self, end: Timestamp, out: &mut Vec<Event>) {
+    fn pass_until(&mut self, end: Timestamp, out: Out<'_>) {
         loop {
             let word = self.ami.front().map(|heard| heard.at);
             let leg = self.tracker.next_tick().and_then(moment);
@@ -203,7 +258,7 @@ impl Replay {
                 let Some(heard) = self.ami.pop_front() else { return };
                 self.counts.ami += 1;
                 self.hears_ami = true;
-                self.hear(heard, out);
+                self.hear(*heard, out);
             } else if leg == Some(at) {
                 for heard in self.tracker.tick(self.now, uptime(self.now)) {
                     self.hear(heard, out);
@@ -215,7 +270,7 @@ impl Replay {
         }
     }
 
-    fn hear(&mut self, heard: Heard, out: &mut Vec<Event>) {
+    fn hear(&mut self, heard: Heard, out: Out<'_>) {
         let decided = self.calls.hear(self.clock(), heard);
         told(decided, out);
     }
@@ -225,8 +280,8 @@ impl Replay {
     }
 }
 
-fn told(decided: Decided, out: &mut Vec<Event>) {
-    out.extend(decided.events);
+fn told(decided: Decided, out: Out<'_>) {
+    decided.events.into_iter().for_each(out);
 }
 
 /// The recording's clock as one that only counts: since 1970.

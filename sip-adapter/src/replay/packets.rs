@@ -4,13 +4,12 @@
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use pinkas_protocol::Event;
 
 use super::capture::Packet;
 use super::fragments::Fragments;
 use super::frame::{self, Carried, Link};
 use super::stream::Streams;
-use super::{Place, Replay, kind};
+use super::{Out, Place, Replay, kind};
 
 /// What is kept between the packets of one or more captures.
 #[derive(Default)]
@@ -21,7 +20,7 @@ pub struct Packets {
 
 impl Packets {
     /// Plays what a packet holds, if that is anything.
-    pub fn take(&mut self, packet: &Packet<'_>, replay: &mut Replay, out: &mut Vec<Event>) {
+    pub fn take(&mut self, packet: &Packet<'_>, replay: &mut Replay, out: Out<'_>) {
         let Some(ip) = Link::numbered(packet.link).and_then(|link| frame::ip(link, packet.bytes)) else {
             return;
         };

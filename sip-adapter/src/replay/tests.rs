@@ -32,12 +32,12 @@ fn at(seconds: i64) -> Place {
 
 /// What happened, each with its second.
 fn played(messages: &[(Place, Vec<u8>)]) -> Vec<(i64, String)> {
-    let mut replay = Replay::new(settings(), Vec::new());
+    let mut replay = Replay::new(settings(), Words::default());
     let mut events = Vec::new();
     for (place, message) in messages {
-        replay.message(*place, message, &mut events);
+        replay.message(*place, message, &mut |event| events.push(event));
     }
-    replay.finish(&mut events);
+    replay.finish(&mut |event| events.push(event));
     let calls = events.into_iter().filter_map(|event| match event {
         Event::Call(event) => Some(event),
         _ => None,
@@ -81,4 +81,12 @@ fn a_clock_that_goes_back_or_far_ahead_is_lived_with() {
         let said = played(&[(at(first), invite()), (at(second), answer()), (at(second), bye())]);
         assert_eq!(said.last().map(|(_, word)| word.as_str()), Some("ended"), "{first} {second}: {said:?}");
     }
+}
+
+#[test]
+fn words_of_managers_are_kept_up_to_a_bound() {
+    let word = || Heard { at: Timestamp::UNIX_EPOCH, way: Way::Ami, what: What::Down };
+    let mut words = Words::default();
+    let kept = (0..1_000_000).take_while(|_| words.keep(word()).is_continue()).count();
+    assert!((20_000..=MOST_OF_WORDS / size_of::<Heard>()).contains(&kept), "{kept}");
 }

@@ -77,7 +77,7 @@ impl Connection {
         let unreachable = |error: String| Trouble::Unreachable(peer, error);
         let stream = match timeout(STEP, TcpStream::connect(peer)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(unreachable(error.to_string())),
+            Ok(Err(error)) => return Err(unreachable(crate::check::in_words(&error.into()))),
             Err(_) => return Err(unreachable("no answer".to_owned())),
         };
         // Without this a small question may wait for the answer to the one before.
@@ -177,6 +177,11 @@ impl Connection {
                 Piece::Banner(_) => {}
             }
         }
+    }
+
+    /// How many lines and fields were dropped since this was asked last, because they were too long.
+    pub fn dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.decoder.dropped)
     }
 
     /// Whom it connects to.

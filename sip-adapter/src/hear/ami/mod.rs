@@ -14,6 +14,7 @@ mod resync;
 pub mod tracker;
 
 mod connection;
+mod ears;
 pub mod probe;
 pub mod replay;
 
@@ -27,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Ami, Pbx};
 use crate::hear::{Heard, Way, What};
+use crate::metrics;
 use connection::{Connection, Reading, Trouble};
+use ears::{Ears, Shown};
 use packet::Packet;
 use resync::LISTS;
 use tracker::{Output, Settings, Tracker};
@@ -64,6 +67,7 @@ pub async fn run(
         up: Up::No,
         told: None,
         told_denied: false,
+        told_deaf: false,
     };
     tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -87,6 +91,7 @@ struct Hearing {
     up: Up,
     told: Option<Trouble>,
     told_denied: bool,
+    told_deaf: bool,
 }
 
 impl Hearing {
@@ -99,7 +104,7 @@ impl Hearing {
                 Err(trouble) => trouble,
             };
             if self.told.as_ref() != Some(&trouble) {
-                tracing::warn!("{trouble}; trying again");
+                tracing::warn!("{trouble}; trying again until it stands");
                 self.told = Some(trouble.clone());
             }
             if self.up == Up::Yes {
@@ -115,6 +120,7 @@ impl Hearing {
 
     async fn listen(&mut self, mut connection: Connection) -> Trouble {
         let mut tracker = Tracker::new(self.settings.clone());
+        let mut ears = Ears::default();
         for (id, action) in LISTS {
             connection.send(action, &[("ActionID", id)]);
         }
@@ -130,9 +136,17 @@ impl Hearing {
                 if packet.get("ActionID") == Some("ping") {
                     alive.pong_by = None;
                 }
+                if ears.take(&packet) == Shown::Deaf {
+                    self.note_deaf();
+                }
+                if packet.get("ActionID") == Some(ears::LOOK) {
+                    continue;
+                }
                 let output = tracker.take(Timestamp::now(), self.started.elapsed(), &packet);
                 self.pass_on(output, &mut connection);
             }
+            metrics::refused_times(Way::Ami, "too_long", connection.dropped());
+            metrics::refused_times(Way::Ami, "too_many", tracker.forgotten());
             if tracker.heard_lists() {
                 alive.lists_by = None;
             }
@@ -152,8 +166,13 @@ impl Hearing {
                         let output = tracker.tick(Timestamp::now(), self.started.elapsed());
                         self.pass_on(output, &mut connection);
                     }
-                    if let Err(trouble) = alive.check(reading, &mut connection) {
-                        return trouble;
+                    match alive.check(reading, &mut connection) {
+                        Err(trouble) => return trouble,
+                        // An account that is known to hear need not be asked.
+                        Ok(Asked::Ping) if !ears.hears() => {
+                            connection.send("CoreShowChannels", &[("ActionID", ears::LOOK)]);
+                        }
+                        Ok(_) => {}
                     }
                 }
             }
@@ -185,6 +204,12 @@ impl Hearing {
         }
     }
 
+    fn note_deaf(&mut self) {
+        if !std::mem::replace(&mut self.told_deaf, true) {
+            tracing::warn!("{MAY_NOT_HEAR}");
+        }
+    }
+
     fn note_denied(&mut self, packet: &Packet) {
         if !self.told_denied && packet.get("Message") == Some("Permission denied") {
             self.told_denied = true;
@@ -196,6 +221,17 @@ impl Hearing {
 /// Said by the running adapter and by its check.
 const MAY_NOT_ASK: &str = "the account may not ask: without write=reporting in manager.conf every caller is shown as \
      withheld, and calls that are under way when the adapter connects are not known";
+
+/// As [`MAY_NOT_ASK`].
+const MAY_NOT_HEAR: &str = "calls come and go, and the manager interface tells nothing of them: write read=agent,call for the \
+     account in manager.conf";
+
+/// What was asked because it was time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Ping,
+}
 
 /// When the other side has to have shown that it is there.
 struct Alive {
@@ -210,7 +246,7 @@ impl Alive {
         by.min().map_or(self.ping_at, |by| by.min(self.ping_at))
     }
 
-    fn check(&mut self, reading: Reading, connection: &mut Connection) -> Result<(), Trouble> {
+    fn check(&mut self, reading: Reading, connection: &mut Connection) -> Result<Asked, Trouble> {
         let now = Instant::now();
         if reading == Reading::Paused {
             // The answer may be there, unread.
@@ -228,8 +264,9 @@ impl Alive {
             if self.pong_by.is_none() {
                 connection.send("Ping", &[("ActionID", "ping")]);
                 self.pong_by = Some(now + PONG_WITHIN);
+                return Ok(Asked::Ping);
             }
         }
-        Ok(())
+        Ok(Asked::Nothing)
     }
 }

@@ -1,22 +1,26 @@
 //! The check of a manager interface: what works and what will be missing, in words for whoever installs
 //! it. Logs in, asks, and goes; changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinkas_protocol::Line;
 use tokio::time::timeout;
 
-use super::MAY_NOT_ASK;
 use super::connection::{Connection, Reading, Trouble};
+use super::ears::{Ears, LOOK, Shown};
 use super::names::lines_of_device;
 use super::packet::Packet;
 use super::resync::LISTS;
+use super::{MAY_NOT_ASK, MAY_NOT_HEAR};
 use crate::check::{Finding, Level};
 use crate::config::{Ami, Pbx};
 
 /// How long the whole list of answers may take.
 const WITHIN: Duration = Duration::from_secs(10);
+
+/// How long it listens for events, and between two looks at what is under way.
+const LISTENS: Duration = Duration::from_secs(2);
 
 /// Connects to a manager interface and tells what is found there.
 pub async fn probe(config: &Ami, pbx: &Pbx) -> Vec<Finding> {
@@ -43,6 +47,9 @@ async fn ask(mut connection: Connection, config: &Ami, pbx: &Pbx) -> Vec<Finding
         Ok::<(), Trouble>(())
     };
     let came = timeout(WITHIN, reading).await.unwrap_or(Err(Trouble::NoLists(config.address)));
+    if came.is_ok() {
+        listen(&mut connection, &mut seen, config).await;
+    }
     connection.send("Logoff", &[]);
     let _gone_already = connection.progress(Reading::Paused).await;
     let mut findings = seen.findings(config, pbx);
@@ -52,15 +59,46 @@ async fn ask(mut connection: Connection, config: &Ami, pbx: &Pbx) -> Vec<Finding
     findings
 }
 
+/// Hears for a moment, and looks twice at what is under way: both show whether the account may hear.
+async fn listen(connection: &mut Connection, seen: &mut Seen, config: &Ami) {
+    for _ in 0..2 {
+        let listening = async {
+            while !seen.ears.hears() {
+                match connection.next_packet() {
+                    Some(packet) => seen.take(&packet, config),
+                    None => connection.progress(Reading::Now).await?,
+                }
+            }
+            Ok::<(), Trouble>(())
+        };
+        if timeout(LISTENS, listening).await.is_ok() {
+            // It hears, or it has gone.
+            return;
+        }
+        connection.send("CoreShowChannels", &[("ActionID", LOOK)]);
+    }
+    let last = async {
+        while let Ok(()) = connection.progress(Reading::Now).await {
+            while let Some(packet) = connection.next_packet() {
+                seen.take(&packet, config);
+            }
+        }
+    };
+    let _in_time = timeout(LISTENS / 4, last).await;
+}
+
 #[derive(Debug, Default)]
 struct Seen {
+    ears: Ears,
+    deaf: bool,
     ended: BTreeSet<String>,
     refused: BTreeSet<String>,
     version: Option<String>,
     queues: BTreeSet<String>,
     members: BTreeSet<Line>,
     devices: BTreeSet<Line>,
-    hints: BTreeSet<String>,
+    /// Of each extension that has a hint, the devices that are named there.
+    hints: BTreeMap<String, String>,
 }
 
 impl Seen {
@@ -70,6 +108,7 @@ impl Seen {
     }
 
     fn take(&mut self, packet: &Packet, config: &Ami) {
+        self.deaf |= self.ears.take(packet) == Shown::Deaf;
         let lines = |key: &str| {
             packet.known(key).map(|device| lines_of_device(device, &config.channels)).unwrap_or_default()
         };
@@ -81,7 +120,14 @@ impl Seen {
             Some("DeviceStateChange") if packet.get("State") != Some("INVALID") => {
                 self.devices.extend(lines("Device"))
             }
-            Some("ExtensionStatus") => self.hints.extend(packet.known("Exten").map(str::to_owned)),
+            Some("ExtensionStatus") => {
+                let devices = packet.known("Hint").unwrap_or_default();
+                for device in devices.split(['&', ',']) {
+                    self.devices.extend(lines_of_device(device.trim(), &config.channels));
+                }
+                let hint = packet.known("Exten").map(|exten| (exten.to_owned(), devices.to_owned()));
+                self.hints.extend(hint);
+            }
             _ => {}
         }
         let Some(id) = packet.get("ActionID") else { return };
@@ -110,15 +156,26 @@ impl Seen {
                     .to_owned(),
             ));
         }
-        // Asterisk tells no account what it may read; only events would show it.
-        findings.push(good(
-            "manager interface: what the account may hear shows only with the first call: if none appears, its read=agent,call is \
-             missing in manager.conf"
-                .to_owned(),
-        ));
+        findings.push(self.hearing_finding());
         findings.extend(self.queue_finding());
         findings.extend(self.line_findings(pbx));
         findings
+    }
+
+    /// Asterisk tells no account what it may read; only what happens shows it.
+    fn hearing_finding(&self) -> Finding {
+        if self.ears.hears() {
+            return good("manager interface: the account hears what happens".to_owned());
+        }
+        if self.deaf {
+            return broken(format!("manager interface: {MAY_NOT_HEAR}"));
+        }
+        trap(
+            "manager interface: nothing happened on the phone system meanwhile, so it did not show whether the account may hear \
+             calls: make a call while this runs. If it then still says so, read=agent,call is missing for the account in \
+             manager.conf"
+                .to_owned(),
+        )
     }
 
     fn queue_finding(&self) -> Option<Finding> {
@@ -138,11 +195,11 @@ impl Seen {
     }
 
     fn line_findings(&self, pbx: &Pbx) -> Vec<Finding> {
-        let known = |line: &&Line| {
-            self.devices.contains(*line) || self.members.contains(*line) || self.hints.contains(line.as_str())
-        };
+        // A hint alone is no phone: its channels may be called otherwise.
+        let known = |line: &&Line| self.devices.contains(*line) || self.members.contains(*line);
         let unknown: Vec<&str> = pbx.lines.iter().filter(|line| !known(line)).map(Line::as_str).collect();
         let mut findings = Vec::new();
+        let hinted = unknown.iter().find_map(|line| self.hints.get_key_value(*line));
         if unknown.len() < pbx.lines.len() {
             findings.push(good(format!(
                 "manager interface: {} of {} lines are known to the phone system",
@@ -155,8 +212,12 @@ impl Seen {
             let more =
                 if unknown.len() > 10 { format!(" and {} more", unknown.len() - 10) } else { String::new() };
             findings.push(trap(format!(
-                "manager interface: the phone system tells of no device, hint or queue member for these lines: {shown}{more}; are they \
-                 written in [pbx] lines as in Asterisk, and do `channels` in [ami] fit how their channels are called?"
+                "manager interface: no device and no queue member of the phone system is the phone of these lines: {shown}{more}; are \
+                 they written in [pbx] lines as in Asterisk, and do `channels` in [ami] fit how their channels are called?{}",
+                hinted.map_or_else(String::new, |(line, devices)| match devices.is_empty() {
+                    true => format!(" {line} has a hint, but that names no device"),
+                    false => format!(" The hint of {line} names {devices}"),
+                })
             )));
         }
         findings

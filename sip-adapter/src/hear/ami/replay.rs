@@ -1,6 +1,7 @@
 //! Reads a recorded connection again: raw bytes as the phone system sent them, to what is so. Always the
 //! same result. Pure.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,18 +20,33 @@ const PART: usize = 16 * 1024;
 /// What the adapter asked is in a recording only by its answers; a caller of whom no answer tells that
 /// they may be shown is told as withheld.
 pub fn replay(recording: &[u8], settings: &Settings) -> Vec<Heard> {
+    let mut all = Vec::new();
+    let _to_its_end = replay_to(recording, settings, &mut |heard| {
+        all.push(heard);
+        ControlFlow::Continue(())
+    });
+    all
+}
+
+/// As [`replay`], word by word, for as long as they are wanted: a recording may hold more of them than fit in memory.
+pub fn replay_to(
+    recording: &[u8],
+    settings: &Settings,
+    each: &mut dyn FnMut(Heard) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let mut reader = Reader::new(recording, settings);
     for part in recording.chunks(PART) {
         reader.take(part);
+        reader.heard.drain(..).try_for_each(&mut *each)?;
     }
-    reader.finish()
+    reader.finish().into_iter().try_for_each(each)
 }
 
 /// Replays any bytes and must not panic: the entry for fuzzing.
 pub fn fuzz(bytes: &[u8]) {
     let lines = ["101", "102", "103"].into_iter().filter_map(|line| line.parse().ok()).collect();
     let patterns = ["PJSIP/{line}"].into_iter().filter_map(|pattern| pattern.parse().ok()).collect();
-    let settings = Settings { lines, rules: Arc::default(), patterns };
+    let settings = Settings { lines, rules: Arc::default(), patterns, most_channels: 1_000 };
     let _heard = replay(bytes, &settings);
 }
 

@@ -34,8 +34,8 @@ const MOST_NAMES: usize = 64;
 /// The channels of one line that are looked at to know what it does.
 const MOST_OF_A_LINE: usize = 32;
 
-/// The longest name or number kept of a channel, in bytes.
-const LONGEST: usize = 256;
+/// The longest name or number kept of a channel, in bytes: Asterisk's own are at most 149.
+const LONGEST: usize = 160;
 
 /// What is true of a phone system, as far as events are read by it.
 #[derive(Debug, Clone)]
@@ -43,6 +43,7 @@ pub struct Settings {
     pub(super) lines: BTreeSet<Line>,
     pub(super) rules: Arc<Rules>,
     pub(super) patterns: Vec<Pattern>,
+    pub(super) most_channels: usize,
 }
 
 impl Settings {
@@ -53,7 +54,13 @@ impl Settings {
 
     /// Where only the names of channels are known: a recording is read without logging in anywhere.
     pub fn of(pbx: &Pbx, patterns: Vec<Pattern>) -> Settings {
-        Settings { lines: pbx.lines.iter().cloned().collect(), rules: pbx.rules.clone(), patterns }
+        let lines = pbx.lines.iter().cloned().collect();
+        Settings { lines, rules: pbx.rules.clone(), patterns, most_channels: MOST_CHANNELS }
+    }
+
+    /// With room for fewer channels than [`MOST_CHANNELS`], to take less memory.
+    pub fn at_most(self, most_channels: usize) -> Settings {
+        Settings { most_channels, ..self }
     }
 }
 
@@ -103,6 +110,7 @@ pub struct Tracker {
     timers: BTreeSet<(Duration, String)>,
     pub(super) ask: Vec<Ask>,
     born: u64,
+    forgotten: u64,
     pub(super) now: Duration,
 }
 
@@ -125,6 +133,7 @@ impl Tracker {
             timers: BTreeSet::new(),
             ask: Vec::new(),
             born: 0,
+            forgotten: 0,
             now: Duration::ZERO,
         }
     }
@@ -162,6 +171,11 @@ impl Tracker {
     /// Whether the lists that a connection begins with have all come.
     pub fn heard_lists(&self) -> bool {
         self.resync.complete()
+    }
+
+    /// How many channels were forgotten since this was asked last, because there were [`MOST_CHANNELS`].
+    pub fn forgotten(&mut self) -> u64 {
+        std::mem::take(&mut self.forgotten)
     }
 
     fn settle(&mut self, at: Timestamp) -> Output {
@@ -244,10 +258,11 @@ impl Tracker {
     }
 
     fn begin(&mut self, id: &str, name: &str, linked: &str) {
-        if self.channels.len() >= MOST_CHANNELS
+        if self.channels.len() >= self.settings.most_channels
             && let Some((_, oldest)) = self.by_age.pop_first()
         {
             self.end(&oldest, None);
+            self.forgotten += 1;
         }
         let (lines, half) = lines_of_channel(name, &self.settings.patterns);
         let line = lines.into_iter().find(|line| self.settings.lines.contains(line));

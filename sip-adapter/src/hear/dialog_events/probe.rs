@@ -14,13 +14,16 @@ use super::follow::NOTIFY_WITHIN;
 use super::policy::Outcome;
 use super::session::{Session, Target, in_words};
 use super::traps::{Trap, Traps};
-use crate::check::Finding;
+use crate::check::{Finding, in_words as in_words_of};
 use crate::config::{DialogEvents, Pbx};
 use crate::hear::sip_endpoint::SipEndpoint;
 use crate::hear::{Heard, LineHeard, What};
 
 /// How long all of it may take.
 const LONGEST: Duration = Duration::from_secs(60);
+/// Why not everything was asked.
+const LATE: &str = "answers so slowly that not every line could be asked for within a minute";
+const BROKE: &str = "closed the connection while it was asked for lines";
 /// The most lines named in one sentence.
 const NAMED: usize = 10;
 
@@ -30,7 +33,7 @@ pub async fn probe(config: &DialogEvents, pbx: &Pbx) -> Vec<Finding> {
     let began = Instant::now();
     let (endpoint, mut requests) = match SipEndpoint::open(account).await {
         Ok(opened) => opened,
-        Err(e) => return vec![Finding::broken(format!("dialog events: {e:#}"))],
+        Err(e) => return vec![Finding::broken(format!("dialog events: {}", in_words_of(&e)))],
     };
     let (heard_in, mut heard) = mpsc::channel(256);
     let session = Session::new(
@@ -54,9 +57,9 @@ pub async fn probe(config: &DialogEvents, pbx: &Pbx) -> Vec<Finding> {
             }
         };
         tokio::select! {
-            asked = tokio::time::timeout(LONGEST, ask_all(&session)) => asked.ok(),
-            () = answering => None,
-            () = listening => None,
+            asked = tokio::time::timeout(LONGEST, ask_all(&session)) => asked.map_err(|_| LATE),
+            () = answering => Err(BROKE),
+            () = listening => Err(BROKE),
         }
     };
     // What was told before a subscription was found to work may still be on its way here.
@@ -65,12 +68,10 @@ pub async fn probe(config: &DialogEvents, pbx: &Pbx) -> Vec<Finding> {
     }
     endpoint.close();
     match asked {
-        Some(asked) => findings(config, pbx, &asked, &lines, began.elapsed()),
-        None => vec![Finding::broken(format!(
-            "dialog events: the connection to the phone system at {} broke, or it took longer than {} s",
-            account.address,
-            LONGEST.as_secs()
-        ))],
+        Ok(asked) => findings(config, pbx, &asked, &lines, began.elapsed()),
+        Err(why) => {
+            vec![Finding::broken(format!("dialog events: the phone system at {} {why}", account.address))]
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use pinkas_protocol::{CallFacts, Line, LineState};
 
 use super::session::{Cancelled, Ended, Role, Session, Silence, State};
 use crate::hear::{CallHeard, CallKey, Hold, OverBy, Stopped};
+use crate::sip::tags;
 
 /// How long a CANCEL without a reason waits for the caller's own, to tell the two apart.
 const WAITS_FOR_REASON: Duration = Duration::from_millis(250);
@@ -172,7 +173,10 @@ impl Call {
             }
         }
         if self.sessions.values().any(|s| s.facts.caller.withheld) {
-            // No leg may tell what another was asked to keep.
+            // No leg may tell what another was asked to keep; nor may its tags.
+            let numbers = self.sessions.values().filter_map(|s| s.facts.caller.number.as_ref()?.key());
+            let known: Vec<String> = numbers.map(tags::digits).collect();
+            facts.tags.retain(|_, value| !tags::tells_number(&value.0, &known));
             facts.caller.withheld = true;
             facts.caller.number = None;
             facts.caller.name = None;

@@ -5,7 +5,7 @@ use pinkas_protocol::AdapterId;
 
 use super::registrar::Registrar;
 use super::registration::{Answered, Ask, Trouble};
-use crate::check::Finding;
+use crate::check::{Finding, in_words};
 use crate::config::Shadow;
 use crate::hear::sip_endpoint::SipEndpoint;
 
@@ -13,7 +13,7 @@ use crate::hear::sip_endpoint::SipEndpoint;
 pub async fn probe(config: &Shadow, adapter: &AdapterId) -> Vec<Finding> {
     let endpoint = match SipEndpoint::open(&config.account).await {
         Ok((endpoint, _requests)) => endpoint,
-        Err(e) => return vec![Finding::broken(format!("shadow extension: {e:#}"))],
+        Err(e) => return vec![Finding::broken(format!("shadow extension: {}", in_words(&e)))],
     };
     let mut registrar = Registrar::new(config, adapter.as_str(), endpoint.clone());
     let answered = registrar.ask(&Ask::WhoIsThere).await;

@@ -239,7 +239,7 @@ impl fmt::Display for Trouble {
                 f.write_str("the phone system registers it for no time at all")
             }
             Trouble::Refused { code, .. } => write!(f, "the phone system refuses REGISTER with {code}"),
-            Trouble::Silence => f.write_str("the phone system does not answer; trying again"),
+            Trouble::Silence => f.write_str("the phone system does not answer"),
         }
     }
 }
