@@ -114,6 +114,14 @@ impl Call {
         words
     }
 
+    /// The leg that brought it, else its first.
+    pub fn root(&self) -> Option<&Session> {
+        match self.sessions.len() {
+            0 | 1 => self.sessions.values().next(),
+            _ => self.sessions.values().min_by_key(|s| (s.role != Role::Caller, s.began)),
+        }
+    }
+
     /// Whether anything was said of it.
     pub fn told(&self) -> bool {
         self.facts.is_some() || !self.said.is_empty()

@@ -164,7 +164,7 @@ impl Tracker {
             return Some(known.unwrap_or_else(|| {
                 let number = self.number();
                 let call = Call::new(crate::hear::CallKey::new(original), part.seen.uptime);
-                self.calls.insert(number, call);
+                self.keep_call(number, call);
                 self.expect(original.to_owned(), number);
                 number
             }));
@@ -322,10 +322,9 @@ impl Tracker {
     ) -> Option<u64> {
         line?;
         let recent = self.calls.iter().rev().take(64).filter(|(number, call)| {
-            let root = self.root(**number);
             now < call.began.saturating_add(self.limits.join_within)
                 && call.sessions.len() == 1
-                && root.is_some_and(|root| {
+                && call.root().is_some_and(|root| {
                     let from_one = self.stands(part, root) == Stands::Child;
                     root.role == Role::Caller && root.from_line.is_none() && !root.deep() && from_one
                 })
@@ -400,8 +399,7 @@ impl Tracker {
 
     /// The leg that brought a call, else its first.
     fn root(&self, number: u64) -> Option<&Session> {
-        let sessions = &self.calls.get(&number)?.sessions;
-        sessions.values().min_by_key(|s| (s.role != Role::Caller, s.began))
+        self.calls.get(&number)?.root()
     }
 
     fn root_mut(&mut self, number: u64) -> Option<&mut Session> {

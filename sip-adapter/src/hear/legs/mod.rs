@@ -88,6 +88,8 @@ pub struct Tracker {
     silence: Silence,
     pbx: BTreeSet<IpAddr>,
     calls: BTreeMap<u64, Call>,
+    /// How many of them have a key.
+    keys: HashMap<CallKey, u32>,
     /// Call-ID to call and leg.
     legs: HashMap<String, (u64, u64)>,
     /// How many branches those legs have.
@@ -122,6 +124,7 @@ impl Tracker {
             pbx: limits.pbx.iter().copied().collect(),
             limits,
             calls: BTreeMap::new(),
+            keys: HashMap::new(),
             legs: HashMap::new(),
             branches: 0,
             expected: HashMap::new(),
@@ -317,10 +320,27 @@ impl Tracker {
     fn new_call(&mut self, part: &Part<'_>) -> u64 {
         let number = self.number();
         let key = CallKey::new(part.call_id);
-        let tried_before = self.calls.values().rev().take(64).any(|c| c.key == key);
+        // A caller who tries again under the same Call-ID.
+        let tried_before = self.keys.contains_key(&key);
         let key = if tried_before { CallKey::new(&format!("{}#{}", part.call_id, part.cseq)) } else { key };
-        self.calls.insert(number, Call::new(key, part.seen.uptime));
+        self.keep_call(number, Call::new(key, part.seen.uptime));
         number
+    }
+
+    fn keep_call(&mut self, number: u64, call: Call) {
+        *self.keys.entry(call.key.clone()).or_default() += 1;
+        self.calls.insert(number, call);
+    }
+
+    fn drop_call(&mut self, number: u64) -> Option<Call> {
+        let call = self.calls.remove(&number)?;
+        if let Some(times) = self.keys.get_mut(&call.key) {
+            *times -= 1;
+            if *times == 0 {
+                self.keys.remove(&call.key);
+            }
+        }
+        Some(call)
     }
 
     fn number(&mut self) -> u64 {
@@ -333,7 +353,7 @@ impl Tracker {
         if into == gone || !self.calls.contains_key(&into) {
             return;
         }
-        let Some(moved) = self.calls.remove(&gone) else { return };
+        let Some(moved) = self.drop_call(gone) else { return };
         self.unregister(gone, &moved);
         let Some(call) = self.calls.get_mut(&into) else { return };
         if moved.told() {
@@ -445,7 +465,7 @@ impl Tracker {
     }
 
     fn forget(&mut self, number: u64) {
-        let Some(call) = self.calls.remove(&number) else { return };
+        let Some(call) = self.drop_call(number) else { return };
         self.unregister(number, &call);
         for session in call.sessions.values() {
             self.branches = self.branches.saturating_sub(session.branches.len());
