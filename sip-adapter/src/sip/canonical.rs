@@ -111,6 +111,14 @@ pub fn read(bytes: &[u8], fallback: Option<Charset>) -> Result<Canonical<'_>, Re
     if bytes.len() > LARGEST {
         return Err(Refused::Large);
     }
+    let (start, head, rest) = read_head(bytes, fallback)?;
+    let body = body(rest, &head);
+    Ok(Canonical { start, head, body })
+}
+
+/// As [`read`] for whoever finds the end of the body himself, as in a stream: also gives what comes after the head,
+/// however much it is.
+pub fn read_head(bytes: &[u8], fallback: Option<Charset>) -> Result<(Start, Head, &[u8]), Refused> {
     let mut lines = Lines { rest: bytes, number: 0 };
     let mut first = lines.next().ok_or(Refused::KeepAlive)?;
     // RFC 3261 section 7.5: line ends before the first line are ignored.
@@ -127,8 +135,7 @@ pub fn read(bytes: &[u8], fallback: Option<Charset>) -> Result<Canonical<'_>, Re
     }
     let start = start(&first)?;
     let head = headers(&mut lines, fallback)?;
-    let body = body(lines.rest, &head);
-    Ok(Canonical { start, head, body })
+    Ok((start, head, lines.rest))
 }
 
 impl Canonical<'_> {
@@ -138,8 +145,16 @@ impl Canonical<'_> {
             Start::Request { method, uri } => format!("{method} {uri} SIP/2.0"),
             Start::Response { code, reason } => format!("SIP/2.0 {code} {reason}"),
         };
-        let headers = self.head.text.strip_prefix(ANY_START).unwrap_or_default();
-        [start.as_bytes(), headers.as_bytes(), self.body].concat()
+        [start.as_bytes(), self.head.lines().as_bytes(), self.body].concat()
+    }
+
+    /// As [`Canonical::to_bytes`], with the length of the body at the end of the head: what a stream needs, and
+    /// rsipstack of a datagram.
+    pub fn to_counted_bytes(&self) -> Vec<u8> {
+        let plain = Canonical { head: self.head.without("Content-Length"), ..self.clone() }.to_bytes();
+        let head = plain.get(..plain.len() - self.body.len() - 2).unwrap_or_default();
+        let length = format!("Content-Length: {}\r\n\r\n", self.body.len());
+        [head, length.as_bytes(), self.body].concat()
     }
 }
 
@@ -151,6 +166,22 @@ impl Head {
     /// A whole head: its headers under a first line that is not the message's, with the empty line at its end.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The same without a first line.
+    fn lines(&self) -> &str {
+        self.text.strip_prefix(ANY_START).unwrap_or_default()
+    }
+
+    /// All headers but one.
+    fn without(&self, name: &str) -> Head {
+        let mut head = Head { text: ANY_START.to_owned(), fields: Vec::new() };
+        for (other, value) in self.iter().filter(|(other, _)| !other.eq_ignore_ascii_case(name)) {
+            // Each may stand here that stands there.
+            let _once = head.add(other, value);
+        }
+        head.text.push_str("\r\n\r\n");
+        head
     }
 
     /// Each header with its value.

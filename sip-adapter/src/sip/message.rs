@@ -57,17 +57,17 @@ impl Message {
     }
 
     /// Who began the dialog.
-    pub fn from(&self) -> Option<NameAddr> {
+    pub fn from(&self) -> Option<NameAddr<'_>> {
         NameAddr::read(self.header("From")?)
     }
 
     /// Whom the dialog was begun with.
-    pub fn to(&self) -> Option<NameAddr> {
+    pub fn to(&self) -> Option<NameAddr<'_>> {
         NameAddr::read(self.header("To")?)
     }
 
     /// Where the sender can be reached: the first of its contacts.
-    pub fn contact(&self) -> Option<NameAddr> {
+    pub fn contact(&self) -> Option<NameAddr<'_>> {
         NameAddr::read_list(self.header("Contact")?).into_iter().next()
     }
 

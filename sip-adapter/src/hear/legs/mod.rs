@@ -375,14 +375,14 @@ impl Tracker {
             return;
         };
         let was_over = call.over.is_some();
-        for word in call.tell(now, self.silence, self.limits.join_within) {
+        let (words, lines) = call.tell(now, self.silence, self.limits.join_within);
+        for word in words {
             told.call(&call.key, word);
         }
         match call.told() {
             true => self.untold.remove(&number),
             false => self.untold.insert(number),
         };
-        let lines = call.lines(now);
         let wakes = call.wakes(now, self.silence, self.limits.join_within);
         if let (false, Some(at)) = (was_over, call.over) {
             self.over.insert((at, number));
@@ -539,8 +539,8 @@ fn leg_facts(part: &Part<'_>, line: Option<&Line>, rules: &Rules) -> CallFacts {
 }
 
 /// The digits at the end of a user part, to compare numbers that a phone system wrote anew.
-fn dialled_digits(uri: &str) -> Option<String> {
-    let user = Uri::read(uri)?.unescaped_user()?;
+fn dialled_digits(uri: Uri<'_>) -> Option<String> {
+    let user = uri.unescaped_user()?;
     let digits: String = user.chars().filter(char::is_ascii_digit).collect();
     (digits.len() >= 6).then(|| digits[digits.len().saturating_sub(9)..].to_owned())
 }

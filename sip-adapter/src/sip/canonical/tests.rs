@@ -157,6 +157,21 @@ fn a_header_is_found_by_any_of_its_names_and_none_like_it() {
     assert_eq!(head.text(), "SIP/2.0 200 OK\r\nFrom: 1\r\nForm: 2\r\nx-a: 3\r\nX-A: 4\r\nX-B: \r\n\r\n");
 }
 
+#[test]
+fn the_length_of_the_body_can_be_written_anew() {
+    for (message, expected) in [
+        ("BYE a SIP/2.0\nl: 1\nTo: x\n\nbody", "BYE a SIP/2.0\r\nTo: x\r\nContent-Length: 1\r\n\r\nb"),
+        ("SIP/2.0 200 OK\r\nTo: x\r\n\r\nbody", "SIP/2.0 200 OK\r\nTo: x\r\nContent-Length: 4\r\n\r\nbody"),
+        ("BYE a SIP/2.0\r\n\r\n", "BYE a SIP/2.0\r\nContent-Length: 0\r\n\r\n"),
+    ] {
+        let counted = read(message.as_bytes(), None).expect("a message").to_counted_bytes();
+        assert_eq!(String::from_utf8_lossy(&counted), expected);
+    }
+    let large = [b"BYE a SIP/2.0\r\nTo: x\r\n\r\n", vec![b'x'; LARGEST + 1].as_slice()].concat();
+    assert_eq!(read(&large, None).err(), Some(Refused::Large));
+    assert_eq!(read_head(&large, None).map(|(_, _, rest)| rest.len()), Ok(LARGEST + 1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
