@@ -1,12 +1,15 @@
 //! The one way to read a phone number: the adapter uses it for callers, the hub for what sources hold,
 //! so both sides of a comparison were read by the same rules.
 
+mod tables;
+
+use std::borrow::Cow;
 use std::fmt;
 
 use phonenumber::Mode;
-use phonenumber::country::Id as Country;
 use serde::{Deserialize, Serialize};
 
+use self::tables::Tables;
 use crate::text;
 
 /// A phone number as far as it could be understood. Debug output hides the digits.
@@ -104,7 +107,7 @@ impl fmt::Debug for Number {
 /// How numbers without a country code are to be read at one site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberPlan {
-    country: Option<Country>,
+    tables: Tables,
     extension_digits: usize,
 }
 
@@ -113,7 +116,7 @@ pub const EXTENSION_DIGITS: usize = 4;
 
 impl Default for NumberPlan {
     fn default() -> Self {
-        NumberPlan { country: None, extension_digits: EXTENSION_DIGITS }
+        NumberPlan { tables: Tables::default(), extension_digits: EXTENSION_DIGITS }
     }
 }
 
@@ -125,7 +128,7 @@ impl NumberPlan {
             "" => None,
             code => Some(code.to_ascii_uppercase().parse().ok()?),
         };
-        Some(NumberPlan { country, extension_digits })
+        Some(NumberPlan { tables: Tables::of(country), extension_digits })
     }
 
     /// Reads a number as a person or a phone system wrote it; `None` when nothing is there.
@@ -133,42 +136,63 @@ impl NumberPlan {
     /// Spaces, dots, dashes and brackets are ignored, `00` reads as `+`, and a number without a
     /// country code belongs to the plan's country. What cannot be a number is kept as text.
     pub fn read(&self, raw: &str) -> Option<Number> {
-        let raw = text::plain(raw, 40)?;
-        let other = |text: &str| Some(Number::Other { text: text.to_owned() });
-        let mut digits = String::new();
-        for c in raw.chars() {
-            match c {
-                '0'..='9' => digits.push(c),
-                '+' if digits.is_empty() => digits.push('+'),
-                ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' => {}
-                _ => return other(&raw),
-            }
-        }
-        if let Some(rest) = digits.strip_prefix("00") {
-            digits = format!("+{rest}");
-        }
+        let raw = plain(raw)?;
+        let raw = raw.as_ref();
+        let other = || Some(Number::Other { text: raw.to_owned() });
+        let Some(digits) = digits(raw) else { return other() };
         let significant = digits.trim_start_matches('+').len();
         if significant == 0 {
-            return other(&raw);
+            return other();
         }
         if !digits.starts_with('+') && significant <= self.extension_digits {
-            return Some(Number::Extension { digits });
+            return Some(Number::Extension { digits: digits.into_owned() });
         }
         if !(7..=15).contains(&significant) {
-            return other(&raw);
+            return other();
         }
-        if !digits.starts_with('+') && self.country.is_none() {
-            return other(&raw);
+        if !digits.starts_with('+') && self.tables.country().is_none() {
+            return other();
         }
-        match phonenumber::parse(self.country, &digits) {
-            Ok(number) => {
-                let e164 = number.format().mode(Mode::E164).to_string();
-                let plausible = (8..=16).contains(&e164.len());
-                if plausible { Some(Number::E164 { e164 }) } else { other(&raw) }
-            }
-            Err(_) => other(&raw),
+        let plausible = |e164: &String| (8..=16).contains(&e164.len());
+        match self.tables.e164(&digits).filter(plausible) {
+            Some(e164) => Some(Number::E164 { e164 }),
+            None => other(),
         }
     }
+}
+
+/// The longest text read as a number, in characters.
+const LONGEST: usize = 40;
+
+/// [`text::plain`], which gives digits back as they are.
+fn plain(raw: &str) -> Option<Cow<'_, str>> {
+    let is_digits = raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+');
+    if is_digits && (1..=LONGEST).contains(&raw.len()) {
+        return Some(Cow::Borrowed(raw));
+    }
+    text::plain(raw, LONGEST).map(Cow::Owned)
+}
+
+/// The digits of a number with a `+` where it has one; `None` where anything stands between them that is none of
+/// the signs people write there.
+fn digits(raw: &str) -> Option<Cow<'_, str>> {
+    let after_plus = raw.strip_prefix('+').unwrap_or(raw);
+    if after_plus.bytes().all(|byte| byte.is_ascii_digit()) && !raw.starts_with("00") {
+        return Some(Cow::Borrowed(raw));
+    }
+    let mut digits = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        match c {
+            '0'..='9' => digits.push(c),
+            '+' if digits.is_empty() => digits.push('+'),
+            ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' => {}
+            _ => return None,
+        }
+    }
+    if let Some(rest) = digits.strip_prefix("00") {
+        digits = format!("+{rest}");
+    }
+    Some(Cow::Owned(digits))
 }
 
 /// Loads the number tables (about a tenth of a second), so that the first call does not wait.

@@ -3,6 +3,7 @@
 //! concluded. Several ways at once give one call, and its phones are governed by the best informed one.
 
 mod by_line;
+mod callers;
 mod lines;
 mod live;
 mod named;
@@ -17,6 +18,7 @@ use pinkas_protocol::{
 };
 
 use crate::hear::{Heard, LineHeard, Way, What};
+use callers::Callers;
 use lines::Lines;
 use live::{Leg, Name};
 
@@ -79,6 +81,8 @@ pub struct Decided {
     pub events: Vec<Event>,
     /// By call; the last state only.
     pub live: BTreeMap<CallId, Option<LiveCall>>,
+    /// Calls whose state is to be kept or dropped, as it is in the end.
+    pub(crate) touched: BTreeSet<CallId>,
 }
 
 impl Decided {
@@ -98,6 +102,7 @@ struct Stamp {
 /// All calls and lines one adapter follows.
 pub struct Calls {
     live: BTreeMap<CallId, LiveCall>,
+    callers: Callers,
     /// Calls with a leg at a line that is not gone.
     at_line: BTreeMap<Line, BTreeSet<CallId>>,
     by_name: BTreeMap<Name, CallId>,
@@ -128,6 +133,7 @@ impl Calls {
     ) -> Self {
         let mut calls = Calls {
             live,
+            callers: Callers::default(),
             at_line: BTreeMap::new(),
             by_name: BTreeMap::new(),
             lines: Lines::default(),
@@ -143,6 +149,7 @@ impl Calls {
             new_id,
         };
         for (call, live) in &calls.live {
+            calls.callers.note(*call, live);
             for (line, leg) in live.legs.iter().filter(|(_, leg)| **leg != Leg::Gone) {
                 calls.at_line.entry(line.clone()).or_default().insert(*call);
                 if matches!(leg, Leg::Quiet | Leg::Leaving) {
@@ -190,7 +197,7 @@ impl Calls {
             What::Up { live } => self.way_up(stamp, live, &mut out),
             What::Down => self.way_down(stamp, &mut out),
         }
-        out
+        self.settle(out)
     }
 
     /// Decides what was waiting for time to pass.
@@ -219,6 +226,14 @@ impl Calls {
         }
         for way in ways {
             self.give_up_way(Stamp { way, ..stamp }, &mut out);
+        }
+        self.settle(out)
+    }
+
+    /// Copies the states to be kept, once each.
+    fn settle(&self, mut out: Decided) -> Decided {
+        for call in std::mem::take(&mut out.touched) {
+            out.live.insert(call, self.live.get(&call).cloned());
         }
         out
     }
@@ -280,18 +295,22 @@ impl Calls {
         let call = (self.new_id)(stamp.heard_at);
         let live = LiveCall::new(stamp.way, facts, stamp.heard_at);
         out.event(call, stamp, CallChange::Arrived(live.facts()));
-        out.live.insert(call, Some(live.clone()));
+        out.touched.insert(call);
+        self.callers.note(call, &live);
         self.live.insert(call, live);
         Some(call)
     }
 
     fn learn(&mut self, stamp: Stamp, call: CallId, facts: CallFacts, out: &mut Decided) {
-        let Some(live) = self.live.get_mut(&call) else { return };
+        let Some(live) = self.live.get_mut(&call).filter(|live| !live.knows(stamp.way, &facts)) else {
+            return;
+        };
         let before = live.facts();
         live.learn(stamp.way, facts);
+        self.callers.note(call, live);
         let after = live.facts();
         if after != before {
-            out.live.insert(call, Some(live.clone()));
+            out.touched.insert(call);
             out.event(call, stamp, CallChange::Known(after));
         }
     }
@@ -346,6 +365,7 @@ impl Calls {
     /// The end of a call whose phones have all been told.
     fn end(&mut self, stamp: Stamp, call: CallId, how: EndedHow, out: &mut Decided) {
         let Some(live) = self.live.remove(&call) else { return };
+        self.callers.forget(call);
         for line in live.legs.keys() {
             self.timers.remove(&(call, line.clone()));
             self.forget_leg(call, line);
@@ -354,7 +374,7 @@ impl Calls {
             self.by_name.remove(&name);
             self.is_over(name, stamp.uptime);
         }
-        out.live.insert(call, None);
+        out.touched.insert(call);
         out.event(call, stamp, CallChange::Ended { how });
     }
 
@@ -371,13 +391,19 @@ impl Calls {
 
     fn set_leg(&mut self, call: CallId, line: &Line, leg: Leg, out: &mut Decided) {
         let Some(live) = self.live.get_mut(&call) else { return };
-        if live.legs.insert(line.clone(), leg) != Some(leg) {
-            out.live.insert(call, Some(live.clone()));
+        let before = match live.legs.get_mut(line) {
+            Some(known) => Some(std::mem::replace(known, leg)),
+            None => live.legs.insert(line.clone(), leg),
+        };
+        if before != Some(leg) {
+            out.touched.insert(call);
         }
-        if leg == Leg::Gone {
-            self.forget_leg(call, line);
-        } else {
-            self.at_line.entry(line.clone()).or_default().insert(call);
+        match (before, leg) {
+            (_, Leg::Gone) => self.forget_leg(call, line),
+            (None | Some(Leg::Gone), _) => {
+                self.at_line.entry(line.clone()).or_default().insert(call);
+            }
+            (Some(_), _) => {}
         }
     }
 

@@ -235,27 +235,29 @@ impl Calls {
     /// A call of the same caller that still seeks someone and does not ring here already.
     fn joinable(&self, at: Timestamp, line: &Line, caller: &Caller) -> Option<CallId> {
         let nameless = caller.number.is_none();
-        let found = self.live.iter().rev().find(|(call, live)| {
+        let is_it = |call: &CallId| {
+            let Some(live) = self.live.get(call) else { return false };
             let seeking = live.has(Leg::seeks) || (!live.answered && !live.names.is_empty());
             let talking = live.has(|leg| leg.talks() || leg == Leg::Leaving);
             let here = match live.legs.get(line) {
                 // The way that governs the call has just said so, and this line is a little behind.
-                Some(Leg::Gone) => self.governor(**call).is_some(),
+                Some(Leg::Gone) => self.governor(*call).is_some(),
                 leg => leg.is_some(),
             };
             let together = !nameless || apart(at, live.arrived_at) <= NAMELESS_JOIN;
             seeking && !talking && !here && together && live.is_from(caller)
-        });
-        found.map(|(call, _)| *call)
+        };
+        self.callers.of(&caller.number).find(is_it)
     }
 
     /// A call of the same caller whose line has just hung up: it was passed on to here (blind transfer).
     fn passed_on(&self, line: &Line, caller: &Caller) -> Option<(CallId, Line)> {
         caller.number.as_ref()?;
-        let found = self.live.iter().rev().find_map(|(call, live)| {
+        let found = self.callers.of(&caller.number).find_map(|call| {
+            let live = self.live.get(&call)?;
             let (by, _) = live.legs.iter().find(|(by, leg)| **leg == Leg::Leaving && *by != line)?;
             let alone = !live.has(|leg| leg.talks() || leg.seeks());
-            (alone && live.is_from(caller)).then(|| (*call, by.clone()))
+            (alone && live.is_from(caller)).then(|| (call, by.clone()))
         });
         found.filter(|(call, _)| self.governor(*call).is_none())
     }

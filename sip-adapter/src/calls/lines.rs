@@ -12,14 +12,16 @@ const LINE_BY: [Way; 4] = [Way::DialogEvents, Way::Ami, Way::Hep, Way::Shadow];
 
 /// All lines.
 #[derive(Debug, Default)]
-pub(super) struct Lines(BTreeMap<Line, LineNow>);
+pub(super) struct Lines {
+    known: BTreeMap<Line, LineNow>,
+    /// Those that dialog events lost sight of and that were not given up, and when, as uptime.
+    lost: BTreeMap<Line, Duration>,
+}
 
 #[derive(Debug, Default)]
 struct LineNow {
     by: BTreeMap<Way, LineState>,
     told: Option<LineState>,
-    /// When dialog events lost sight of it, as uptime.
-    lost_at: Option<Duration>,
 }
 
 impl LineNow {
@@ -40,7 +42,7 @@ impl LineNow {
 impl Lines {
     /// A line that was part of a call before a restart and was not heard of since.
     pub(super) fn not_heard_yet(&mut self, line: Line) {
-        self.0.entry(line).or_default().lost_at = Some(Duration::ZERO);
+        self.lost.insert(line, Duration::ZERO);
     }
 
     /// Takes in one way's word; gives the state to tell, if that changed.
@@ -51,11 +53,17 @@ impl Lines {
         state: LineState,
         uptime: Duration,
     ) -> Option<LineState> {
-        let now = self.0.entry(line.clone()).or_default();
-        now.by.insert(way, state);
         if way == Way::DialogEvents {
-            now.lost_at = (state == LineState::Unknown).then(|| now.lost_at.unwrap_or(uptime));
+            match state {
+                LineState::Unknown => drop(self.lost.entry(line.clone()).or_insert(uptime)),
+                _ => drop(self.lost.remove(line)),
+            }
         }
+        let now = match self.known.get_mut(line) {
+            Some(now) => now,
+            None => self.known.entry(line.clone()).or_default(),
+        };
+        now.by.insert(way, state);
         now.news()
     }
 
@@ -65,24 +73,22 @@ impl Lines {
             now.by.remove(&way)?;
             Some((line.clone(), now.news()?))
         };
-        self.0.iter_mut().filter_map(lost).collect()
+        self.known.iter_mut().filter_map(lost).collect()
     }
 
     /// What dialog events say of a line; `Unknown` where they do not.
     pub(super) fn by_dialog_events(&self, line: &Line) -> LineState {
-        let now = self.0.get(line);
+        let now = self.known.get(line);
         now.and_then(|now| now.by.get(&Way::DialogEvents).copied()).unwrap_or(LineState::Unknown)
     }
 
     /// Lines that dialog events lost sight of and that were not given up yet, with the moment.
     pub(super) fn lost(&self) -> impl Iterator<Item = (&Line, Duration)> {
-        self.0.iter().filter_map(|(line, now)| Some((line, now.lost_at?)))
+        self.lost.iter().map(|(line, at)| (line, *at))
     }
 
     /// Not to be given up again.
     pub(super) fn given_up(&mut self, line: &Line) {
-        if let Some(now) = self.0.get_mut(line) {
-            now.lost_at = None;
-        }
+        self.lost.remove(line);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pinkas_protocol::call::MOST_TAGS;
-use pinkas_protocol::{CallFacts, Caller, Line, QueueName};
+use pinkas_protocol::{CallFacts, Caller, Line, Number, QueueName};
 use serde::{Deserialize, Serialize};
 
 use crate::hear::{CallKey, Way};
@@ -126,6 +126,25 @@ impl LiveCall {
             diverted_by: by(FACTS_BY).find_map(|facts| facts.diverted_by.clone()),
             tags: said_of,
         }
+    }
+
+    /// The numbers that the ways say of its caller; `None` where a way says none.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = &Option<Number>> {
+        self.heard.values().map(|facts| &facts.caller.number)
+    }
+
+    /// Whether a way has said all this before.
+    pub(super) fn knows(&self, by: Way, said: &CallFacts) -> bool {
+        fn adds<T: PartialEq>(said: &Option<T>, known: &Option<T>) -> bool {
+            said.is_some() && said != known
+        }
+        self.heard.get(&by).is_some_and(|known| {
+            !(said.caller != known.caller && said.caller != Caller::default())
+                && !adds(&said.queue, &known.queue)
+                && !adds(&said.dialled, &known.dialled)
+                && !adds(&said.diverted_by, &known.diverted_by)
+                && said.tags.iter().all(|(name, value)| known.tags.get(name) == Some(value))
+        })
     }
 
     /// Whether a caller may be this call's, by what any way says of it.

@@ -2,6 +2,8 @@
 //! so; what is so already changes nothing. The phones of a call follow the best informed way that knows
 //! it (`governor`); facts are taken from every way.
 
+use std::time::Duration;
+
 use pinkas_protocol::{
     CallChange, CallFacts, CallId, Caller, EndedHow, Line, LineEvent, LineState, Withdrawal,
 };
@@ -9,9 +11,6 @@ use pinkas_protocol::{
 use super::live::{Leg, Name};
 use super::{Calls, Decided, Stamp, WAYS_JOIN, apart};
 use crate::hear::{CallHeard, CallKey, Hold, OverBy, Stopped, Way};
-
-/// How many of the newest calls are looked at to find one that another way told of.
-const MOST_RECENT: usize = 200;
 
 impl Calls {
     pub(super) fn named(&mut self, stamp: Stamp, name: Name, is: CallHeard, out: &mut Decided) {
@@ -43,7 +42,7 @@ impl Calls {
                 let waits = Some((queue.clone(), position));
                 if live.waits != waits {
                     live.waits = waits;
-                    out.live.insert(call, Some(live.clone()));
+                    out.touched.insert(call);
                     out.event(call, stamp, CallChange::Waits { queue, position });
                 }
             }
@@ -139,7 +138,7 @@ impl Calls {
         self.by_name.insert(name.clone(), call);
         if let Some(live) = self.live.get_mut(&call) {
             live.names.insert(name.clone());
-            out.live.insert(call, Some(live.clone()));
+            out.touched.insert(call);
         }
         Some(call)
     }
@@ -147,23 +146,23 @@ impl Calls {
     /// A call that this way has not named yet and that must be the same: the same caller, or ringing at
     /// the same phone, at the same time.
     fn told_by_another(&self, stamp: Stamp, is: &CallHeard) -> Option<CallId> {
-        let same = |(call, live): (&CallId, &super::LiveCall)| {
-            if live.named_by(stamp.way) {
-                return None;
-            }
-            let match_ = match is {
-                CallHeard::Facts(facts) => facts.caller != Caller::default() && live.is_from(&facts.caller),
-                CallHeard::Rings { line, .. } | CallHeard::Answered { line } => {
-                    live.legs.get(line).is_some_and(|leg| *leg != Leg::Gone)
-                }
-                _ => false,
-            };
-            let age = apart(stamp.heard_at, live.arrived_at);
-            (match_ && age <= WAYS_JOIN).then_some((age, *call))
+        let unnamed = |call: CallId| {
+            let live = self.live.get(&call).filter(|live| !live.named_by(stamp.way))?;
+            Some((apart(stamp.heard_at, live.arrived_at), call, live))
         };
-        // Only the newest can have arrived so lately; ids sort by time.
-        let recent = self.live.iter().rev().take(MOST_RECENT);
-        recent.filter_map(same).min().map(|(_, call)| call)
+        let lately = |(age, ..): &(Duration, CallId, &super::LiveCall)| *age <= WAYS_JOIN;
+        let found = match is {
+            CallHeard::Facts(facts) if facts.caller != Caller::default() => {
+                let alike = self.callers.of(&facts.caller.number).filter_map(unnamed).filter(lately);
+                alike.filter(|(.., live)| live.is_from(&facts.caller)).map(|(age, call, _)| (age, call)).min()
+            }
+            CallHeard::Rings { line, .. } | CallHeard::Answered { line } => {
+                let here = self.at_line.get(line).into_iter().flatten().copied();
+                here.filter_map(unnamed).filter(lately).map(|(age, call, _)| (age, call)).min()
+            }
+            _ => None,
+        };
+        found.map(|(_, call)| call)
     }
 
     /// Two ways have each begun a call that rings at this line: it is one, told of with different callers.
@@ -233,7 +232,7 @@ impl Calls {
                 self.by_name.insert(into.clone(), call);
                 if let Some(live) = self.live.get_mut(&call) {
                     live.names.insert(into);
-                    out.live.insert(call, Some(live.clone()));
+                    out.touched.insert(call);
                 }
             }
         }
@@ -272,7 +271,7 @@ impl Calls {
             }
             if let Some(kept) = self.live.get_mut(&into) {
                 kept.names.insert(name);
-                out.live.insert(into, Some(kept.clone()));
+                out.touched.insert(into);
             }
         }
         self.end(stamp, call, EndedHow::Joined { into }, out);
@@ -358,7 +357,7 @@ impl Calls {
         self.is_over(name.clone(), stamp.uptime);
         if let Some(live) = self.live.get_mut(&call) {
             live.names.remove(name);
-            out.live.insert(call, Some(live.clone()));
+            out.touched.insert(call);
         }
     }
 }

@@ -2,6 +2,10 @@
 //! Every leniency is here and nowhere else: what leaves here is UTF-8, unfolded, long header names, CRLF.
 //! It never guesses between two meanings: a message that could be read in two ways is refused.
 
+use std::borrow::Cow;
+
+use memchr::memchr;
+
 use super::charset::{self, Charset};
 
 /// The largest message read, in bytes; UDP carries no larger one.
@@ -16,13 +20,30 @@ const ONCE: [&str; 5] = ["From", "To", "Call-ID", "CSeq", "Content-Length"];
 
 /// A message as RFC 3261 means it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Canonical {
+pub struct Canonical<'a> {
     /// The first line.
     pub start: Start,
-    /// Long names and unfolded values, in order.
-    pub headers: Vec<(String, String)>,
+    /// What stands under it.
+    pub head: Head,
     /// What Content-Length says, or the rest of the datagram.
-    pub body: Vec<u8>,
+    pub body: &'a [u8],
+}
+
+/// Headers with long names and unfolded values, in order, as one text: [`Head::text`] is a head that any reader
+/// of SIP reads.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Head {
+    text: String,
+    fields: Vec<Field>,
+}
+
+/// Where a header stands in the text of its head: from `name` to `colon`, and from two bytes later to `end`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Field {
+    key: Key,
+    name: usize,
+    colon: usize,
+    end: usize,
 }
 
 /// The first line of a message.
@@ -86,10 +107,18 @@ pub enum Refused {
 }
 
 /// Reads bytes; headers that are not UTF-8 are read as `fallback`, or as the charset they look like.
-pub fn read(bytes: &[u8], fallback: Option<Charset>) -> Result<Canonical, Refused> {
+pub fn read(bytes: &[u8], fallback: Option<Charset>) -> Result<Canonical<'_>, Refused> {
     if bytes.len() > LARGEST {
         return Err(Refused::Large);
     }
+    let (start, head, rest) = read_head(bytes, fallback)?;
+    let body = body(rest, &head);
+    Ok(Canonical { start, head, body })
+}
+
+/// As [`read`] for whoever finds the end of the body himself, as in a stream: also gives what comes after the head,
+/// however much it is.
+pub fn read_head(bytes: &[u8], fallback: Option<Charset>) -> Result<(Start, Head, &[u8]), Refused> {
     let mut lines = Lines { rest: bytes, number: 0 };
     let mut first = lines.next().ok_or(Refused::KeepAlive)?;
     // RFC 3261 section 7.5: line ends before the first line are ignored.
@@ -105,35 +134,115 @@ pub fn read(bytes: &[u8], fallback: Option<Charset>) -> Result<Canonical, Refuse
         return Err(Refused::Long { line: lines.number });
     }
     let start = start(&first)?;
-    let headers = once(headers(&mut lines, fallback)?)?;
-    let body = body(lines.rest, &headers).to_vec();
-    Ok(Canonical { start, headers, body })
+    let head = headers(&mut lines, fallback)?;
+    Ok((start, head, lines.rest))
 }
 
-impl Canonical {
+impl Canonical<'_> {
     /// The message as bytes that [`read`] reads to the same value.
     pub fn to_bytes(&self) -> Vec<u8> {
         let start = match &self.start {
             Start::Request { method, uri } => format!("{method} {uri} SIP/2.0"),
             Start::Response { code, reason } => format!("SIP/2.0 {code} {reason}"),
         };
-        self.written(&start)
+        [start.as_bytes(), self.head.lines().as_bytes(), self.body].concat()
     }
 
-    /// As [`Canonical::to_bytes`], under another first line.
-    pub fn written(&self, start: &str) -> Vec<u8> {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-        let mut out = Vec::with_capacity(start.len() + headers + self.body.len() + 4);
-        out.extend_from_slice(start.as_bytes());
-        for (name, value) in &self.headers {
-            out.extend_from_slice(b"\r\n");
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value.as_bytes());
+    /// As [`Canonical::to_bytes`], with the length of the body at the end of the head: what a stream needs, and
+    /// rsipstack of a datagram.
+    pub fn to_counted_bytes(&self) -> Vec<u8> {
+        let plain = Canonical { head: self.head.without("Content-Length"), ..self.clone() }.to_bytes();
+        let head = plain.get(..plain.len() - self.body.len() - 2).unwrap_or_default();
+        let length = format!("Content-Length: {}\r\n\r\n", self.body.len());
+        [head, length.as_bytes(), self.body].concat()
+    }
+}
+
+/// The first line of every [`Head::text`]. Readers refuse methods they do not know, and request URIs of other
+/// schemes or with IPv6 hosts, but no answer.
+const ANY_START: &str = "SIP/2.0 200 OK";
+
+impl Head {
+    /// A whole head: its headers under a first line that is not the message's, with the empty line at its end.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same without a first line.
+    fn lines(&self) -> &str {
+        self.text.strip_prefix(ANY_START).unwrap_or_default()
+    }
+
+    /// All headers but one.
+    fn without(&self, name: &str) -> Head {
+        let mut head = Head { text: ANY_START.to_owned(), fields: Vec::new() };
+        for (other, value) in self.iter().filter(|(other, _)| !other.eq_ignore_ascii_case(name)) {
+            // Each may stand here that stands there.
+            let _once = head.add(other, value);
         }
-        out.extend_from_slice(b"\r\n\r\n");
-        out.extend_from_slice(&self.body);
-        out
+        head.text.push_str("\r\n\r\n");
+        head
+    }
+
+    /// Each header with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|field| (self.name_of(field), self.value_of(field)))
+    }
+
+    /// The values of each line of a header, whichever of its names is used, in order.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let name = long_name(name);
+        let key = Key::of(name);
+        let is_it = move |field: &&Field| field.key == key && self.name_of(field).eq_ignore_ascii_case(name);
+        self.fields.iter().filter(is_it).map(|field| self.value_of(field))
+    }
+
+    /// The first of [`Head::values`].
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let name = long_name(name);
+        let key = Key::of(name);
+        let is_it = |field: &&Field| field.key == key && self.name_of(field).eq_ignore_ascii_case(name);
+        self.fields.iter().find(is_it).map(|field| self.value_of(field))
+    }
+
+    fn name_of(&self, field: &Field) -> &str {
+        self.text.get(field.name..field.colon).unwrap_or_default()
+    }
+
+    fn value_of(&self, field: &Field) -> &str {
+        self.text.get(field.colon + 2..field.end).unwrap_or_default()
+    }
+
+    /// Adds a header. One that may stand once is written once; the error is its name where it then says
+    /// something else.
+    fn add(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+        let key = Key::of(name);
+        let once = ONCE.into_iter().find(|once| once.eq_ignore_ascii_case(name));
+        if let Some(once) = once
+            && let Some(first) = self.value(once)
+        {
+            return if first == value { Ok(()) } else { Err(once) };
+        }
+        self.text.push_str("\r\n");
+        let begin = self.text.len();
+        self.text.push_str(once.unwrap_or(name));
+        let colon = self.text.len();
+        self.text.push_str(": ");
+        self.text.push_str(value);
+        self.fields.push(Field { key, name: begin, colon, end: self.text.len() });
+        Ok(())
+    }
+}
+
+/// Most of what tells one name from another, in whichever case it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key(usize, u8, u8, u8);
+
+impl Key {
+    fn of(name: &str) -> Key {
+        let bytes = name.as_bytes();
+        let at = |place: usize| bytes.get(place).map_or(0, |byte| byte | 0x20);
+        Key(bytes.len(), at(0), at(bytes.len() / 2), at(bytes.len().saturating_sub(1)))
     }
 }
 
@@ -178,7 +287,7 @@ impl<'a> Iterator for Lines<'a> {
             return None;
         }
         self.number += 1;
-        let end = self.rest.iter().position(|&byte| byte == b'\n');
+        let end = memchr(b'\n', self.rest);
         let (line, rest) = match end {
             Some(end) => (self.rest.get(..end)?, self.rest.get(end + 1..)?),
             None => (self.rest, &[][..]),
@@ -210,7 +319,8 @@ fn start(line: &str) -> Result<Start, Refused> {
         return Err(Refused::Version);
     }
     let uri = uri.trim_ascii_end();
-    let one_word = !uri.is_empty() && !uri.contains(|c: char| c.is_whitespace() || c.is_control());
+    let one_word = !uri.is_empty()
+        && (is_graphic(uri.as_bytes()) || !uri.contains(|c: char| c.is_whitespace() || c.is_control()));
     if !token(method) || !one_word {
         return Err(Refused::NotSip);
     }
@@ -218,51 +328,93 @@ fn start(line: &str) -> Result<Start, Refused> {
 }
 
 /// Header lines up to the empty one, unfolded (RFC 3261 section 7.3.1).
-fn headers(lines: &mut Lines<'_>, fallback: Option<Charset>) -> Result<Vec<(String, String)>, Refused> {
-    let mut headers = Vec::new();
-    let mut open: Vec<u8> = Vec::new();
-    let mut opened_at = 0;
+fn headers(lines: &mut Lines<'_>, fallback: Option<Charset>) -> Result<Head, Refused> {
+    // Mostly each line comes out as it went in.
+    let room = ANY_START.len() + lines.rest.len().min(4 * LONGEST_LINE);
+    let mut head = Head { text: String::with_capacity(room), fields: Vec::with_capacity(24) };
+    head.text.push_str(ANY_START);
+    let (mut unfolded, mut count, mut twice) = (Vec::new(), 0, None);
     loop {
         let line = lines.next().unwrap_or_default();
-        if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
-            if open.is_empty() {
-                return Err(Refused::Header { line: lines.number });
-            }
-            open.push(b' ');
-            open.extend_from_slice(line.trim_ascii());
-        } else {
-            if !open.is_empty() {
-                headers.push(header(&open, opened_at, fallback)?);
-            }
-            if line.is_empty() {
-                return Ok(headers);
-            }
-            if headers.len() >= MOST_HEADERS {
-                return Err(Refused::Many);
-            }
-            open.clear();
-            open.extend_from_slice(line);
-            opened_at = lines.number;
+        if line.is_empty() {
+            break;
         }
-        if open.len() > LONGEST_LINE {
-            return Err(Refused::Long { line: opened_at });
+        let number = lines.number;
+        if is_folded(line) {
+            return Err(Refused::Header { line: number });
+        }
+        if count >= MOST_HEADERS {
+            return Err(Refused::Many);
+        }
+        if line.len() > LONGEST_LINE {
+            return Err(Refused::Long { line: number });
+        }
+        let whole = if is_folded(lines.rest) { unfold(line, lines, &mut unfolded)? } else { line };
+        count += 1;
+        if let Err(name) = header(whole, number, fallback, &mut head)? {
+            twice = twice.or(Some(name));
         }
     }
+    if let Some(name) = twice {
+        return Err(Refused::Twice { name });
+    }
+    head.text.push_str("\r\n\r\n");
+    Ok(head)
 }
 
-fn header(line: &[u8], number: usize, fallback: Option<Charset>) -> Result<(String, String), Refused> {
+fn is_folded(line: &[u8]) -> bool {
+    matches!(line, [b' ' | b'\t', ..])
+}
+
+/// A line with those that go on with it.
+fn unfold<'a>(line: &[u8], lines: &mut Lines<'_>, out: &'a mut Vec<u8>) -> Result<&'a [u8], Refused> {
+    let number = lines.number;
+    out.clear();
+    out.extend_from_slice(line);
+    while is_folded(lines.rest) {
+        let more = lines.next().unwrap_or_default();
+        out.push(b' ');
+        out.extend_from_slice(more.trim_ascii());
+        if out.len() > LONGEST_LINE {
+            return Err(Refused::Long { line: number });
+        }
+    }
+    Ok(out)
+}
+
+/// Adds one header. The inner error is the name of one that says something else than the first time.
+fn header(
+    line: &[u8],
+    number: usize,
+    fallback: Option<Charset>,
+    head: &mut Head,
+) -> Result<Result<(), &'static str>, Refused> {
     let refused = Refused::Header { line: number };
-    let Some(colon) = line.iter().position(|&byte| byte == b':') else { return Err(refused) };
+    let Some(colon) = memchr(b':', line) else { return Err(refused) };
     let (name, value) = line.split_at(colon);
     // `Name :` is allowed by RFC 3261 section 7.3.1.
-    let Some(name) = std::str::from_utf8(name).ok().map(str::trim_ascii).filter(|name| token(name)) else {
+    let Some(name) = std::str::from_utf8(name.trim_ascii()).ok().filter(|name| token(name)) else {
         return Err(refused);
     };
-    let name = long_name(name).to_owned();
-    let value = clean(&charset::decode(value.get(1..).unwrap_or_default(), fallback));
+    let (name, value) = (long_name(name), value.get(1..).unwrap_or_default());
+    let text = charset::decode(value, fallback);
+    let value = if is_plain(value) { Cow::Borrowed(text.trim_ascii()) } else { Cow::Owned(clean(&text)) };
     // As UTF-8 it may have become longer.
-    let long = name.len() + value.len() > LONGEST_LINE;
-    if long { Err(Refused::Long { line: number }) } else { Ok((name, value)) }
+    if name.len() + value.len() > LONGEST_LINE {
+        return Err(Refused::Long { line: number });
+    }
+    Ok(head.add(name, &value))
+}
+
+/// Whether bytes are ASCII without a control character.
+fn is_plain(bytes: &[u8]) -> bool {
+    // All of them are looked at, because that is faster than to stop at the first.
+    bytes.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
+}
+
+/// The same without blanks.
+fn is_graphic(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |graphic, byte| graphic & matches!(byte, b'!'..=b'~'))
 }
 
 /// Without control characters: a bare CR or NUL is a line end to some readers and must be none to the next.
@@ -272,33 +424,16 @@ fn clean(text: &str) -> String {
 }
 
 fn token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte))
-}
-
-/// One value for each header that may stand once.
-fn once(headers: Vec<(String, String)>) -> Result<Vec<(String, String)>, Refused> {
-    let mut seen: [Option<usize>; ONCE.len()] = [None; ONCE.len()];
-    let mut kept: Vec<(String, String)> = Vec::with_capacity(headers.len());
-    for (name, value) in headers {
-        let single = ONCE.iter().position(|once| once.eq_ignore_ascii_case(&name));
-        if let Some((name, first)) = single.and_then(|i| Some((ONCE.get(i)?, seen.get_mut(i)?))) {
-            match *first {
-                None => *first = Some(kept.len()),
-                Some(at) if kept.get(at).is_some_and(|(_, first)| *first == value) => continue,
-                Some(_) => return Err(Refused::Twice { name }),
-            }
-            kept.push(((*name).to_owned(), value));
-        } else {
-            kept.push((name, value));
-        }
-    }
-    Ok(kept)
+    let sign = |byte| matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || sign(byte))
 }
 
 /// RFC 3261 section 18.3: a datagram's body is as long as Content-Length says, and without it the rest.
 /// One that promises more than there is was cut on its way: what is there is the body.
-fn body<'a>(rest: &'a [u8], headers: &[(String, String)]) -> &'a [u8] {
-    let length = headers.iter().find(|(name, _)| name == "Content-Length");
-    let length = length.and_then(|(_, value)| value.parse::<usize>().ok());
+fn body<'a>(rest: &'a [u8], head: &Head) -> &'a [u8] {
+    let length = head.value("Content-Length").and_then(|value| value.parse::<usize>().ok());
     length.and_then(|length| rest.get(..length)).unwrap_or(rest)
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,10 @@ pub fn read(raw: &str) -> Option<String> {
 /// Whether a name says more than the number beside it: phone systems repeat the number where they have no name.
 pub fn names_someone(name: &str, number: Option<&Number>, plan: &NumberPlan) -> bool {
     let nobody = ["unknown", "<unknown>", "unavailable"].iter().any(|word| name.eq_ignore_ascii_case(word));
-    !nobody && (number.is_none() || plan.read(name).as_ref() != number)
+    // No public number or extension is read out of text with a letter in it.
+    let is_text =
+        !matches!(number, Some(Number::Other { .. })) && name.bytes().any(|b| b.is_ascii_alphabetic());
+    !nobody && (number.is_none() || is_text || plan.read(name).as_ref() != number)
 }
 
 /// What a phone system writes before a caller's name to tell the queue, such as `Q-{queue}:`.

@@ -6,7 +6,7 @@ use super::name_addr::{MOST_ADDRESSES, NameAddr};
 use super::uri;
 
 /// The address that forwarded the call last.
-pub fn diverted_by(message: &Message) -> Option<NameAddr> {
+pub fn diverted_by(message: &Message) -> Option<NameAddr<'_>> {
     match message.headers("Diversion").flat_map(NameAddr::read_list).next() {
         // RFC 5806 section 3: the topmost is the latest.
         Some(diversion) => {
@@ -19,7 +19,7 @@ pub fn diverted_by(message: &Message) -> Option<NameAddr> {
 }
 
 /// The entry that the last forwarded one was mapped from.
-fn by_history(message: &Message) -> Option<NameAddr> {
+fn by_history(message: &Message) -> Option<NameAddr<'_>> {
     let privacy = message.headers("Privacy").any(|value| value.to_ascii_lowercase().contains("history"));
     if privacy {
         return None;
@@ -45,7 +45,7 @@ fn by_history(message: &Message) -> Option<NameAddr> {
 }
 
 /// A header written into a URI after `?` (RFC 3261 section 19.1.1).
-fn embedded(entry: &NameAddr, name: &str) -> Option<String> {
+fn embedded(entry: &NameAddr<'_>, name: &str) -> Option<String> {
     let (_, headers) = entry.uri.split_once('?')?;
     let mut headers = headers.split('&').filter_map(|header| header.split_once('='));
     headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| uri::unescape(value))

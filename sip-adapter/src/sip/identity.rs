@@ -183,6 +183,8 @@ impl Claim {
             shown.as_deref().and_then(|shown| prefixes.iter().find_map(|prefix| prefix.split(shown)));
         let (queue, name) = match prefixed {
             Some((queue, name)) => (Some(queue), text::plain(name, text::LONGEST)),
+            // What is plain text already stays as it is.
+            None if shown.as_ref().is_none_or(|shown| shown.len() <= text::LONGEST) => (None, shown),
             None => (None, shown.and_then(|shown| text::plain(&shown, text::LONGEST))),
         };
         let name = name.filter(|name| display::names_someone(name, number.as_ref(), plan));

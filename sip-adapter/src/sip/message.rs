@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use rsip::{Header, Method};
+use rsip::message::response::Tokenizer;
 
-use super::canonical::{self, Canonical};
+use super::canonical::{self, Head};
 pub use super::canonical::{Refused, Start};
 use super::charset::Charset;
 use super::name_addr::{self, NameAddr};
@@ -15,7 +15,7 @@ use super::name_addr::{self, NameAddr};
 pub struct Message {
     /// Its first line.
     pub start: Start,
-    headers: Vec<(String, String)>,
+    head: Head,
     body: Vec<u8>,
 }
 
@@ -28,32 +28,18 @@ impl Message {
     /// As [`Message::read`]; headers that are not UTF-8 are in the charset `fallback`.
     pub fn read_in(bytes: &[u8], fallback: Option<Charset>) -> Result<Message, Refused> {
         let canonical = canonical::read(bytes, fallback)?;
-        let (read, body) = rsip_reads(&canonical)?;
-        let read: Vec<Header> = read.into();
-        if read.len() != canonical.headers.len() {
-            return Err(Refused::Reader);
-        }
-        let names = canonical.headers.into_iter().map(|(name, _)| name);
-        let headers = names.zip(read.into_iter().map(value)).collect();
-        Ok(Message { start: canonical.start, headers, body })
+        rsip_reads(&canonical.head)?;
+        Ok(Message { start: canonical.start, head: canonical.head, body: canonical.body.to_vec() })
     }
 
     /// The first value of a header, whichever of its names is used; empty where it says nothing.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let name = canonical::long_name(name);
-        self.headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.head.value(name)
     }
 
     /// The values of each line of a header, in order.
     pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let name = canonical::long_name(name);
-        self.headers
-            .iter()
-            .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.head.values(name)
     }
 
     /// RFC 3261 section 20.8.
@@ -71,17 +57,17 @@ impl Message {
     }
 
     /// Who began the dialog.
-    pub fn from(&self) -> Option<NameAddr> {
+    pub fn from(&self) -> Option<NameAddr<'_>> {
         NameAddr::read(self.header("From")?)
     }
 
     /// Whom the dialog was begun with.
-    pub fn to(&self) -> Option<NameAddr> {
+    pub fn to(&self) -> Option<NameAddr<'_>> {
         NameAddr::read(self.header("To")?)
     }
 
     /// Where the sender can be reached: the first of its contacts.
-    pub fn contact(&self) -> Option<NameAddr> {
+    pub fn contact(&self) -> Option<NameAddr<'_>> {
         NameAddr::read_list(self.header("Contact")?).into_iter().next()
     }
 
@@ -121,41 +107,14 @@ impl fmt::Debug for Message {
     }
 }
 
-/// rsip reads the version, headers and body. It refuses methods it does not know, and request URIs of other
-/// schemes or with IPv6 hosts: the first line it sees is one it reads, and the real one is kept beside.
-fn rsip_reads(canonical: &Canonical) -> Result<(rsip::Headers, Vec<u8>), Refused> {
-    match &canonical.start {
-        Start::Request { method, .. } => {
-            let method: Method = method.parse().unwrap_or(Method::Info);
-            let bytes = canonical.written(&format!("{method} sip:placeholder.invalid SIP/2.0"));
-            let request = rsip::Request::try_from(bytes.as_slice()).map_err(|_| Refused::Reader)?;
-            Ok((request.headers, request.body))
-        }
-        Start::Response { code, .. } => {
-            let bytes = canonical.written(&format!("SIP/2.0 {code} Any"));
-            let response = rsip::Response::try_from(bytes.as_slice()).map_err(|_| Refused::Reader)?;
-            Ok((response.headers, response.body))
-        }
-    }
-}
-
-/// A header's value, moved out: rsip has a type for each header, and no way to ask any for its value.
-fn value(header: Header) -> String {
-    macro_rules! value_of {
-        ($($kind:ident)*) => {
-            match header {
-                $(Header::$kind(value) => value.into(),)*
-                Header::Other(_, value) => value,
-            }
-        };
-    }
-    value_of!(
-        Accept AcceptEncoding AcceptLanguage AlertInfo Allow AuthenticationInfo Authorization CSeq CallId CallInfo
-        Contact ContentDisposition ContentEncoding ContentLanguage ContentLength ContentType Date ErrorInfo Event
-        Expires From InReplyTo MaxForwards MimeVersion MinExpires Organization Priority ProxyAuthenticate
-        ProxyAuthorization ProxyRequire RecordRoute ReplyTo Require RetryAfter Route Server Subject
-        SubscriptionState Supported Timestamp To Unsupported UserAgent Via Warning WwwAuthenticate
-    )
+/// rsip reads the head, each header of which must be what it was made to be. What it makes of a whole message is
+/// not asked for: it would copy every value and the body, and write its errors around the rest of the message,
+/// also those of what it only tries.
+fn rsip_reads(head: &Head) -> Result<(), Refused> {
+    let (_, read) = Tokenizer::tokenize(head.text().as_bytes()).map_err(|_| Refused::Reader)?;
+    let same = read.headers.iter().map(|read| (read.name, read.value));
+    let same = same.eq(head.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+    (same && read.body.is_empty()).then_some(()).ok_or(Refused::Reader)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! them (RFC 3261 section 20.10). Our own reader, because a display name may hold anything: text in quotes
 //! never becomes the URI here, and a value that could be read in two ways is not read at all.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::uri::Uri;
@@ -13,30 +14,30 @@ pub const MOST_PARAMS: usize = 64;
 
 /// One address.
 #[derive(Clone, PartialEq, Eq)]
-pub struct NameAddr {
+pub struct NameAddr<'a> {
     /// The display name without quotes and escapes; `None` where there is none.
-    pub display: Option<String>,
+    pub display: Option<Cow<'a, str>>,
     /// The URI as written, without angle brackets.
-    pub uri: String,
-    params: Vec<(String, String)>,
+    pub uri: &'a str,
+    params: Vec<(&'a str, Cow<'a, str>)>,
 }
 
-impl NameAddr {
+impl<'a> NameAddr<'a> {
     /// Reads a value that holds exactly one address.
-    pub fn read(value: &str) -> Option<NameAddr> {
+    pub fn read(value: &'a str) -> Option<NameAddr<'a>> {
         let mut items = Items { text: value, at: 0, left: MOST_ADDRESSES };
         let first = items.next()??;
         items.next().is_none().then_some(first)
     }
 
     /// Reads a list, up to the first address that is none: after it, nothing is certain.
-    pub fn read_list(value: &str) -> Vec<NameAddr> {
+    pub fn read_list(value: &'a str) -> Vec<NameAddr<'a>> {
         Items { text: value, at: 0, left: MOST_ADDRESSES }.map_while(|item| item).collect()
     }
 
     /// A parameter of the address (not of its URI), without quotes; empty when it has no value.
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
     }
 
     /// The `tag` of From or To.
@@ -45,8 +46,8 @@ impl NameAddr {
     }
 
     /// The URI in parts; `None` for one that is not `sip:`, `sips:` or `tel:`.
-    pub fn parts(&self) -> Option<Uri<'_>> {
-        Uri::read(&self.uri)
+    pub fn parts(&self) -> Option<Uri<'a>> {
+        Uri::read(self.uri)
     }
 
     /// The unescaped user part of a `sip:` or `sips:` URI, or the number of a `tel:` URI.
@@ -55,12 +56,12 @@ impl NameAddr {
     }
 
     /// The host of a `sip:` or `sips:` URI, without port and brackets.
-    pub fn host(&self) -> Option<&str> {
+    pub fn host(&self) -> Option<&'a str> {
         self.parts().map(|uri| uri.host).filter(|host| !host.is_empty())
     }
 }
 
-impl fmt::Debug for NameAddr {
+impl fmt::Debug for NameAddr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NameAddr(…)")
     }
@@ -137,10 +138,10 @@ struct Items<'a> {
     left: usize,
 }
 
-impl Iterator for Items<'_> {
-    type Item = Option<NameAddr>;
+impl<'a> Iterator for Items<'a> {
+    type Item = Option<NameAddr<'a>>;
 
-    fn next(&mut self) -> Option<Option<NameAddr>> {
+    fn next(&mut self) -> Option<Option<NameAddr<'a>>> {
         self.blank();
         // Empty elements are allowed in lists (RFC 3261 section 25.1 after RFC 2616 section 2.1).
         while self.peek() == Some(b',') {
@@ -171,16 +172,19 @@ impl<'a> Items<'a> {
     }
 
     /// A quoted text at this place, without quotes and escapes.
-    fn quoted(&mut self) -> Option<String> {
+    fn quoted(&mut self) -> Option<Cow<'a, str>> {
         let close = closing_quote(self.text.as_bytes(), self.at)?;
         let inner = self.text.get(self.at + 1..close)?;
         self.at = close + 1;
+        if !inner.contains('\\') {
+            return Some(Cow::Borrowed(inner));
+        }
         let mut out = String::with_capacity(inner.len());
         let mut chars = inner.chars();
         while let Some(c) = chars.next() {
             out.extend(if c == '\\' { chars.next() } else { Some(c) });
         }
-        Some(out)
+        Some(Cow::Owned(out))
     }
 
     /// The text up to the first of `ends`, trimmed.
@@ -192,7 +196,7 @@ impl<'a> Items<'a> {
         self.text.get(from..self.at).unwrap_or_default().trim()
     }
 
-    fn address(&mut self) -> Option<NameAddr> {
+    fn address(&mut self) -> Option<NameAddr<'a>> {
         let display = if self.peek() == Some(b'"') {
             self.quoted()?
         } else {
@@ -204,25 +208,29 @@ impl<'a> Items<'a> {
             }
             // Quirk(several): names without quotes hold commas and semicolons.
             self.at = from;
-            self.until(b"<\"").to_owned()
+            Cow::Borrowed(self.until(b"<\""))
         };
         self.blank();
         if self.peek() != Some(b'<') {
             return None;
         }
         self.at += 1;
-        let uri = self.until(b"<>\"").to_owned();
+        let uri = self.until(b"<>\"");
         if self.peek() != Some(b'>') || uri.is_empty() {
             return None;
         }
         self.at += 1;
-        let display = Some(display.trim().to_owned()).filter(|name| !name.is_empty());
+        let display = match display {
+            Cow::Borrowed(name) => Cow::Borrowed(name.trim()),
+            Cow::Owned(name) => Cow::Owned(name.trim().to_owned()),
+        };
+        let display = Some(display).filter(|name| !name.is_empty());
         Some(NameAddr { display, uri, params: self.params()? })
     }
 
     /// An address without angle brackets: parameters are not the URI's (RFC 3261 section 20).
-    fn bare(&mut self) -> Option<NameAddr> {
-        let uri = self.until(b",;<>\"").to_owned();
+    fn bare(&mut self) -> Option<NameAddr<'a>> {
+        let uri = self.until(b",;<>\"");
         let one_word = !uri.contains(char::is_whitespace);
         if !one_word || !uri.contains(':') || matches!(self.peek(), Some(b'<' | b'>' | b'"')) {
             return None;
@@ -231,7 +239,7 @@ impl<'a> Items<'a> {
     }
 
     /// Parameters up to the end of this address; `None` when something else stands there.
-    fn params(&mut self) -> Option<Vec<(String, String)>> {
+    fn params(&mut self) -> Option<Vec<(&'a str, Cow<'a, str>)>> {
         let mut params = Vec::new();
         loop {
             self.blank();
@@ -244,8 +252,8 @@ impl<'a> Items<'a> {
                 Some(b';') => self.at += 1,
                 Some(_) => return None,
             }
-            let name = self.until(b"=;,\"<>").to_owned();
-            let mut value = String::new();
+            let name = self.until(b"=;,\"<>");
+            let mut value = Cow::Borrowed("");
             if self.peek() == Some(b'=') {
                 self.at += 1;
                 self.blank();
@@ -254,14 +262,14 @@ impl<'a> Items<'a> {
                     // `<…>` is how some write a URI as a value.
                     Some(b'<') => {
                         self.at += 1;
-                        let value = self.until(b">\"").to_owned();
+                        let value = self.until(b">\"");
                         if self.peek() != Some(b'>') {
                             return None;
                         }
                         self.at += 1;
-                        value
+                        Cow::Borrowed(value)
                     }
-                    _ => self.until(b";,\"<>").to_owned(),
+                    _ => Cow::Borrowed(self.until(b";,\"<>")),
                 };
             }
             if !name.is_empty() && params.len() < MOST_PARAMS {
@@ -275,7 +283,7 @@ impl<'a> Items<'a> {
 mod tests {
     use super::*;
 
-    fn said(address: &NameAddr) -> String {
+    fn said(address: &NameAddr<'_>) -> String {
         let display = address.display.as_deref().unwrap_or("-");
         let tag = address.tag().map(|tag| format!(" tag {tag}")).unwrap_or_default();
         format!("{display} | {}{tag}", address.uri)

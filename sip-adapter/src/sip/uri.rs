@@ -29,8 +29,8 @@ impl<'a> Uri<'a> {
     /// Splits a URI; `None` for one of another scheme. The last `@` ends the user part: a phone system
     /// writes its own host last, and an unescaped user part may hold anything.
     pub fn read(uri: &'a str) -> Option<Uri<'a>> {
-        let (scheme, rest) = uri.trim().split_once(':')?;
-        let scheme = scheme.trim();
+        let (scheme, rest) = trim(uri).split_once(':')?;
+        let scheme = trim(scheme);
         if scheme.eq_ignore_ascii_case("tel") {
             let (user, user_params) = at(rest, rest.find(';'));
             return Some(Uri { scheme: Scheme::Tel, user, user_params, host: "", params: "" });
@@ -46,9 +46,9 @@ impl<'a> Uri<'a> {
         let (user, user_params) = at(user, user.find(';'));
         let (user, _password) = user.split_once(':').unwrap_or((user, ""));
         let (host, params) = at(after, after.find(';'));
-        let host = match host.trim().strip_prefix('[') {
+        let host = match trim(host).strip_prefix('[') {
             Some(v6) => v6.split_once(']').map_or(v6, |(v6, _)| v6),
-            None => host.split_once(':').map_or(host, |(host, _)| host).trim(),
+            None => trim(host.split_once(':').map_or(host, |(host, _)| host)),
         };
         Some(Uri { scheme: Scheme::Sip, user, user_params, host, params })
     }
@@ -68,6 +68,14 @@ impl<'a> Uri<'a> {
     }
 }
 
+/// [`str::trim`], which mostly has nothing to do.
+fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim(),
+    }
+}
+
 /// Both parts of `text` around a place; the second begins with what stands there.
 fn at(text: &str, place: Option<usize>) -> (&str, &str) {
     place.and_then(|place| text.split_at_checked(place)).unwrap_or((text, ""))
@@ -75,6 +83,9 @@ fn at(text: &str, place: Option<usize>) -> (&str, &str) {
 
 /// `%41` → `A`; what is no escape stays as it is.
 pub fn unescape(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

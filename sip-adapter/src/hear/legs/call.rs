@@ -89,11 +89,16 @@ impl Call {
         }
     }
 
-    /// What is so now and was not said yet.
-    pub fn tell(&mut self, now: Duration, silence: Silence, window: Duration) -> Vec<CallHeard> {
+    /// What is so now and was not said yet, and what each followed line does in this call.
+    pub fn tell(
+        &mut self,
+        now: Duration,
+        silence: Silence,
+        window: Duration,
+    ) -> (Vec<CallHeard>, BTreeMap<Line, LineState>) {
         let mut words = Vec::new();
         if self.over.is_some() {
-            return words;
+            return (words, BTreeMap::new());
         }
         for session in self.sessions.values_mut() {
             session.pass(now, silence);
@@ -112,7 +117,15 @@ impl Call {
                 words.push(CallHeard::Over { by: end.by });
             }
         }
-        words
+        (words, self.lines(views, now))
+    }
+
+    /// The leg that brought it, else its first.
+    pub fn root(&self) -> Option<&Session> {
+        match self.sessions.len() {
+            0 | 1 => self.sessions.values().next(),
+            _ => self.sessions.values().min_by_key(|s| (s.role != Role::Caller, s.began)),
+        }
     }
 
     /// Whether anything was said of it.
@@ -357,13 +370,12 @@ impl Call {
         Some(Ended { by, at: if waits { end.at.saturating_add(window) } else { end.at } })
     }
 
-    /// What each followed line does in this call.
-    pub fn lines(&self, now: Duration) -> BTreeMap<Line, LineState> {
+    fn lines(&self, views: BTreeMap<Line, View>, now: Duration) -> BTreeMap<Line, LineState> {
         let mut lines = BTreeMap::new();
         if self.over.is_some() {
             return lines;
         }
-        for (line, view) in self.views(now) {
+        for (line, view) in views {
             match view {
                 View::Talking(_) => lines.insert(line, LineState::Busy),
                 View::Ringing => lines.insert(line, LineState::Ringing),

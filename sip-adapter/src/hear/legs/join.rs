@@ -13,7 +13,6 @@ use super::session::{Role, Session};
 use super::{MOST_COMPARED, MOST_LEARNED, Told, Tracker, dialled_digits};
 use crate::sip::identity;
 use crate::sip::name_addr::NameAddr;
-use crate::sip::uri::Uri;
 
 /// How much later than the legs it brought a caller's leg may be heard.
 const OVERTAKEN: Duration = Duration::from_secs(1);
@@ -110,7 +109,7 @@ impl Tracker {
         let (from, to) = ends(part);
         // A phone system that listens on several addresses, or all, may copy another than the messages name.
         let via = part.message.header("Via").and_then(sent_by);
-        let asked = part.message.request_uri().and_then(Uri::read).and_then(|uri| ip_of(uri.host));
+        let asked = part.uri.and_then(|uri| ip_of(uri.host));
         let named =
             |ip: Option<IpAddr>| part.kind == Kind::Invite && ip.is_some_and(|ip| self.pbx.contains(&ip));
         let ours = |end: Option<SocketAddr>| end.is_some_and(|end| self.pbx.contains(&end.ip()));
@@ -164,7 +163,7 @@ impl Tracker {
             return Some(known.unwrap_or_else(|| {
                 let number = self.number();
                 let call = Call::new(crate::hear::CallKey::new(original), part.seen.uptime);
-                self.calls.insert(number, call);
+                self.keep_call(number, call);
                 self.expect(original.to_owned(), number);
                 number
             }));
@@ -322,12 +321,13 @@ impl Tracker {
     ) -> Option<u64> {
         line?;
         let recent = self.calls.iter().rev().take(64).filter(|(number, call)| {
-            let root = self.root(**number);
-            now < call.began.saturating_add(self.limits.join_within)
-                && call.sessions.len() == 1
-                && root.is_some_and(|root| {
-                    let from_one = self.stands(part, root) == Stands::Child;
-                    root.role == Role::Caller && root.from_line.is_none() && !root.deep() && from_one
+            call.sessions.len() == 1
+                && now < call.began.saturating_add(self.limits.join_within)
+                && call.root().is_some_and(|root| {
+                    root.role == Role::Caller
+                        && root.from_line.is_none()
+                        && !root.deep()
+                        && self.stands(part, root) == Stands::Child
                 })
                 && self.takes(**number, part, way, line, now)
         });
@@ -348,7 +348,7 @@ impl Tracker {
         if way == Way::In || line.is_some() || part.kind != Kind::Invite {
             return None;
         }
-        let digits = part.message.request_uri().and_then(dialled_digits)?;
+        let digits = part.uri.and_then(dialled_digits)?;
         session.dialled = Some(digits.clone());
         let recent = self.calls.iter().rev().take(256).find(|(_, call)| {
             call.over.is_none()
@@ -400,8 +400,7 @@ impl Tracker {
 
     /// The leg that brought a call, else its first.
     fn root(&self, number: u64) -> Option<&Session> {
-        let sessions = &self.calls.get(&number)?.sessions;
-        sessions.values().min_by_key(|s| (s.role != Role::Caller, s.began))
+        self.calls.get(&number)?.root()
     }
 
     fn root_mut(&mut self, number: u64) -> Option<&mut Session> {

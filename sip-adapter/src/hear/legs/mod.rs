@@ -88,6 +88,8 @@ pub struct Tracker {
     silence: Silence,
     pbx: BTreeSet<IpAddr>,
     calls: BTreeMap<u64, Call>,
+    /// How many of them have a key.
+    keys: HashMap<CallKey, u32>,
     /// Call-ID to call and leg.
     legs: HashMap<String, (u64, u64)>,
     /// How many branches those legs have.
@@ -122,6 +124,7 @@ impl Tracker {
             pbx: limits.pbx.iter().copied().collect(),
             limits,
             calls: BTreeMap::new(),
+            keys: HashMap::new(),
             legs: HashMap::new(),
             branches: 0,
             expected: HashMap::new(),
@@ -317,10 +320,27 @@ impl Tracker {
     fn new_call(&mut self, part: &Part<'_>) -> u64 {
         let number = self.number();
         let key = CallKey::new(part.call_id);
-        let tried_before = self.calls.values().rev().take(64).any(|c| c.key == key);
+        // A caller who tries again under the same Call-ID.
+        let tried_before = self.keys.contains_key(&key);
         let key = if tried_before { CallKey::new(&format!("{}#{}", part.call_id, part.cseq)) } else { key };
-        self.calls.insert(number, Call::new(key, part.seen.uptime));
+        self.keep_call(number, Call::new(key, part.seen.uptime));
         number
+    }
+
+    fn keep_call(&mut self, number: u64, call: Call) {
+        *self.keys.entry(call.key.clone()).or_default() += 1;
+        self.calls.insert(number, call);
+    }
+
+    fn drop_call(&mut self, number: u64) -> Option<Call> {
+        let call = self.calls.remove(&number)?;
+        if let Some(times) = self.keys.get_mut(&call.key) {
+            *times -= 1;
+            if *times == 0 {
+                self.keys.remove(&call.key);
+            }
+        }
+        Some(call)
     }
 
     fn number(&mut self) -> u64 {
@@ -333,7 +353,7 @@ impl Tracker {
         if into == gone || !self.calls.contains_key(&into) {
             return;
         }
-        let Some(moved) = self.calls.remove(&gone) else { return };
+        let Some(moved) = self.drop_call(gone) else { return };
         self.unregister(gone, &moved);
         let Some(call) = self.calls.get_mut(&into) else { return };
         if moved.told() {
@@ -355,14 +375,14 @@ impl Tracker {
             return;
         };
         let was_over = call.over.is_some();
-        for word in call.tell(now, self.silence, self.limits.join_within) {
+        let (words, lines) = call.tell(now, self.silence, self.limits.join_within);
+        for word in words {
             told.call(&call.key, word);
         }
         match call.told() {
             true => self.untold.remove(&number),
             false => self.untold.insert(number),
         };
-        let lines = call.lines(now);
         let wakes = call.wakes(now, self.silence, self.limits.join_within);
         if let (false, Some(at)) = (was_over, call.over) {
             self.over.insert((at, number));
@@ -445,7 +465,7 @@ impl Tracker {
     }
 
     fn forget(&mut self, number: u64) {
-        let Some(call) = self.calls.remove(&number) else { return };
+        let Some(call) = self.drop_call(number) else { return };
         self.unregister(number, &call);
         for session in call.sessions.values() {
             self.branches = self.branches.saturating_sub(session.branches.len());
@@ -519,8 +539,8 @@ fn leg_facts(part: &Part<'_>, line: Option<&Line>, rules: &Rules) -> CallFacts {
 }
 
 /// The digits at the end of a user part, to compare numbers that a phone system wrote anew.
-fn dialled_digits(uri: &str) -> Option<String> {
-    let user = Uri::read(uri)?.unescaped_user()?;
+fn dialled_digits(uri: Uri<'_>) -> Option<String> {
+    let user = uri.unescaped_user()?;
     let digits: String = user.chars().filter(char::is_ascii_digit).collect();
     (digits.len() >= 6).then(|| digits[digits.len().saturating_sub(9)..].to_owned())
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::sip::message::{Message, Start};
 use crate::sip::name_addr::NameAddr;
+use crate::sip::uri::Uri;
 
 /// When a message was seen, and between whom.
 #[derive(Debug, Clone, Copy)]
@@ -33,13 +34,15 @@ pub(super) struct Part<'a> {
     pub call_id: &'a str,
     pub cseq: u32,
     pub kind: Kind,
-    pub from: NameAddr,
-    pub to: NameAddr,
+    pub from: NameAddr<'a>,
+    pub to: NameAddr<'a>,
     pub from_tag: String,
     /// Empty before the other side has said anything.
     pub to_tag: String,
     /// Empty where the sender gave none.
     pub branch: String,
+    /// Whom a request is for, where that is a person or a phone.
+    pub uri: Option<Uri<'a>>,
     /// How many hops the message has gone: the number of its Vias.
     pub depth: usize,
 }
@@ -94,6 +97,7 @@ impl<'a> Part<'a> {
         };
         let part = Part {
             call_id: message.call_id()?,
+            uri: message.request_uri().and_then(Uri::read),
             kind,
             cseq,
             from_tag: from.tag().unwrap_or_default().to_owned(),
@@ -111,8 +115,7 @@ impl<'a> Part<'a> {
 
     /// Who a request is for, by the user part of its URI.
     pub fn target(&self) -> Option<String> {
-        let uri = self.message.request_uri()?;
-        crate::sip::uri::Uri::read(uri)?.unescaped_user()
+        self.uri?.unescaped_user()
     }
 }
 

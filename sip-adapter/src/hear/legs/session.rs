@@ -10,7 +10,6 @@ use super::part::{Kind, Part, on_hold};
 use super::transfer::Asked;
 use crate::hear::{Hold, OverBy};
 use crate::sip::identity::{self, Rules};
-use crate::sip::uri::Uri;
 
 /// The most branches and tags kept of one leg; a ring group of a proxy has a branch for each phone.
 const MOST_BRANCHES: usize = 256;
@@ -181,12 +180,11 @@ impl Session {
     pub fn read_invite(&mut self, part: &Part<'_>, line: Option<&Line>, rules: &Rules) {
         self.facts = super::leg_facts(part, line, rules);
         self.target = part.target().unwrap_or_default();
-        let uri = part.message.request_uri().and_then(Uri::read);
         let digits = |number: &Number| match number {
             Number::E164 { .. } | Number::Extension { .. } => true,
             Number::Other { .. } => false,
         };
-        self.called = uri.and_then(|uri| identity::number(uri, &rules.numbers)).filter(digits);
+        self.called = part.uri.and_then(|uri| identity::number(uri, &rules.numbers)).filter(digits);
     }
 
     /// Adds what one message says. `line` is the followed line it names as the one called.

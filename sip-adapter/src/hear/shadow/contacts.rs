@@ -68,7 +68,7 @@ impl Contacts {
                 let expires = address.param("expires").and_then(|seconds| seconds.trim().parse::<u32>().ok());
                 contacts.ours = Some(expires.map(|seconds| Duration::from_secs(seconds.into())));
             } else {
-                contacts.left.push(address.uri);
+                contacts.left.push(address.uri.to_owned());
             }
         }
         contacts

@@ -1,0 +1,192 @@
+//! What the tables of the world's numbering plans make of digits. `phonenumber` reads them, at ten times the cost
+//! of the message around the number, and the same few numbers come again and again within a call: most public
+//! numbers are seen at a glance to be as they should be, and what was read is remembered for a while. Neither
+//! ever changes an answer.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use phonenumber::country::Id as Country;
+use phonenumber::metadata::DATABASE;
+
+/// The most numbers remembered are two times so many.
+const MOST_REMEMBERED: usize = 2_048;
+
+/// Reads digits, optionally with a `+` before them, as one country writes its numbers.
+#[derive(Clone, Default)]
+pub(super) struct Tables {
+    country: Option<Country>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What was read lately: when there is no more room, what was not asked for since the last time goes.
+#[derive(Default)]
+struct Known {
+    young: HashMap<Box<str>, Option<Box<str>>>,
+    old: HashMap<Box<str>, Option<Box<str>>>,
+}
+
+impl Tables {
+    pub(super) fn of(country: Option<Country>) -> Tables {
+        Tables { country, known: Arc::default() }
+    }
+
+    pub(super) fn country(&self) -> Option<Country> {
+        self.country
+    }
+
+    /// The number in E.164 form; `None` when it is none.
+    pub(super) fn e164(&self, digits: &str) -> Option<String> {
+        // Whoever panicked with the lock did so in another's code: then nothing is remembered.
+        let known = self.known.lock().ok().and_then(|mut known| known.find(digits));
+        if let Some(e164) = known {
+            return e164.map(String::from);
+        }
+        let e164 = match self.country {
+            Some(country) if stays_as_it_is(country, digits) => Some(digits.to_owned()),
+            country => read(country, digits),
+        };
+        if let Ok(mut known) = self.known.lock() {
+            known.keep(digits, e164.as_deref());
+        }
+        e164
+    }
+}
+
+/// Two are equal when they answer alike; what they remember is no part of that.
+impl PartialEq for Tables {
+    fn eq(&self, other: &Tables) -> bool {
+        self.country == other.country
+    }
+}
+
+impl Eq for Tables {}
+
+impl fmt::Debug for Tables {
+    /// Without the numbers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tables({:?})", self.country)
+    }
+}
+
+impl Known {
+    fn find(&mut self, digits: &str) -> Option<Option<Box<str>>> {
+        if let Some(known) = self.young.get(digits) {
+            return Some(known.clone());
+        }
+        let known = self.old.remove(digits)?;
+        self.keep(digits, known.as_deref());
+        Some(known)
+    }
+
+    fn keep(&mut self, digits: &str, e164: Option<&str>) {
+        if self.young.len() >= MOST_REMEMBERED {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(digits.into(), e164.map(Box::from));
+    }
+}
+
+/// Asks the library.
+fn read(country: Option<Country>, digits: &str) -> Option<String> {
+    let number = phonenumber::parse(country, digits).ok()?;
+    // Its own E.164 form looks for a format to show the number in first, and uses none.
+    Some(format!("+{}{}", number.code().value(), number.national()))
+}
+
+/// Whether the library would give `+` and 7 to 15 digits back unchanged: they begin with the code of a country, and
+/// nothing in them can be taken for a prefix that `country` dials. Where that is not certain, it is not said.
+fn stays_as_it_is(country: Country, digits: &str) -> bool {
+    let (Some(digits), Some(home)) = (digits.strip_prefix('+'), DATABASE.by_id(country.as_ref())) else {
+        return false;
+    };
+    let dialled_abroad = || home.international_prefix()?.find(digits).map(|found| found.start());
+    let is_code = |length: &usize| {
+        let code = digits.get(..*length).and_then(|code| code.parse::<u16>().ok());
+        code.is_some_and(|code| DATABASE.by_code(&code).is_some())
+    };
+    if digits.starts_with('0') || dialled_abroad() == Some(0) {
+        return false;
+    }
+    let Some(national) = (1..=3).find(is_code).and_then(|length| digits.get(length..)) else { return false };
+    let dialled_at_home = || home.national_prefix_for_parsing()?.find(national).map(|found| found.start());
+    !national.starts_with('0')
+        && !home.national_prefix().is_some_and(|prefix| national.starts_with(prefix))
+        && dialled_at_home() != Some(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use phonenumber::Mode;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As the library alone says it.
+    fn plainly(country: Option<Country>, digits: &str) -> Option<String> {
+        let number = phonenumber::parse(country, digits).ok()?;
+        Some(number.format().mode(Mode::E164).to_string())
+    }
+
+    fn countries() -> Vec<Option<Country>> {
+        let mut known: Vec<&str> = DATABASE.iter().map(|meta| meta.id()).collect();
+        known.sort_unstable();
+        std::iter::once(None).chain(known.into_iter().map(|id| id.parse().ok())).collect()
+    }
+
+    /// Twice, so that it is remembered the second time.
+    fn check(tables: &Tables, digits: &str) {
+        let expected = plainly(tables.country, digits);
+        for _ in 0..2 {
+            assert_eq!(tables.e164(digits), expected, "{digits} read in {:?}", tables.country);
+        }
+    }
+
+    #[test]
+    fn every_countrys_example_is_read_as_the_library_reads_it_in_every_country() {
+        let mut examples: Vec<String> = DATABASE
+            .iter()
+            .flat_map(|meta| {
+                let kinds = [Some(meta.descriptors().general()), meta.descriptors().mobile()];
+                let kinds = kinds.into_iter().chain([meta.descriptors().fixed_line()]).flatten();
+                let national: Vec<&str> = kinds.filter_map(|kind| kind.example()).collect();
+                national.into_iter().map(|national| format!("+{}{national}", meta.country_code()))
+            })
+            .collect();
+        examples.sort_unstable();
+        examples.dedup();
+        assert!(examples.len() > 300, "only {} examples", examples.len());
+        for (at, country) in countries().into_iter().enumerate() {
+            let tables = Tables::of(country);
+            // All of them in each country would take minutes; each country sees others.
+            for example in examples.iter().skip(at % 61).step_by(61) {
+                check(&tables, example);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_what_is_asked_again_stays() {
+        let tables = Tables::of(Some(phonenumber::country::IL));
+        for number in 0..3 * MOST_REMEMBERED {
+            let _ = (tables.e164(&format!("+97250{number:07}")), tables.e164("+972541234567"));
+        }
+        let known = tables.known.lock().expect("a lock");
+        assert!(known.young.len() <= MOST_REMEMBERED && known.old.len() <= MOST_REMEMBERED);
+        assert!(known.young.contains_key("+972541234567"));
+        assert_eq!(format!("{tables:?}"), "Tables(Some(IL))");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn any_digits_are_read_as_the_library_reads_them(
+            country in prop::sample::select(countries()),
+            digits in "(\\+|\\+[0189]{1,4}|)[0-9]{7,11}",
+        ) {
+            prop_assert_eq!(Tables::of(country).e164(&digits), plainly(country, &digits));
+        }
+    }
+}
