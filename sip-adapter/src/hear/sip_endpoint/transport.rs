@@ -152,12 +152,28 @@ async fn local_address(account: &SipAccount) -> anyhow::Result<SocketAddr> {
     Ok(SocketAddr::new(ip, account.listen.map_or(0, |listen| listen.port())))
 }
 
-/// What rsipstack takes for a UDP socket and only ever sends with.
+/// The one way out; rsipstack takes it for a UDP socket and only ever sends with it.
 pub(super) enum Wire {
     /// Really one.
     Datagrams(Arc<UdpSocket>, SocketAddr),
     /// A connection: whatever the address, it goes there.
     Stream(mpsc::Sender<Vec<u8>>, SocketAddr),
+}
+
+impl Wire {
+    /// Sends one message; whatever it is, it passes the gate first.
+    pub(super) async fn send(&self, message: &[u8], to: SocketAddr) -> rsipstack::Result<usize> {
+        if !gate::may_leave(message) {
+            return Err(rsipstack::Error::Error("this program makes no calls and answers none".to_owned()));
+        }
+        match self {
+            Wire::Datagrams(socket, _) => Ok(socket.send_to(message, to).await?),
+            Wire::Stream(out, _) => match out.send(message.to_vec()).await {
+                Ok(()) => Ok(message.len()),
+                Err(_) => Err(rsipstack::Error::Error("the connection is closed".to_owned())),
+            },
+        }
+    }
 }
 
 #[async_trait::async_trait]
@@ -168,16 +184,7 @@ impl SipSocket for Wire {
     }
 
     async fn send_to(&self, buf: &[u8], addr: SocketAddr) -> rsipstack::Result<usize> {
-        if !gate::may_leave(buf) {
-            return Err(rsipstack::Error::Error("this program makes no calls and answers none".to_owned()));
-        }
-        match self {
-            Wire::Datagrams(socket, _) => Ok(socket.send_to(buf, addr).await?),
-            Wire::Stream(out, _) => match out.send(buf.to_vec()).await {
-                Ok(()) => Ok(buf.len()),
-                Err(_) => Err(rsipstack::Error::Error("the connection is closed".to_owned())),
-            },
-        }
+        self.send(buf, addr).await
     }
 
     fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
