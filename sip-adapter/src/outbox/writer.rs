@@ -74,8 +74,9 @@ impl Shared {
         let desk = self.lock();
         let paused = self.work.wait_timeout_while(desk, PAUSE, |desk| !desk.closed);
         let (mut desk, _) = paused.unwrap_or_else(PoisonError::into_inner);
-        desk.idle = true;
-        let waited = self.work.wait_while(desk, |desk| !desk.closed && !desk.state.is_due());
+        desk.idle = !desk.state.is_due();
+        // Not until it is due: what woke it may have been acknowledged before it gets the lock.
+        let waited = self.work.wait_while(desk, |desk| desk.idle && !desk.closed);
         let mut desk = waited.unwrap_or_else(PoisonError::into_inner);
         desk.idle = false;
         (desk.state.group(), desk.closed)

@@ -1,7 +1,7 @@
 //! What the tasks of one open way share: subscriptions by Call-ID, the pace, what was told already. Sends
 //! SUBSCRIBE and OPTIONS and answers requests, nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub(super) struct Session {
     /// `false` while the phone system gives no sign of life.
     pub alive: watch::Sender<bool>,
     heard: mpsc::Sender<Heard>,
-    by_call_id: Mutex<BTreeMap<String, Arc<Subscription>>>,
+    by_call_id: Mutex<HashMap<String, Arc<Subscription>>>,
     /// What is told to whoever decides; none of it twice.
     said: Mutex<Said>,
     /// The last trouble told, so that 2,000 lines do not tell the same 2,000 times.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rsipstack::platform::net::UdpSocket as _;
 
 use super::transport::Wire;
 use super::wire::MOST_LINES;
@@ -157,7 +158,7 @@ impl Notification {
             tracing::debug!("an answer longer than its request was not sent");
             return;
         }
-        if back.wire.send(answer.as_bytes(), to).await.is_err() {
+        if back.wire.send_to(answer.as_bytes(), to).await.is_err() {
             tracing::debug!("an answer could not be sent");
         }
     }

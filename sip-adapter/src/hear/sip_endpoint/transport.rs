@@ -160,22 +160,6 @@ pub(super) enum Wire {
     Stream(mpsc::Sender<Vec<u8>>, SocketAddr),
 }
 
-impl Wire {
-    /// Sends one message; whatever it is, it passes the gate first.
-    pub(super) async fn send(&self, message: &[u8], to: SocketAddr) -> rsipstack::Result<usize> {
-        if !gate::may_leave(message) {
-            return Err(rsipstack::Error::Error("this program makes no calls and answers none".to_owned()));
-        }
-        match self {
-            Wire::Datagrams(socket, _) => Ok(socket.send_to(message, to).await?),
-            Wire::Stream(out, _) => match out.send(message.to_vec()).await {
-                Ok(()) => Ok(message.len()),
-                Err(_) => Err(rsipstack::Error::Error("the connection is closed".to_owned())),
-            },
-        }
-    }
-}
-
 #[async_trait::async_trait]
 impl SipSocket for Wire {
     async fn recv_from(&self, _buf: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
@@ -184,7 +168,16 @@ impl SipSocket for Wire {
     }
 
     async fn send_to(&self, buf: &[u8], addr: SocketAddr) -> rsipstack::Result<usize> {
-        self.send(buf, addr).await
+        if !gate::may_leave(buf) {
+            return Err(rsipstack::Error::Error("this program makes no calls and answers none".to_owned()));
+        }
+        match self {
+            Wire::Datagrams(socket, _) => Ok(socket.send_to(buf, addr).await?),
+            Wire::Stream(out, _) => match out.send(buf.to_vec()).await {
+                Ok(()) => Ok(buf.len()),
+                Err(_) => Err(rsipstack::Error::Error("the connection is closed".to_owned())),
+            },
+        }
     }
 
     fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
