@@ -47,7 +47,25 @@ where
     F: Future<Output = anyhow::Result<()>>,
     W: FnOnce(CancellationToken) -> F,
 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    run_in(tokio::runtime::Builder::new_multi_thread(), work)
+}
+
+/// As [`run_until_signal`], all of it on one thread: for work that is many small steps, each of which would cost
+/// more to hand to another thread than to do.
+pub fn run_on_one_thread_until_signal<F, W>(work: W) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+    W: FnOnce(CancellationToken) -> F,
+{
+    run_in(tokio::runtime::Builder::new_current_thread(), work)
+}
+
+fn run_in<F, W>(mut builder: tokio::runtime::Builder, work: W) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+    W: FnOnce(CancellationToken) -> F,
+{
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
             tracing::error!("cannot start: {e}");

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use pinkas_protocol::close::Close;
 use pinkas_protocol::wire::{self, WireError};
 use serde::Serialize;
@@ -28,6 +28,9 @@ pub const DIAL_WITHIN: Duration = Duration::from_secs(5);
 
 /// A link on which nothing came for so long is dead: the hub pings every ten seconds.
 pub const SILENT_AFTER: Duration = Duration::from_secs(25);
+
+/// Bytes that [`Link::feed`] collects at most before they are written.
+const WRITE_TOGETHER: usize = 16 * 1024;
 
 /// Where the hub is: `ws://host:port` or `wss://host:port`, without a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl Link {
         // tungstenite's default read buffer is 128 KiB for each connection.
         let config = WebSocketConfig::default()
             .read_buffer_size(4096)
-            .write_buffer_size(0)
+            .write_buffer_size(WRITE_TOGETHER)
             .max_message_size(Some(wire::LARGEST_DOWN))
             .max_frame_size(Some(wire::LARGEST_DOWN));
         let mut url = hub.0.clone();
@@ -114,23 +117,38 @@ impl Link {
         self.socket.send(frame).await.map_err(|_| Ended::Broken)
     }
 
+    /// Sends one message with the next [`Link::flush`], or before, so that several leave together.
+    pub async fn feed<T: Serialize>(&mut self, message: &T) -> Result<(), Ended> {
+        let frame = Message::text(wire::encode(message));
+        self.socket.feed(frame).await.map_err(|_| Ended::Broken)
+    }
+
+    /// Sends what was fed.
+    pub async fn flush(&mut self) -> Result<(), Ended> {
+        self.socket.flush().await.map_err(|_| Ended::Broken)
+    }
+
     /// The next message. Cancel-safe.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<T, Ended> {
         loop {
             let frame = match tokio::time::timeout(SILENT_AFTER, self.socket.next()).await {
                 Err(_) => return Err(Ended::Silent),
-                Ok(None) | Ok(Some(Err(_))) => return Err(Ended::Broken),
-                Ok(Some(Ok(frame))) => frame,
+                Ok(frame) => frame,
             };
-            match frame {
-                Message::Text(text) => return Ok(wire::decode(&text)?),
-                Message::Close(frame) => {
-                    return Err(frame.map_or(Ended::Broken, |frame| closed(&frame)));
-                }
-                // tungstenite answers pings by itself while it is read.
-                Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}
+            if let Some(message) = understood(frame)? {
+                return Ok(message);
             }
         }
+    }
+
+    /// The next message, if it is here already.
+    pub fn ready<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Ended> {
+        while let Some(frame) = self.socket.next().now_or_never() {
+            if let Some(message) = understood(frame)? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
     }
 
     /// Says goodbye; errors do not matter any more.
@@ -146,6 +164,17 @@ fn closed(frame: &CloseFrame) -> Ended {
         (Some(Close::WrongVersion), Some(version)) => Ended::OtherVersion(version),
         (Some(close), _) => Ended::Closed(close),
         (None, _) => Ended::Broken,
+    }
+}
+
+/// `None`: nothing to be told of.
+fn understood<T: DeserializeOwned>(frame: Option<Result<Message, WsError>>) -> Result<Option<T>, Ended> {
+    match frame {
+        None | Some(Err(_)) => Err(Ended::Broken),
+        Some(Ok(Message::Text(text))) => Ok(Some(wire::decode(&text)?)),
+        Some(Ok(Message::Close(frame))) => Err(frame.map_or(Ended::Broken, |frame| closed(&frame))),
+        // tungstenite answers pings by itself while it is read.
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => Ok(None),
     }
 }
 

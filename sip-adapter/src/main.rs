@@ -29,5 +29,5 @@ fn main() -> ExitCode {
         println!("{}: no mistakes; {} lines", args.config.display(), config.pbx.lines.len());
         return if offline { ExitCode::SUCCESS } else { check::command(&config) };
     }
-    program::run_until_signal(|stop| run::run(config, stop))
+    program::run_on_one_thread_until_signal(|stop| run::run(config, stop))
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::http::header::CONNECTION;
 use jiff::Timestamp;
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -113,6 +115,28 @@ pub fn refused_times(way: Way, why: &'static str, times: u64) {
         return;
     }
     counter!(REFUSED, "way" => way.name(), "why" => why).increment(times);
+}
+
+/// What a way that speaks SIP refuses; kept, as looking each up by name costs more than refusing.
+pub struct Refusals {
+    /// From an address that is not the phone system's.
+    pub stranger: Counter,
+    /// Of nothing that was begun here, and more than is read of such.
+    pub unasked: Counter,
+    /// A NOTIFY that lacks what it takes to answer it.
+    pub unreadable: Counter,
+}
+
+impl Refusals {
+    /// Those of one way.
+    pub fn of(way: Way) -> Refusals {
+        let counter = |why: &'static str| counter!(REFUSED, "way" => way.name(), "why" => why);
+        Refusals {
+            stranger: counter("stranger"),
+            unasked: counter("unasked"),
+            unreadable: counter("unreadable"),
+        }
+    }
 }
 
 /// How the outbox stands.

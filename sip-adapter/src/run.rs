@@ -26,6 +26,7 @@ const REOPEN_AFTER: Duration = Duration::from_secs(3);
 /// Runs until `stop`. Fails when the outbox cannot be opened; everything else recovers by itself.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     number::warm_up();
+    let shown = config.metrics.is_some();
     if let Some(at) = config.metrics {
         let handle = metrics::install()?;
         let stop = stop.clone();
@@ -36,7 +37,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         });
     }
     let outbox::Opened { outbox, live, writer } = outbox::open(&config.state)?;
-    tokio::spawn(show_figures(outbox.written.clone(), stop.clone()));
+    if shown {
+        tokio::spawn(show_figures(outbox.written.clone(), stop.clone()));
+    }
     let mut calls = Calls::new(live, config.patience, Box::new(new_call_id));
     let (heard_in, mut heard) = mpsc::channel(HEARD_QUEUE);
     let hearing = hear(&config, &heard_in, &stop);
@@ -86,13 +89,16 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     decided
 }
 
+/// How often the figures of the outbox are brought up to date.
+const FIGURES: Duration = Duration::from_millis(500);
+
 /// Keeps the figures of the outbox, whether the hub is there or not.
-async fn show_figures(mut written: watch::Receiver<outbox::Written>, stop: CancellationToken) {
+async fn show_figures(written: watch::Receiver<outbox::Written>, stop: CancellationToken) {
     loop {
-        metrics::outbox(&written.borrow_and_update());
+        metrics::outbox(&written.borrow());
         tokio::select! {
             () = stop.cancelled() => return,
-            changed = written.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(FIGURES) => {}
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The link to the hub: repeats what the hub does not have, then tells each event as it is written.
+//! The link to the hub: repeats what the hub does not have, then tells each event as soon as it is noted. What is ready at the
+//! same time leaves together; nothing waits for more.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -92,17 +93,20 @@ async fn talk(
         tracing::warn!(
             "the folder `state` is an older copy: the hub has later events than it; numbering goes on from there"
         );
-        outbox.skip_to(sent).await;
+        outbox.skip_to(sent);
     }
-    outbox.durable(sent).await;
+    outbox.durable(sent);
     tracing::info!("hub at {}: connected", config.hub);
     metrics::linked(Linked::Yes);
     let mut unacknowledged = VecDeque::new();
     *told = None;
     let mut caught_up = false;
     loop {
-        let written = outbox.written.borrow_and_update().clone();
-        while sent < written.latest {
+        let (latest, live) = {
+            let written = outbox.written.borrow_and_update();
+            (written.latest, (!caught_up).then(|| written.live.clone()))
+        };
+        while sent < latest {
             // What the hub already has was dropped here: the next kept event is the next to send.
             let next = outbox.after(sent).unwrap_or_else(|e| {
                 tracing::error!("the outbox cannot be read: {e:#}");
@@ -112,16 +116,16 @@ async fn talk(
             if unacknowledged.len() < MOST_TIMED {
                 unacknowledged.push_back((sequence, heard_at(&event)));
             }
-            link.send(&AdapterSays::Event { sequence, event }).await?;
+            link.feed(&AdapterSays::Event { sequence, event }).await?;
             sent = sequence;
         }
-        if !caught_up {
+        if let Some(live) = live {
             let mut parts = config.pbx.lines.chunks(LIVE_PART).peekable();
             while let Some(part) = parts.next() {
                 let last = parts.peek().is_none();
                 link.send(&AdapterSays::Lines { lines: part.to_vec(), last }).await?;
             }
-            let calls: Vec<CallId> = written.live.iter().copied().collect();
+            let calls: Vec<CallId> = live.iter().copied().collect();
             let parts = calls.len().div_ceil(LIVE_PART).max(1);
             for part in 0..parts {
                 let from = part * LIVE_PART;
@@ -130,6 +134,7 @@ async fn talk(
             }
             caught_up = true;
         }
+        link.flush().await?;
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             changed = outbox.written.changed() => if changed.is_err() {
@@ -139,11 +144,18 @@ async fn talk(
             },
             said = link.next::<HubToAdapter>() => match said? {
                 HubToAdapter::Durable { sequence } => {
+                    let mut sequence = sequence;
+                    while let Some(more) = link.ready()? {
+                        match more {
+                            HubToAdapter::Durable { sequence: later } => sequence = sequence.max(later),
+                            HubToAdapter::Welcome { .. } => {}
+                        }
+                    }
                     let now = Timestamp::now();
                     while let Some((_, heard_at)) = unacknowledged.pop_front_if(|(number, _)| *number <= sequence) {
                         metrics::acknowledged(heard_at, now);
                     }
-                    outbox.durable(sequence).await;
+                    outbox.durable(sequence);
                 }
                 HubToAdapter::Welcome { .. } => {}
             },

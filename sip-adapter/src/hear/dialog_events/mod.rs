@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{DialogEvents, Pbx, Transport};
-use crate::hear::Heard;
-use crate::hear::sip_endpoint::{Incoming, SipEndpoint};
+use crate::hear::sip_endpoint::{Asked, SipEndpoint};
+use crate::hear::{Heard, Way};
 use follow::{Ended, follow};
 pub use probe::probe;
 use session::{Session, Target};
@@ -52,7 +52,7 @@ pub async fn run(
     loop {
         let opening = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            opening = SipEndpoint::open(&config.account) => opening,
+            opening = SipEndpoint::open(&config.account, Way::DialogEvents) => opening,
         };
         match opening {
             Ok((endpoint, requests)) => {
@@ -91,7 +91,7 @@ pub async fn run(
 }
 
 /// Hears until `stop` or until the way closes.
-async fn hear(session: Arc<Session>, requests: mpsc::Receiver<Incoming>, stop: &CancellationToken) {
+async fn hear(session: Arc<Session>, requests: mpsc::Receiver<Asked>, stop: &CancellationToken) {
     let tasks = TaskTracker::new();
     match session.config.list.clone() {
         Some(list) => {
@@ -128,9 +128,9 @@ fn each_line(session: &Arc<Session>, tasks: &TaskTracker, stop: &CancellationTok
 }
 
 /// Answers requests until the way closes.
-async fn answer(session: &Session, mut requests: mpsc::Receiver<Incoming>) {
-    while let Some(incoming) = requests.recv().await {
-        session.answer(incoming).await;
+async fn answer(session: &Session, mut requests: mpsc::Receiver<Asked>) {
+    while let Some(asked) = requests.recv().await {
+        session.answer(asked).await;
     }
 }
 

@@ -17,7 +17,7 @@ use super::traps::{Trap, Traps};
 use crate::check::{Finding, in_words as in_words_of};
 use crate::config::{DialogEvents, Pbx};
 use crate::hear::sip_endpoint::SipEndpoint;
-use crate::hear::{Heard, LineHeard, What};
+use crate::hear::{Heard, LineHeard, Way, What};
 
 /// How long all of it may take.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ const NAMED: usize = 10;
 pub async fn probe(config: &DialogEvents, pbx: &Pbx) -> Vec<Finding> {
     let account = &config.account;
     let began = Instant::now();
-    let (endpoint, mut requests) = match SipEndpoint::open(account).await {
+    let (endpoint, mut requests) = match SipEndpoint::open(account, Way::DialogEvents).await {
         Ok(opened) => opened,
         Err(e) => return vec![Finding::broken(format!("dialog events: {}", in_words_of(&e)))],
     };
@@ -47,8 +47,8 @@ pub async fn probe(config: &DialogEvents, pbx: &Pbx) -> Vec<Finding> {
     let mut lines = BTreeMap::new();
     let asked = {
         let answering = async {
-            while let Some(incoming) = requests.recv().await {
-                session.answer(incoming).await;
+            while let Some(asked) = requests.recv().await {
+                session.answer(asked).await;
             }
         };
         let listening = async {

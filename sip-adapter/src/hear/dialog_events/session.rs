@@ -1,7 +1,7 @@
 //! What the tasks of one open way share: subscriptions by Call-ID, the pace, what was told already. Sends
 //! SUBSCRIBE and OPTIONS and answers requests, nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 use pinkas_protocol::Line;
-use rsipstack::sip::{self, Header, HeadersExt, Method, Response, StatusCode};
+use rsipstack::sip::{self, Header, Method, Response, StatusCode};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::dialog::{Dialog, Notified};
@@ -19,8 +19,9 @@ use super::traps::{Trap, Traps};
 use super::watch::{Problem, Told, Watch};
 use crate::config::{DialogEvents, Pbx};
 use crate::hear::sip_endpoint::message::{self, SecondsHeader};
-use crate::hear::sip_endpoint::{Answer, Draft, Incoming, SipEndpoint, lock};
+use crate::hear::sip_endpoint::{Answer, Asked, Draft, Notification, Reply, SipEndpoint, lock};
 use crate::hear::{Heard, LineHeard, Way, What};
+use crate::metrics;
 use crate::sip::dialog_info::Dialogs;
 
 /// How long one SUBSCRIBE may take; a phone system that needs longer would not be heard in time anyway.
@@ -72,7 +73,7 @@ pub(super) struct Session {
     /// `false` while the phone system gives no sign of life.
     pub alive: watch::Sender<bool>,
     heard: mpsc::Sender<Heard>,
-    by_call_id: Mutex<BTreeMap<String, Arc<Subscription>>>,
+    by_call_id: Mutex<HashMap<String, Arc<Subscription>>>,
     /// What is told to whoever decides; none of it twice.
     said: Mutex<Said>,
     /// The last trouble told, so that 2,000 lines do not tell the same 2,000 times.
@@ -213,39 +214,47 @@ impl Session {
 
     /// Answers one request. Only a NOTIFY of an open subscription is believed; everything else is refused
     /// and changes nothing.
-    pub(super) async fn answer(&self, incoming: Incoming) {
+    pub(super) async fn answer(&self, asked: Asked) {
         let allow = || vec![Header::Allow(sip::Allow::new("NOTIFY, OPTIONS"))];
-        match incoming.request().method {
-            Method::Notify => {
-                let Some((subscription, notified)) = self.notified(&incoming) else {
-                    return incoming.answer(StatusCode::CallTransactionDoesNotExist, Vec::new()).await;
-                };
-                if subscription.left.load(Ordering::Relaxed) {
-                    return incoming.answer(notified.status, Vec::new()).await;
-                }
-                let news = News {
-                    notified: true,
-                    ended: notified.ended,
-                    ask_full: notified.told.ask_full,
-                    not_a_list: notified.told.problem == Some(Problem::NotAList),
-                };
-                // Told first, answered after: the pop does not wait for a reply to leave. And whoever acts upon
-                // an end finds that what came with it was told before.
-                self.tell_lines(incoming.at, notified.told).await;
-                subscription.add(news);
-                incoming.answer(notified.status, Vec::new()).await;
+        match asked {
+            Asked::Notify(notify) => self.answer_notify(notify).await,
+            Asked::Request(incoming) if incoming.request().method == Method::Options => {
+                incoming.answer(StatusCode::OK, allow()).await;
             }
-            Method::Options => incoming.answer(StatusCode::OK, allow()).await,
-            _ => incoming.answer(StatusCode::MethodNotAllowed, allow()).await,
+            Asked::Request(incoming) => {
+                metrics::refused(Way::DialogEvents, "method");
+                incoming.answer(StatusCode::MethodNotAllowed, allow()).await;
+            }
         }
     }
 
+    async fn answer_notify(&self, notify: Notification) {
+        let Some((subscription, notified)) = self.notified(&notify) else {
+            metrics::refused(Way::DialogEvents, "no_subscription");
+            return notify.answer(Reply::NoSubscription).await;
+        };
+        if notified.reply == Reply::BadEvent {
+            metrics::refused(Way::DialogEvents, "bad_event");
+        }
+        if !subscription.left.load(Ordering::Relaxed) {
+            let news = News {
+                notified: true,
+                ended: notified.ended,
+                ask_full: notified.told.ask_full,
+                not_a_list: notified.told.problem == Some(Problem::NotAList),
+            };
+            // Told first, answered after: the pop does not wait for a reply to leave. And whoever acts upon
+            // an end finds that what came with it was told before.
+            self.tell_lines(notify.at, notified.told).await;
+            subscription.add(news);
+        }
+        notify.answer(notified.reply).await;
+    }
+
     /// `None`: of no open subscription.
-    fn notified(&self, incoming: &Incoming) -> Option<(Arc<Subscription>, Notified)> {
-        let request = incoming.request();
-        let call_id = request.call_id_header().ok()?;
-        let subscription = lock(&self.by_call_id).get(call_id.value()).cloned()?;
-        let notified = lock(&subscription.dialog).notified(request, &self.pbx.rules)?;
+    fn notified(&self, notify: &Notification) -> Option<(Arc<Subscription>, Notified)> {
+        let subscription = lock(&self.by_call_id).get(notify.call_id()).cloned()?;
+        let notified = lock(&subscription.dialog).notified(notify, &self.pbx.rules)?;
         Some((subscription, notified))
     }
 
@@ -355,14 +364,19 @@ impl Session {
 
 impl Subscription {
     fn add(&self, fresh: News) {
-        {
+        let to_act_upon = {
             let mut news = lock(&self.news);
+            let first = fresh.notified && !news.notified;
             news.notified |= fresh.notified;
             news.ended = fresh.ended.or(news.ended);
             news.ask_full |= fresh.ask_full;
             news.not_a_list |= fresh.not_a_list;
+            first || fresh.ended.is_some() || fresh.ask_full || fresh.not_a_list
+        };
+        // Its task need not wake for each word about a line.
+        if to_act_upon {
+            self.changed.notify_one();
         }
-        self.changed.notify_one();
     }
 
     /// What came since this was last asked; `notified` stays.

@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Pbx, Shadow, Transport};
-use crate::hear::Heard;
 use crate::hear::sip_endpoint::SipEndpoint;
+use crate::hear::{Heard, Way};
 pub use probe::probe;
 use session::{Session, Told};
 
@@ -48,7 +48,7 @@ pub async fn run(
     loop {
         let opening = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            opening = SipEndpoint::open(&config.account) => opening,
+            opening = SipEndpoint::open(&config.account, Way::Shadow) => opening,
         };
         match opening {
             Ok((endpoint, requests)) => {

@@ -7,11 +7,12 @@ use super::registrar::Registrar;
 use super::registration::{Answered, Ask, Trouble};
 use crate::check::{Finding, in_words};
 use crate::config::Shadow;
+use crate::hear::Way;
 use crate::hear::sip_endpoint::SipEndpoint;
 
 /// Asks the phone system, and says what works and what does not.
 pub async fn probe(config: &Shadow, adapter: &AdapterId) -> Vec<Finding> {
-    let endpoint = match SipEndpoint::open(&config.account).await {
+    let endpoint = match SipEndpoint::open(&config.account, Way::Shadow).await {
         Ok((endpoint, _requests)) => endpoint,
         Err(e) => return vec![Finding::broken(format!("shadow extension: {}", in_words(&e)))],
     };

@@ -18,7 +18,7 @@ use super::bells::{BellId, Bells, NoBell, Over, Rung};
 use super::registrar::Registrar;
 use super::registration::{Answered, Ask, Registration, Trouble};
 use crate::config::{Pbx, Shadow};
-use crate::hear::sip_endpoint::{Bell, Incoming, SipEndpoint, Withdrawn};
+use crate::hear::sip_endpoint::{self, Bell, Incoming, Reply, SipEndpoint, Withdrawn};
 use crate::hear::{CallHeard, Heard, Way, What};
 use crate::metrics;
 use crate::sip::message::Message;
@@ -74,7 +74,7 @@ pub(super) struct Session {
 /// What happened.
 enum Next {
     Stop,
-    Asked(Box<Incoming>),
+    Asked(Box<sip_endpoint::Asked>),
     Withdrawn(BellId, Withdrawn),
     Registered(Option<Box<(Registrar, Answered)>>),
     Time,
@@ -115,7 +115,7 @@ impl Session {
     /// Hears until `stop` or until the way closes.
     pub(super) async fn hear(
         mut self,
-        mut requests: mpsc::Receiver<Incoming>,
+        mut requests: mpsc::Receiver<sip_endpoint::Asked>,
         stop: &CancellationToken,
     ) -> Told {
         loop {
@@ -143,7 +143,11 @@ impl Session {
         self.told
     }
 
-    async fn next(&mut self, requests: &mut mpsc::Receiver<Incoming>, stop: &CancellationToken) -> Next {
+    async fn next(
+        &mut self,
+        requests: &mut mpsc::Receiver<sip_endpoint::Asked>,
+        stop: &CancellationToken,
+    ) -> Next {
         let now = self.began.elapsed();
         let wake = if self.asking.is_some() { None } else { Some(self.registration.wake(now)) };
         // While one is asked, only the end of what stands matters.
@@ -230,13 +234,18 @@ impl Session {
         }
     }
 
-    async fn answer(&mut self, incoming: Incoming) {
+    async fn answer(&mut self, asked: sip_endpoint::Asked) {
+        let incoming = match asked {
+            sip_endpoint::Asked::Request(incoming) => incoming,
+            // Nothing is subscribed to here.
+            sip_endpoint::Asked::Notify(notify) => return notify.answer(Reply::NoSubscription).await,
+        };
         let allow = || vec![Header::Allow(sip::Allow::new(METHODS))];
         match incoming.request().method {
             Method::Invite => self.invited(incoming).await,
             Method::Options => incoming.answer(StatusCode::OK, allow()).await,
             // Of calls that were answered here: there are none.
-            Method::Bye | Method::Update | Method::PRack | Method::Info | Method::Notify => {
+            Method::Bye | Method::Update | Method::PRack | Method::Info => {
                 incoming.answer(StatusCode::CallTransactionDoesNotExist, Vec::new()).await;
             }
             _ => incoming.answer(StatusCode::MethodNotAllowed, allow()).await,

@@ -1,15 +1,17 @@
 //! What every way that speaks SIP with an account of its own needs: the transport, requests with their
-//! credentials, answers to requests, signs of life. rsipstack carries transactions. Dialogs, and what a
-//! request means, belong to the way that uses this. Only the phone system's address is listened to.
+//! credentials, answers to requests, signs of life. rsipstack carries transactions, except those of NOTIFYs, which are
+//! `notify`'s. Dialogs, and what a request means, belong to the way that uses this. Only the phone system's address is listened to.
 
 mod digest;
 mod door;
 mod gate;
 pub mod message;
+mod notify;
 mod ringing;
 mod transport;
 mod wire;
 
+use std::hash::RandomState;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -31,15 +33,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{SipAccount, Transport};
-use digest::{Asked, Decision, Tries};
+use crate::hear::Way;
+use crate::metrics::Refusals;
+use digest::{Decision, Tries};
 use door::{Begun, Door};
+use notify::Back;
+pub use notify::{Notification, Reply};
 pub use ringing::{Bell, Ringing, Withdrawn};
 use transport::{By, Opened, Stream, Wire};
 use wire::{Piece, Pieces};
 
 /// Requests read but not yet looked at; when it is full, reading waits and the phone system repeats.
 const REQUESTS: usize = 64;
-/// Answers are kept for 32 s to repeat them (Timer J); with more than this, requests are not taken.
+/// Answers to all but NOTIFYs are kept for 32 s to repeat them (Timer J); with more than this, requests are not taken.
 const MOST_ANSWERED: usize = 20_000;
 const AGENT: &str = concat!("pinkas/", env!("CARGO_PKG_VERSION"));
 
@@ -55,6 +61,14 @@ pub struct SipEndpoint {
     begun: Mutex<Begun>,
     /// The realm that let us in: from then on no other is answered.
     realm: OnceLock<String>,
+}
+
+/// What the phone system asks.
+pub enum Asked {
+    /// A NOTIFY.
+    Notify(Notification),
+    /// Anything else.
+    Request(Incoming),
 }
 
 /// A request of the phone system.
@@ -106,8 +120,11 @@ pub enum Answer {
 }
 
 impl SipEndpoint {
-    /// Opens the way; requests of the phone system come out of the receiver. The error says what to look at.
-    pub async fn open(account: &SipAccount) -> anyhow::Result<(Arc<SipEndpoint>, mpsc::Receiver<Incoming>)> {
+    /// Opens the way, which counts as `way` what it refuses; requests of the phone system come out of the receiver. The error says what to look at.
+    pub async fn open(
+        account: &SipAccount,
+        way: Way,
+    ) -> anyhow::Result<(Arc<SipEndpoint>, mpsc::Receiver<Asked>)> {
         let Opened { local, by } = transport::open(account).await?;
         let closed = CancellationToken::new();
         let (wire, reading) = match by {
@@ -119,7 +136,8 @@ impl SipEndpoint {
                 (Wire::Stream(out.clone(), local), Reading::Stream(read, out))
             }
         };
-        let connection = UdpConnection::from_socket(Arc::new(wire), None, Some(closed.child_token()))
+        let wire = Arc::new(wire);
+        let connection = UdpConnection::from_socket(wire.clone(), None, Some(closed.child_token()))
             .await
             .context("the SIP endpoint does not start")?;
         let mut builder = EndpointBuilder::new();
@@ -148,8 +166,15 @@ impl SipEndpoint {
             realm: OnceLock::new(),
         });
         let (out, requests) = mpsc::channel(REQUESTS);
-        let reader =
-            Reader { endpoint: Arc::downgrade(&endpoint), incoming, out, closed: endpoint.closed.clone() };
+        let reader = Reader {
+            endpoint: Arc::downgrade(&endpoint),
+            incoming,
+            out,
+            wire,
+            tags: RandomState::new(),
+            refusals: Refusals::of(way),
+            closed: endpoint.closed.clone(),
+        };
         tokio::spawn(reader.run(reading));
         let (inner, stop) = (endpoint.inner.clone(), endpoint.closed.clone());
         tokio::spawn(async move {
@@ -236,7 +261,7 @@ impl SipEndpoint {
                 return (Answer::Final(Box::new(response)), cseq);
             }
             let realm = self.account.realm.as_deref().or(self.realm.get().map(String::as_str));
-            let challenge = match tries.decide(Asked::of(&response), realm) {
+            let challenge = match tries.decide(digest::Asked::of(&response), realm) {
                 Decision::Answer(challenge) => challenge,
                 Decision::Refused => return (Answer::WrongPassword, cseq),
                 Decision::Foreign { realm } => return (Answer::ForeignRealm(realm), cseq),
@@ -326,10 +351,9 @@ impl Incoming {
     }
 
     /// Answers it. Over UDP, where the sender's address proves nothing, no answer is longer than its request, so that
-    /// nobody is flooded by way of us; but whoever sends a NOTIFY that is accepted knows a dialog of ours.
+    /// nobody is flooded by way of us.
     pub async fn answer(mut self, status: StatusCode, mut more: Vec<Header>) {
-        let proven = status.code() < 300 && self.request().method == Method::Notify;
-        if !proven && !self.fits(status.clone(), &more) {
+        if !self.fits(status.clone(), &more) {
             // What it adds is of use, the answer itself of more.
             more.clear();
             if !self.fits(status.clone(), &more) {
@@ -363,7 +387,10 @@ struct Reader {
     /// Weak: an endpoint that nobody uses any more closes.
     endpoint: std::sync::Weak<SipEndpoint>,
     incoming: TransactionReceiver,
-    out: mpsc::Sender<Incoming>,
+    out: mpsc::Sender<Asked>,
+    wire: Arc<Wire>,
+    tags: RandomState,
+    refusals: Refusals,
     closed: CancellationToken,
 }
 
@@ -395,17 +422,27 @@ impl Reader {
             let endpoint = self.endpoint.upgrade()?;
             if !same_host(from.ip(), endpoint.account.address.ip()) {
                 // Not even answered: a forged source address must not turn this into a reflector.
+                self.refusals.stranger.increment(1);
                 tracing::debug!("a datagram from an address that is not the phone system's was dropped");
                 continue;
             }
             let datagram = buffer.get(..length).unwrap_or_default();
             if !door.lets_in(datagram, |call_id| lock(&endpoint.begun).has(call_id), Instant::now()) {
                 tracing::debug!("a datagram that belongs to nothing begun here was dropped");
+                self.refusals.unasked.increment(1);
                 continue;
             }
             drop(endpoint);
-            if let Some(message) = wire::datagram(datagram) {
-                self.hand_on(&message, datagram, from).await?;
+            match wire::parts(datagram) {
+                Some((head, body)) if notify::is_notify(head) => {
+                    self.hand_on_notify(head, body, from, Some(length)).await?;
+                }
+                Some(_) => {
+                    if let Some(message) = wire::datagram(datagram) {
+                        self.hand_on(&message, datagram, from).await?;
+                    }
+                }
+                None => {}
             }
         }
     }
@@ -424,9 +461,12 @@ impl Reader {
             loop {
                 match pieces.next() {
                     Ok(None) => break,
-                    Ok(Some(Piece::Message { canonical, raw })) => {
-                        self.hand_on(&canonical, &raw, from).await?;
-                    }
+                    Ok(Some(Piece::Message { canonical, raw })) => match wire::parts(&canonical) {
+                        Some((head, body)) if notify::is_notify(head) => {
+                            self.hand_on_notify(head, body, from, None).await?;
+                        }
+                        _ => self.hand_on(&canonical, &raw, from).await?,
+                    },
                     Ok(Some(Piece::Ping)) => out.send(b"\r\n".to_vec()).await.ok()?,
                     Err(e) => {
                         tracing::warn!("the connection to the phone system is given up: {e}");
@@ -435,6 +475,24 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// `length`: of a datagram.
+    async fn hand_on_notify(
+        &mut self,
+        head: &[u8],
+        body: &[u8],
+        from: SocketAddr,
+        length: Option<usize>,
+    ) -> Option<()> {
+        let back = Back { wire: self.wire.clone(), from, length, tags: self.tags.clone() };
+        let Some(notify) = Notification::read(Timestamp::now(), head, body, back) else {
+            tracing::debug!("a NOTIFY that cannot be answered was dropped");
+            self.refusals.unreadable.increment(1);
+            return Some(());
+        };
+        *lock(&self.endpoint.upgrade()?.heard_at) = Instant::now();
+        self.out.send(Asked::Notify(notify)).await.ok()
     }
 
     async fn hand_on(&mut self, message: &[u8], raw: &[u8], from: SocketAddr) -> Option<()> {
@@ -446,7 +504,8 @@ impl Reader {
         while let Ok(transaction) = self.incoming.try_recv() {
             let kept = if transaction.original.method == Method::Invite { raw } else { &[] };
             let (length, raw, closed) = (raw.len(), kept.to_vec(), self.closed.clone());
-            self.out.send(Incoming { at, transaction, length, datagrams, raw, closed }).await.ok()?;
+            let incoming = Incoming { at, transaction, length, datagrams, raw, closed };
+            self.out.send(Asked::Request(incoming)).await.ok()?;
         }
         Some(())
     }

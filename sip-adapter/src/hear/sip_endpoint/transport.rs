@@ -152,7 +152,7 @@ async fn local_address(account: &SipAccount) -> anyhow::Result<SocketAddr> {
     Ok(SocketAddr::new(ip, account.listen.map_or(0, |listen| listen.port())))
 }
 
-/// What rsipstack takes for a UDP socket and only ever sends with.
+/// The one way out; rsipstack takes it for a UDP socket and only ever sends with it.
 pub(super) enum Wire {
     /// Really one.
     Datagrams(Arc<UdpSocket>, SocketAddr),

@@ -2,11 +2,14 @@
 //! that follow it, and loses the body of a datagram without Content-Length. Streams are cut into messages
 //! here as well, with a bound on each. Pure: no socket.
 
+use memchr::memchr;
+
 /// The largest body taken from a stream, in bytes.
 pub(super) const LARGEST_BODY: usize = 1024 * 1024;
 /// The largest head, in bytes.
 pub(super) const LARGEST_HEAD: usize = 32 * 1024;
-const MOST_LINES: usize = 256;
+/// The most lines of a head.
+pub(super) const MOST_LINES: usize = 256;
 
 /// Why a stream cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,8 +25,8 @@ pub(super) enum StreamError {
     Length,
 }
 
-/// A datagram as one canonical message; `None` when it is none: keep-alive, cut off, or not SIP.
-pub(super) fn datagram(bytes: &[u8]) -> Option<Vec<u8>> {
+/// Head and body of a datagram; `None` when it is no message: keep-alive, cut off, or not SIP.
+pub(super) fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
     let bytes = bytes.get(start..)?;
     let (head, body) = divide(bytes)?;
@@ -33,6 +36,12 @@ pub(super) fn datagram(bytes: &[u8]) -> Option<Vec<u8>> {
         Length::Is(length) => body.get(..length)?,
         Length::Wrong => return None,
     };
+    Some((head, body))
+}
+
+/// A datagram as one canonical message.
+pub(super) fn datagram(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (head, body) = parts(bytes)?;
     message(head, body)
 }
 
@@ -133,7 +142,7 @@ fn divide(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Where the head ends and where the body begins: an empty line, whichever line breaks are used.
 fn head_end(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut at = 0;
-    while let Some(found) = bytes.get(at..)?.iter().position(|byte| *byte == b'\n') {
+    while let Some(found) = memchr(b'\n', bytes.get(at..)?) {
         let after = at + found + 1;
         match bytes.get(after..)? {
             [b'\n', ..] => return Some((after, after + 1)),
@@ -152,7 +161,10 @@ enum Length {
 
 fn content_length(head: &[u8]) -> Length {
     for line in head.split(|byte| *byte == b'\n').skip(1) {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        if !matches!(line.first(), Some(b'C' | b'c' | b'L' | b'l')) {
+            continue;
+        }
+        let Some(colon) = memchr(b':', line) else { continue };
         let (name, value) = line.split_at(colon);
         let name = name.trim_ascii();
         if name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"l") {
