@@ -1,15 +1,17 @@
-//! Something that an adapter takes for a hub: it says welcome, says of each event that it is on its disk, and
-//! counts. For measurements in which a real hub's work would be in the way.
+//! Something that an adapter takes for a hub: it says welcome, says of events that they are on its disk as a hub
+//! with a disk does (what came during one sync at once), and counts. For measurements in which a real hub's work would be in the way.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use jiff::Timestamp;
 use pinkas_protocol::adapter_link::{AdapterSays, HubToAdapter};
 use pinkas_protocol::{CallChange, CallId, Event, wire};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 /// What it was told.
@@ -65,22 +67,44 @@ impl Drop for CountingHub {
     }
 }
 
+/// From an event to the word that it is on disk, with all that came meanwhile: what a sync costs on a disk of today.
+const DISK: Duration = Duration::from_millis(1);
+
 async fn talk(stream: TcpStream, told: &Mutex<Told>) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut socket = tokio_tungstenite::accept_async(stream).await?;
-    while let Some(message) = socket.next().await {
-        let Message::Text(text) = message? else { continue };
-        let answer = match wire::decode(&text)? {
-            AdapterSays::Hello { .. } => HubToAdapter::Welcome { durable: 0 },
-            AdapterSays::Event { sequence, event } => {
-                lock(told).take(event);
+    let mut unsaid: Option<(Instant, u64)> = None;
+    loop {
+        let synced = async {
+            match unsaid {
+                Some((since, sequence)) => {
+                    tokio::time::sleep_until(since + DISK).await;
+                    sequence
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let answer = tokio::select! {
+            message = socket.next() => {
+                let Some(message) = message else { return Ok(()) };
+                let Message::Text(text) = message? else { continue };
+                match wire::decode(&text)? {
+                    AdapterSays::Hello { .. } => HubToAdapter::Welcome { durable: 0 },
+                    AdapterSays::Event { sequence, event } => {
+                        lock(told).take(event);
+                        unsaid = Some((unsaid.map_or_else(Instant::now, |(since, _)| since), sequence));
+                        continue;
+                    }
+                    AdapterSays::Lines { .. } | AdapterSays::Live { .. } => continue,
+                }
+            }
+            sequence = synced => {
+                unsaid = None;
                 HubToAdapter::Durable { sequence }
             }
-            AdapterSays::Lines { .. } | AdapterSays::Live { .. } => continue,
         };
         socket.send(Message::text(wire::encode(&answer))).await?;
     }
-    Ok(())
 }
 
 impl Told {
