@@ -99,7 +99,7 @@ impl Tracker {
         if session.asked.len() >= MOST_ASKED || session.asked.iter().any(known) {
             return;
         }
-        let to = match replaced(&to.uri) {
+        let to = match replaced(to.uri) {
             Some(other) => {
                 self.wished.insert(other.clone(), part.call_id.to_owned());
                 Wish::Join(other)
