@@ -57,3 +57,39 @@ impl Callers {
         self.calls.get(number).into_iter().flat_map(|calls| calls.iter().rev().take(MOST_COMPARED).copied())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use pinkas_protocol::{CallFacts, Caller};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::hear::Way;
+
+    fn said(digits: &str) -> CallFacts {
+        let number = Some(Number::Extension { digits: digits.to_owned() });
+        CallFacts { caller: Caller { number, ..Caller::default() }, ..CallFacts::default() }
+    }
+
+    #[test]
+    fn a_call_is_found_by_what_each_way_says_now_however_often_it_is_said() {
+        let mut callers = Callers::default();
+        let call = CallId(Uuid::from_u128(7));
+        let found = |callers: &Callers, digits: &str| callers.of(&said(digits).caller.number).count();
+        let mut live = LiveCall::new(Way::DialogEvents, said("101"), Timestamp::UNIX_EPOCH);
+        for _ in 0..3 {
+            callers.note(call, &live);
+            assert_eq!(found(&callers, "101"), 1);
+        }
+        live.learn(Way::Shadow, said("102"));
+        callers.note(call, &live);
+        assert_eq!((found(&callers, "101"), found(&callers, "102")), (1, 1));
+        live.learn(Way::DialogEvents, said("103"));
+        callers.note(call, &live);
+        assert_eq!(["101", "102", "103"].map(|digits| found(&callers, digits)), [0, 1, 1]);
+        callers.forget(call);
+        assert_eq!(["101", "102", "103"].map(|digits| found(&callers, digits)), [0; 3]);
+        assert!(callers.calls.is_empty() && callers.numbers.is_empty());
+    }
+}
