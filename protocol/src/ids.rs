@@ -4,6 +4,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -54,7 +55,11 @@ pub enum IdError {
 /// The longest id, in characters.
 pub const LONGEST: usize = 64;
 
-fn checked(text: &str) -> Result<String, IdError> {
+fn checked(text: &str) -> Result<Arc<str>, IdError> {
+    // Mostly it is a short number or word, which is seen at a glance.
+    if (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(Arc::from(text));
+    }
     let text = text.trim();
     if text.is_empty() {
         Err(IdError::Empty)
@@ -63,7 +68,7 @@ fn checked(text: &str) -> Result<String, IdError> {
     } else if crate::text::plain(text, LONGEST).as_deref() != Some(text) {
         Err(IdError::Control)
     } else {
-        Ok(text.to_owned())
+        Ok(Arc::from(text))
     }
 }
 
@@ -72,7 +77,7 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Reads an id; the error says what is wrong with the text.
@@ -114,7 +119,7 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                String::from(&*id.0)
             }
         }
 

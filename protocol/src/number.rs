@@ -226,6 +226,38 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_number_keeps_each_of_its_digits() {
+        for number in [
+            // Where numbers begin with a zero after the country's code.
+            "+390612345678",  // Rome
+            "+390212345678",  // Milan
+            "+3906698123456", // the Vatican
+            "+2250701020304", // Ivory Coast
+            "+2250161234567",
+            "+242061234567",  // Congo
+            "+3780549886377", // San Marino
+            // Where they begin with what others dial before their own.
+            "+8613812345678", // China
+            "+12015550123",
+            "+48123456789",
+            "+79161234567",
+            "+36301234567",
+        ] {
+            for country in ["IL", "PL", "DE", "US", "HU", "RU", "IT", "FR", "GB", "CI", "CN", ""] {
+                check(country, number, number);
+                check(country, &format!("00{}", &number[1..]), number);
+            }
+        }
+        check("US", "011 39 06 12345678", "+390612345678");
+        check("US", "011 86 10 1234 5678", "+861012345678");
+        check("US", "1 201 555 0123", "+12015550123");
+        check("IL", "+972 (0) 50 123 4567", "+972501234567");
+        check("US", "+44 (0) 20 7946 0958", "+442079460958");
+        check("IT", "06 12345678", "+390612345678");
+        check("IT", "02 12345678", "+390212345678");
+    }
+
+    #[test]
     fn internal_numbers_and_short_codes_are_never_customers() {
         check("IL", "101", "ext 101");
         check("IL", "20100", "other 20100");

@@ -11,6 +11,9 @@ pub const LONGEST: usize = 120;
 /// Unicode (UAX #9: LRE, RLE, LRO, RLO, PDF, LRI, RLI, FSI, PDI, and the marks LRM, RLM, ALM) are
 /// removed; runs of white space become one space. Letters of any script stay as they are.
 pub fn plain(raw: &str, longest: usize) -> Option<String> {
+    if is_plain(raw.as_bytes()) && raw.len() <= longest {
+        return Some(raw.to_owned());
+    }
     let mut out = String::new();
     let mut kept = 0;
     let mut space = false;
@@ -38,6 +41,16 @@ pub fn plain(raw: &str, longest: usize) -> Option<String> {
     (kept > 0).then_some(out)
 }
 
+/// Whether a text is of the letters and signs of ASCII, with one blank between words: most are, and stay as they are.
+fn is_plain(raw: &[u8]) -> bool {
+    let ends_in_signs = matches!(raw, [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~']);
+    ends_in_signs
+        && raw
+            .iter()
+            .zip(raw.iter().skip(1))
+            .all(|pair| matches!(pair, (b' ', b'!'..=b'~') | (b'!'..=b'~', b' '..=b'~')))
+}
+
 fn invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
@@ -57,6 +70,15 @@ mod tests {
     fn names_of_any_script_stay_whole() {
         check("Zażółć gęślą jaźń", Some("Zażółć gęślą jaźń"));
         check("מאפיית לוי בע\"מ", Some("מאפיית לוי בע\"מ"));
+    }
+
+    #[test]
+    fn blanks_are_made_one_wherever_they_stand() {
+        check("Dana Levi", Some("Dana Levi"));
+        check(" Dana  Levi ", Some("Dana Levi"));
+        check("a ", Some("a"));
+        check("x", Some("x"));
+        check("a\tb", Some("a b"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod callers;
 mod lines;
 mod live;
 mod named;
+mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::hear::{Heard, LineHeard, Way, What};
 use callers::Callers;
 use lines::Lines;
 use live::{Leg, Name};
+use timers::Timers;
 
 pub use live::LiveCall;
 
@@ -116,7 +118,7 @@ pub struct Calls {
     over: BTreeMap<Name, Duration>,
     over_in_order: VecDeque<Name>,
     /// When a leg is decided on, and since when it is as it is; what is decided is told by the leg.
-    timers: BTreeMap<(CallId, Line), (Duration, Timestamp)>,
+    timers: Timers,
     /// Lines that ring with a call no way has named yet.
     deferred: BTreeMap<Line, (Duration, Timestamp, CallFacts)>,
     pauses: BTreeMap<(Line, QueueName), Option<Pause>>,
@@ -142,7 +144,7 @@ impl Calls {
             told_of: BTreeSet::new(),
             over: BTreeMap::new(),
             over_in_order: VecDeque::new(),
-            timers: BTreeMap::new(),
+            timers: Timers::default(),
             deferred: BTreeMap::new(),
             pauses: BTreeMap::new(),
             patience,
@@ -204,11 +206,9 @@ impl Calls {
     pub fn tick(&mut self, now: Now) -> Decided {
         let mut out = Decided::default();
         let stamp = Stamp { uptime: now.uptime, heard_at: now.wall, way: Way::DialogEvents };
-        let due: Vec<_> =
-            self.timers.iter().filter(|(_, (at, _))| *at <= now.uptime).map(|(key, _)| key.clone()).collect();
-        for (call, line) in due {
-            if let Some((_, heard_at)) = self.timers.remove(&(call, line.clone())) {
-                self.leg_is_due(Stamp { heard_at, ..stamp }, call, &line, &mut out);
+        for place in self.timers.due(now.uptime) {
+            if let Some((_, heard_at)) = self.timers.remove(&place) {
+                self.leg_is_due(Stamp { heard_at, ..stamp }, place.0, &place.1, &mut out);
             }
         }
         let due: Vec<_> = self.deferred.iter().filter(|(_, (at, ..))| *at <= now.uptime).collect();
@@ -243,7 +243,7 @@ impl Calls {
         let lost = self.lines.lost().map(|(_, at)| at).chain(self.down.values().copied());
         let lost = lost.map(|at| at + self.patience.lost_after);
         let deferred = self.deferred.values().map(|(at, ..)| *at);
-        self.timers.values().map(|(at, _)| *at).chain(deferred).chain(lost).min()
+        self.timers.next().into_iter().chain(deferred).chain(lost).min()
     }
 
     /// The calls that have not ended.

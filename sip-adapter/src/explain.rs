@@ -99,7 +99,7 @@ fn list(words: &[&str]) -> Value {
 }
 
 fn party(address: &NameAddr, rules: &Rules) -> Caller {
-    identity::caller(&address.uri, address.display.as_deref(), &rules.numbers)
+    identity::caller(address.uri, address.display.as_deref(), &rules.numbers)
 }
 
 fn dialogs(info: &DialogInfo) -> Value {

@@ -60,7 +60,7 @@ pub fn sip(bytes: &[u8]) {
     if facts.caller.withheld {
         let addresses = message.headers("P-Asserted-Identity").flat_map(NameAddr::read_list).take(2);
         for number in addresses.chain(message.from()).filter_map(|address| address.user()) {
-            let told = |value: &str| number.len() >= 8 && value.contains(&number);
+            let told = |value: &str| number.len() >= 8 && value.contains(&*number);
             assert!(!facts.tags.values().any(|value| told(&value.0)), "a tag tells a withheld number");
         }
     }

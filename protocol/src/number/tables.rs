@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use phonenumber::country::Id as Country;
-use phonenumber::metadata::DATABASE;
+use phonenumber::PhoneNumber;
+use phonenumber::country::{Id as Country, Source};
+use phonenumber::metadata::{DATABASE, Metadata};
 
 /// The most numbers remembered are two times so many.
 const MOST_REMEMBERED: usize = 2_048;
@@ -43,10 +44,7 @@ impl Tables {
         if let Some(e164) = known {
             return e164.map(String::from);
         }
-        let e164 = match self.country {
-            Some(country) if stays_as_it_is(country, digits) => Some(digits.to_owned()),
-            country => read(country, digits),
-        };
+        let e164 = if stays_as_it_is(digits) { Some(digits.to_owned()) } else { read(self.country, digits) };
         if let Ok(mut known) = self.known.lock() {
             known.keep(digits, e164.as_deref());
         }
@@ -88,32 +86,44 @@ impl Known {
     }
 }
 
-/// Asks the library.
+/// Asks the library. It would take the prefix that `country` dials off any country's number (`1` in America, so also
+/// off a Chinese mobile's): what names its country is read by that country's rules alone.
 fn read(country: Option<Country>, digits: &str) -> Option<String> {
+    if digits.starts_with('+') {
+        return written(&phonenumber::parse(None, digits).ok()?);
+    }
     let number = phonenumber::parse(country, digits).ok()?;
+    if number.code().source() == Source::Idd
+        && let Some(dialled) = DATABASE.by_id(country?.as_ref())?.international_prefix()?.find(digits)
+    {
+        let abroad = format!("+{}", digits.get(dialled.end()..)?);
+        return phonenumber::parse(None, abroad).ok().and_then(|number| written(&number));
+    }
+    written(&number)
+}
+
+fn written(number: &PhoneNumber) -> Option<String> {
     // Its own E.164 form looks for a format to show the number in first, and uses none.
     Some(format!("+{}{}", number.code().value(), number.national()))
 }
 
 /// Whether the library would give `+` and 7 to 15 digits back unchanged: they begin with the code of a country, and
-/// nothing in them can be taken for a prefix that `country` dials. Where that is not certain, it is not said.
-fn stays_as_it_is(country: Country, digits: &str) -> bool {
-    let (Some(digits), Some(home)) = (digits.strip_prefix('+'), DATABASE.by_id(country.as_ref())) else {
+/// nothing after it can be taken for a prefix that is dialled there. Where that is not certain, it is not said.
+fn stays_as_it_is(digits: &str) -> bool {
+    let Some(digits) = digits.strip_prefix('+').filter(|digits| !digits.starts_with('0')) else {
         return false;
     };
-    let dialled_abroad = || home.international_prefix()?.find(digits).map(|found| found.start());
-    let is_code = |length: &usize| {
-        let code = digits.get(..*length).and_then(|code| code.parse::<u16>().ok());
-        code.is_some_and(|code| DATABASE.by_code(&code).is_some())
+    let of_code = |length: usize| {
+        let (code, national) = digits.split_at_checked(length)?;
+        Some((DATABASE.by_code(&code.parse::<u16>().ok()?)?, national))
     };
-    if digits.starts_with('0') || dialled_abroad() == Some(0) {
-        return false;
-    }
-    let Some(national) = (1..=3).find(is_code).and_then(|length| digits.get(length..)) else { return false };
-    let dialled_at_home = || home.national_prefix_for_parsing()?.find(national).map(|found| found.start());
-    !national.starts_with('0')
-        && !home.national_prefix().is_some_and(|prefix| national.starts_with(prefix))
-        && dialled_at_home() != Some(0)
+    let Some((countries, national)) = (1..=3).find_map(of_code) else { return false };
+    let dials = |home: &&Metadata| {
+        let found = home.national_prefix_for_parsing().and_then(|prefix| prefix.find(national));
+        home.national_prefix().is_some_and(|prefix| national.starts_with(prefix))
+            || found.is_some_and(|found| found.start() == 0)
+    };
+    national.len() > 3 && !national.starts_with('0') && !countries.iter().any(dials)
 }
 
 #[cfg(test)]
@@ -123,9 +133,14 @@ mod tests {
 
     use super::*;
 
-    /// As the library alone says it.
+    /// As the library alone says it: of a number that names its country, whichever country reads it.
     fn plainly(country: Option<Country>, digits: &str) -> Option<String> {
+        let country = country.filter(|_| !digits.starts_with('+'));
         let number = phonenumber::parse(country, digits).ok()?;
+        if number.code().source() == Source::Idd {
+            let prefix = DATABASE.by_id(country?.as_ref())?.international_prefix()?.find(digits)?;
+            return plainly(None, &format!("+{}", &digits[prefix.end()..]));
+        }
         Some(number.format().mode(Mode::E164).to_string())
     }
 

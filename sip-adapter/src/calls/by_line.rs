@@ -94,7 +94,7 @@ impl Calls {
         for call in self.legs_at(line, |leg| leg == Leg::Ringing || leg.talks()) {
             if self.governor(call).is_some() {
                 let due = stamp.uptime + self.patience.contradiction;
-                self.timers.entry((call, line.clone())).or_insert((due, stamp.heard_at));
+                self.timers.insert_first((call, line.clone()), (due, stamp.heard_at));
             } else if self.leg(call, line) == Some(Leg::Ringing) {
                 self.quiet(stamp, call, line, out);
             } else {

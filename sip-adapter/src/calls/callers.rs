@@ -1,8 +1,9 @@
 //! Which live calls a caller may have brought: found by number, so that a word about one call costs the same
 //! whether ten are live or ten thousand. Only says where to look; who is meant is for the machine to decide.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use ahash::HashMap;
 use pinkas_protocol::{CallId, Number};
 
 use super::LiveCall;
@@ -21,9 +22,10 @@ impl Callers {
     /// Notes what is known of a call now.
     pub(super) fn note(&mut self, call: CallId, live: &LiveCall) {
         let known = self.numbers.entry(call).or_default();
-        let (kept, gone) =
-            std::mem::take(known).into_iter().partition(|known| live.numbers().any(|n| n == known));
-        *known = kept;
+        let gone = match known.iter().all(|known| live.numbers().any(|n| n == known)) {
+            true => Vec::new(),
+            false => known.extract_if(.., |known| !live.numbers().any(|n| n == known)).collect(),
+        };
         for number in live.numbers() {
             if !known.contains(number) {
                 known.push(number.clone());

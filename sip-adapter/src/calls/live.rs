@@ -138,13 +138,14 @@ impl LiveCall {
         fn adds<T: PartialEq>(said: &Option<T>, known: &Option<T>) -> bool {
             said.is_some() && said != known
         }
-        self.heard.get(&by).is_some_and(|known| {
-            !(said.caller != known.caller && said.caller != Caller::default())
-                && !adds(&said.queue, &known.queue)
-                && !adds(&said.dialled, &known.dialled)
-                && !adds(&said.diverted_by, &known.diverted_by)
-                && said.tags.iter().all(|(name, value)| known.tags.get(name) == Some(value))
-        })
+        let adds_to = |known: &CallFacts| {
+            (said.caller != known.caller && said.caller != Caller::default())
+                || adds(&said.queue, &known.queue)
+                || adds(&said.dialled, &known.dialled)
+                || adds(&said.diverted_by, &known.diverted_by)
+                || said.tags.iter().any(|(name, value)| known.tags.get(name) != Some(value))
+        };
+        self.heard.get(&by).is_some_and(|known| !adds_to(known))
     }
 
     /// Whether a caller may be this call's, by what any way says of it.

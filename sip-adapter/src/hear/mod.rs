@@ -9,6 +9,7 @@ pub mod shadow;
 pub mod sip_endpoint;
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use pinkas_protocol::{CallFacts, Caller, Line, LineState, Pause, QueueName};
@@ -125,7 +126,8 @@ pub enum LineHeard {
 
 /// What a way calls a call: Linkedid of AMI, Call-ID of the leg that brought it. Unique within the way.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct CallKey(String);
+#[serde(from = "String", into = "String")]
+pub struct CallKey(Arc<str>);
 
 impl CallKey {
     /// The longest key kept, in bytes. A longer name keeps its end, where ids differ.
@@ -137,7 +139,19 @@ impl CallKey {
         while !name.is_char_boundary(from) {
             from += 1;
         }
-        CallKey(name.get(from..).unwrap_or_default().to_owned())
+        CallKey(name.get(from..).unwrap_or_default().into())
+    }
+}
+
+impl From<String> for CallKey {
+    fn from(name: String) -> CallKey {
+        CallKey(name.into())
+    }
+}
+
+impl From<CallKey> for String {
+    fn from(key: CallKey) -> String {
+        String::from(&*key.0)
     }
 }
 

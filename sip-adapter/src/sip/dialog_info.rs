@@ -123,9 +123,9 @@ pub fn read(body: &[u8], rules: &Rules) -> Result<DialogInfo, DialogInfoError> {
                 open.push(kind);
             }
             Event::End(_) => {
-                if open.pop() == Some(Element::Dialog) && open.len() == 1 {
-                    dialogs.extend(current.take().and_then(|draft| draft.finish(rules)));
-                }
+                let is_dialog = open.pop() == Some(Element::Dialog) && open.len() == 1;
+                let whole = if is_dialog { current.take() } else { None };
+                dialogs.extend(whole.and_then(|draft| draft.finish(rules)));
             }
             Event::Text(chars) => {
                 if let Some(place) = collected(&mut current, &open) {

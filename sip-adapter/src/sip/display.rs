@@ -12,6 +12,9 @@ const LONGEST: usize = text::LONGEST + 80;
 
 /// A display name as plain text.
 pub fn read(raw: &str) -> Option<String> {
+    if !raw.contains(['\\', '=']) {
+        return text::plain(raw, LONGEST);
+    }
     let decoded = encoded::words(raw);
     let mut out = String::with_capacity(decoded.len());
     let mut chars = decoded.chars().peekable();

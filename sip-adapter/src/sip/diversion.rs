@@ -48,7 +48,9 @@ fn by_history(message: &Message) -> Option<NameAddr<'_>> {
 fn embedded(entry: &NameAddr<'_>, name: &str) -> Option<String> {
     let (_, headers) = entry.uri.split_once('?')?;
     let mut headers = headers.split('&').filter_map(|header| header.split_once('='));
-    headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| uri::unescape(value))
+    headers
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| uri::unescape(value).into_owned())
 }
 
 #[cfg(test)]
@@ -58,7 +60,7 @@ mod tests {
     fn check(headers: &str, expected: &str) {
         let text = format!("INVITE sip:1@x SIP/2.0\r\n{headers}\r\n\r\n");
         let message = Message::read(text.as_bytes()).expect("a message");
-        let by = diverted_by(&message).and_then(|by| by.user()).unwrap_or("nobody".to_owned());
+        let by = diverted_by(&message).and_then(|by| by.user()).unwrap_or("nobody".into()).into_owned();
         assert_eq!(by, expected, "for {headers}");
     }
 

@@ -76,17 +76,36 @@ pub fn facts(invite: &Message, peer: Option<IpAddr>, rules: &Rules) -> CallFacts
     read(invite, peer, rules).facts
 }
 
+/// As [`facts`], of a message whose From and To were read already.
+pub fn facts_between(
+    invite: &Message,
+    (from, to): (&NameAddr<'_>, &NameAddr<'_>),
+    peer: Option<IpAddr>,
+    rules: &Rules,
+) -> CallFacts {
+    read_between(invite, (Some(from), Some(to)), peer, rules).facts
+}
+
 /// As [`facts`], with where the caller was found.
 pub fn read(invite: &Message, peer: Option<IpAddr>, rules: &Rules) -> Identity {
+    let (from, to) = (invite.from(), invite.to());
+    read_between(invite, (from.as_ref(), to.as_ref()), peer, rules)
+}
+
+fn read_between(
+    invite: &Message,
+    (from, to): (Option<&NameAddr<'_>>, Option<&NameAddr<'_>>),
+    peer: Option<IpAddr>,
+    rules: &Rules,
+) -> Identity {
     let trusted = rules.trusts(peer);
-    let from = invite.from();
     let asserted: Vec<NameAddr> =
         invite.headers(ASSERTED).flat_map(NameAddr::read_list).take(MOST_CLAIMS).collect();
     let remote = invite.headers(REMOTE_PARTY).flat_map(NameAddr::read_list).filter(is_calling);
     let remote: Vec<NameAddr> = remote.take(MOST_CLAIMS).collect();
     let withheld = asks_for_privacy(invite)
         || remote.iter().any(remote_withholds)
-        || asserted.iter().chain(&remote).chain(&from).any(|address| address.parts().is_some_and(withholds));
+        || asserted.iter().chain(&remote).chain(from).any(|address| address.parts().is_some_and(withholds));
 
     let claim = |address: &NameAddr| {
         Claim::of(address.parts(), address.display.as_deref(), &rules.numbers, &rules.queue_prefixes)
@@ -96,23 +115,23 @@ pub fn read(invite: &Message, peer: Option<IpAddr>, rules: &Rules) -> Identity {
         claims.extend(asserted.iter().map(|address| (ASSERTED, claim(address))));
         claims.extend(remote.iter().map(|address| (REMOTE_PARTY, claim(address))));
     }
-    claims.extend(from.iter().map(|address| (FROM, claim(address))));
+    claims.extend(from.map(|address| (FROM, claim(address))));
 
     let queue = invite.headers(rules.queue_header.as_str()).find_map(queue_name);
     let queue = queue.or_else(|| claims.iter().find_map(|(_, claim)| claim.queue.clone()));
-    let stir = trusted.then(|| stir::verdict(invite, &asserted, from.as_ref())).flatten();
+    let stir = trusted.then(|| stir::verdict(invite, &asserted, from)).flatten();
     let (asserted_by, caller) =
         if withheld { (None, Caller { withheld: true, ..Caller::default() }) } else { chosen(claims) };
     let mut facts = CallFacts {
         caller: Caller { stir, ..caller },
         queue,
-        dialled: dialled(invite, rules),
+        dialled: dialled(invite, to, rules),
         diverted_by: diversion::diverted_by(invite).and_then(|by| number(by.parts()?, &rules.numbers)),
         tags: tags::read(invite, &rules.tags),
     };
     if withheld {
         let contact = invite.contact();
-        let addresses = asserted.iter().chain(&remote).chain(&from).chain(&contact);
+        let addresses = asserted.iter().chain(&remote).chain(from).chain(&contact);
         let known: Vec<String> =
             addresses.filter_map(|address| Some(tags::digits(&address.user()?))).collect();
         facts.tags.retain(|_, value| !tags::tells_number(&value.0, &known));
@@ -246,7 +265,7 @@ fn queue_name(raw: &str) -> Option<QueueName> {
 }
 
 /// The company's number that was dialled. A phone's own extension is none: that is where the call went.
-fn dialled(invite: &Message, rules: &Rules) -> Option<Number> {
+fn dialled(invite: &Message, to: Option<&NameAddr<'_>>, rules: &Rules) -> Option<Number> {
     let plan = &rules.numbers;
     let of_address = |value: &str| number(NameAddr::read(value)?.parts()?, plan);
     if let Some(value) = invite.headers(rules.did_header.as_str()).find(|value| !value.is_empty()) {
@@ -259,7 +278,7 @@ fn dialled(invite: &Message, rules: &Rules) -> Option<Number> {
     };
     let called = invite.header("P-Called-Party-ID").and_then(of_address).filter(public);
     let request = || number(Uri::read(invite.request_uri()?)?, plan).filter(public);
-    let to = || invite.to().and_then(|to| number(to.parts()?, plan)).filter(public);
+    let to = || to.and_then(|to| number(to.parts()?, plan)).filter(public);
     called.or_else(request).or_else(to)
 }
 

@@ -140,7 +140,7 @@ mod tests {
             "{} {} {number} {method} {} {} {:?}",
             message.request_uri().unwrap_or("-"),
             message.call_id().unwrap_or("-"),
-            from.as_ref().map_or("-", |from| &from.uri),
+            from.as_ref().map_or("-", |from| from.uri),
             message.branch().unwrap_or("-"),
             String::from_utf8_lossy(message.body()),
         )

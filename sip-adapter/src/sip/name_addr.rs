@@ -19,6 +19,7 @@ pub struct NameAddr<'a> {
     pub display: Option<Cow<'a, str>>,
     /// The URI as written, without angle brackets.
     pub uri: &'a str,
+    parts: Option<Uri<'a>>,
     params: Vec<(&'a str, Cow<'a, str>)>,
 }
 
@@ -45,13 +46,19 @@ impl<'a> NameAddr<'a> {
         self.param("tag").filter(|tag| !tag.is_empty())
     }
 
+    /// As [`NameAddr::tag`], empty where there is none, for as long as the value lives.
+    pub fn kept_tag(&self) -> Cow<'a, str> {
+        let tag = self.params.iter().find(|(key, _)| key.eq_ignore_ascii_case("tag"));
+        tag.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     /// The URI in parts; `None` for one that is not `sip:`, `sips:` or `tel:`.
     pub fn parts(&self) -> Option<Uri<'a>> {
-        Uri::read(self.uri)
+        self.parts
     }
 
     /// The unescaped user part of a `sip:` or `sips:` URI, or the number of a `tel:` URI.
-    pub fn user(&self) -> Option<String> {
+    pub fn user(&self) -> Option<Cow<'a, str>> {
         self.parts()?.unescaped_user()
     }
 
@@ -225,7 +232,7 @@ impl<'a> Items<'a> {
             Cow::Owned(name) => Cow::Owned(name.trim().to_owned()),
         };
         let display = Some(display).filter(|name| !name.is_empty());
-        Some(NameAddr { display, uri, params: self.params()? })
+        Some(NameAddr { display, uri, parts: Uri::read(uri), params: self.params()? })
     }
 
     /// An address without angle brackets: parameters are not the URI's (RFC 3261 section 20).
@@ -235,7 +242,7 @@ impl<'a> Items<'a> {
         if !one_word || !uri.contains(':') || matches!(self.peek(), Some(b'<' | b'>' | b'"')) {
             return None;
         }
-        Some(NameAddr { display: None, uri, params: self.params()? })
+        Some(NameAddr { display: None, uri, parts: Uri::read(uri), params: self.params()? })
     }
 
     /// Parameters up to the end of this address; `None` when something else stands there.

@@ -1,6 +1,10 @@
 //! The parts of a `sip:`, `sips:` or `tel:` URI that say who is meant (RFC 3261 section 19.1, RFC 3966).
 //! Borrowed slices of what was written; nothing here decides what a number means.
 
+use std::borrow::Cow;
+
+use memchr::{memchr, memrchr};
+
 /// A URI in parts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Uri<'a> {
@@ -29,37 +33,43 @@ impl<'a> Uri<'a> {
     /// Splits a URI; `None` for one of another scheme. The last `@` ends the user part: a phone system
     /// writes its own host last, and an unescaped user part may hold anything.
     pub fn read(uri: &'a str) -> Option<Uri<'a>> {
-        let (scheme, rest) = trim(uri).split_once(':')?;
+        let (scheme, rest) = cut(trim(uri), b':')?;
         let scheme = trim(scheme);
         if scheme.eq_ignore_ascii_case("tel") {
-            let (user, user_params) = at(rest, rest.find(';'));
+            let (user, user_params) = at(rest, memchr(b';', rest.as_bytes()));
             return Some(Uri { scheme: Scheme::Tel, user, user_params, host: "", params: "" });
         }
         if !scheme.eq_ignore_ascii_case("sip") && !scheme.eq_ignore_ascii_case("sips") {
             return None;
         }
         // A user part may hold `?`, and headers of a URI begin with it: only what is before them can be the `@`.
-        let first = rest.find('@').unwrap_or(0);
-        let headers = rest.get(first..).and_then(|tail| tail.find('?')).map(|end| first + end);
+        let first = memchr(b'@', rest.as_bytes()).unwrap_or(0);
+        let headers = rest.as_bytes().get(first..).and_then(|tail| memchr(b'?', tail)).map(|end| first + end);
         let (rest, _) = at(rest, headers);
-        let (user, after) = rest.rsplit_once('@').unwrap_or(("", rest));
-        let (user, user_params) = at(user, user.find(';'));
-        let (user, _password) = user.split_once(':').unwrap_or((user, ""));
-        let (host, params) = at(after, after.find(';'));
+        let (user, after) = match at(rest, memrchr(b'@', rest.as_bytes())) {
+            (_, "") => ("", rest),
+            (user, after) => (user, after.get(1..).unwrap_or_default()),
+        };
+        let (user, user_params) = at(user, memchr(b';', user.as_bytes()));
+        let (user, _password) = cut(user, b':').unwrap_or((user, ""));
+        let (host, params) = at(after, memchr(b';', after.as_bytes()));
         let host = match trim(host).strip_prefix('[') {
             Some(v6) => v6.split_once(']').map_or(v6, |(v6, _)| v6),
-            None => trim(host.split_once(':').map_or(host, |(host, _)| host)),
+            None => trim(cut(host, b':').map_or(host, |(host, _)| host)),
         };
         Some(Uri { scheme: Scheme::Sip, user, user_params, host, params })
     }
 
     /// The user part or telephone number, unescaped; `None` where there is none.
-    pub fn unescaped_user(&self) -> Option<String> {
+    pub fn unescaped_user(&self) -> Option<Cow<'a, str>> {
         (!self.user.is_empty()).then(|| unescape(self.user))
     }
 
     /// A parameter of the URI or of its user part, as written; empty when it has no value.
     pub fn param(&self, name: &str) -> Option<&'a str> {
+        if self.user_params.is_empty() && self.params.is_empty() {
+            return None;
+        }
         let all = self.user_params.split(';').chain(self.params.split(';'));
         all.filter(|param| !param.is_empty())
             .map(|param| param.split_once('=').unwrap_or((param, "")))
@@ -76,15 +86,21 @@ fn trim(text: &str) -> &str {
     }
 }
 
+/// [`str::split_once`] at a byte of ASCII.
+fn cut(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let place = memchr(byte, text.as_bytes())?;
+    Some((text.get(..place)?, text.get(place + 1..)?))
+}
+
 /// Both parts of `text` around a place; the second begins with what stands there.
 fn at(text: &str, place: Option<usize>) -> (&str, &str) {
     place.and_then(|place| text.split_at_checked(place)).unwrap_or((text, ""))
 }
 
 /// `%41` → `A`; what is no escape stays as it is.
-pub fn unescape(text: &str) -> String {
-    if !text.contains('%') {
-        return text.to_owned();
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    if memchr(b'%', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
     }
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -102,7 +118,7 @@ pub fn unescape(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
 #[cfg(test)]
@@ -113,7 +129,7 @@ mod tests {
         let said = match Uri::read(uri) {
             None => "none".to_owned(),
             Some(uri) => {
-                let user = uri.unescaped_user().unwrap_or("-".to_owned());
+                let user = uri.unescaped_user().unwrap_or("-".into());
                 format!("{user} at {} context {}", uri.host, uri.param("phone-context").unwrap_or("-"))
             }
         };

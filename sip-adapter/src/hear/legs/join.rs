@@ -10,7 +10,7 @@ use pinkas_protocol::{Caller, Line, NumberPlan};
 use super::call::{Call, TRANSFER_TAKES};
 use super::part::{Kind, Part};
 use super::session::{Role, Session};
-use super::{MOST_COMPARED, MOST_LEARNED, Told, Tracker, dialled_digits};
+use super::{MOST_COMPARED, MOST_FRESH, MOST_LEARNED, Told, Tracker, dialled_digits};
 use crate::sip::identity;
 use crate::sip::name_addr::NameAddr;
 
@@ -50,6 +50,7 @@ impl Tracker {
         };
         session.ends = ends(part);
         let caller = caller_key(part, session, &self.rules.numbers);
+        self.fresh_until(now);
         let found = self
             .named(part, session, way, line)
             .or_else(|| self.transferred(part, session, &caller, line, now))
@@ -59,6 +60,9 @@ impl Tracker {
             Some(number) => number,
             None => self.open(part, session, way),
         };
+        if session.role == Role::Caller && session.from_line.is_none() {
+            self.fresh.push_back(number);
+        }
         if let Some(call) = self.calls.get_mut(&number)
             && call.caller.is_none()
             && call.over.is_none()
@@ -67,6 +71,17 @@ impl Tracker {
             self.by_caller.entry(caller).or_default().insert(number);
         }
         number
+    }
+
+    /// Forgets the callers who came too long ago for a leg to be theirs by nothing but that, and the oldest of many.
+    fn fresh_until(&mut self, now: Duration) {
+        let is_old = |number: &u64| {
+            let began = self.calls.get(number).map(|call| call.began);
+            began.is_none_or(|began| now >= began.saturating_add(self.limits.join_within))
+        };
+        while self.fresh.front().is_some_and(|number| self.fresh.len() >= MOST_FRESH || is_old(number)) {
+            self.fresh.pop_front();
+        }
     }
 
     /// An INVITE may name another call, which the answer that overtook it could not.
@@ -217,7 +232,7 @@ impl Tracker {
             self.calls.get(number).is_some_and(|call| {
                 let waits = call.transfers.iter().any(|t| {
                     let same = t.line.as_ref().is_some_and(|to| Some(to) == line)
-                        || target.as_ref() == Some(&t.target);
+                        || target.as_deref() == Some(&t.target);
                     !t.done && same && now < t.at.saturating_add(TRANSFER_TAKES)
                 });
                 let passed =
@@ -228,14 +243,15 @@ impl Tracker {
         let call = self.calls.get_mut(&found)?;
         let mut noted = false;
         for transfer in &mut call.transfers {
-            if !transfer.done && (transfer.line.as_ref() == line || target.as_ref() == Some(&transfer.target))
+            if !transfer.done
+                && (transfer.line.as_ref() == line || target.as_deref() == Some(&transfer.target))
             {
                 transfer.done = true;
                 noted = true;
             }
         }
         if let (false, Some(by)) = (noted, by) {
-            let target = target.unwrap_or_default();
+            let target = target.unwrap_or_default().into_owned();
             call.transfer(super::call::Transfer { by, at: now, line: line.cloned(), target, done: true });
         }
         session.follows = true;
@@ -320,7 +336,8 @@ impl Tracker {
         now: Duration,
     ) -> Option<u64> {
         line?;
-        let recent = self.calls.iter().rev().take(64).filter(|(number, call)| {
+        let fresh = self.fresh.iter().rev().filter_map(|number| Some((number, self.calls.get(number)?)));
+        let recent = fresh.filter(|(number, call)| {
             call.sessions.len() == 1
                 && now < call.began.saturating_add(self.limits.join_within)
                 && call.root().is_some_and(|root| {
@@ -453,9 +470,10 @@ fn caller_key(part: &Part<'_>, session: &Session, plan: &NumberPlan) -> String {
         let number = || part.from.parts().and_then(|uri| identity::number(uri, plan));
         return match anonymous {
             true => "withheld".to_owned(),
-            false => {
-                number().map_or(user, |number| number.key().map_or_else(|| number.shown(), str::to_owned))
-            }
+            false => number().map_or_else(
+                || user.into_owned(),
+                |number| number.key().map_or_else(|| number.shown(), str::to_owned),
+            ),
         };
     }
     match (caller.withheld, caller.number.as_ref()) {

@@ -8,11 +8,12 @@ mod part;
 mod session;
 mod transfer;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahash::HashMap;
 use jiff::Timestamp;
 use pinkas_protocol::{CallFacts, Line, LineState};
 
@@ -77,6 +78,9 @@ const BRANCHES_PER_LEG: usize = 4;
 /// How many calls of one caller a new leg is compared with.
 const MOST_COMPARED: usize = 256;
 
+/// The most callers who have just come and for whom no phone was rung yet.
+const MOST_FRESH: usize = 64;
+
 /// The most addresses learned to be the phone system's.
 const MOST_LEARNED: usize = 16;
 
@@ -96,7 +100,9 @@ pub struct Tracker {
     branches: usize,
     /// Call-IDs of callers' legs that were named before they were seen, and Session-IDs.
     expected: HashMap<String, u64>,
-    by_caller: BTreeMap<String, BTreeSet<u64>>,
+    by_caller: HashMap<String, BTreeSet<u64>>,
+    /// Calls that a caller's own leg has just begun, the oldest first.
+    fresh: VecDeque<u64>,
     /// Call-IDs of legs in whose place a caller is to be put, to that of the caller's phone.
     wished: HashMap<String, String>,
     /// Phones' legs to feature codes, and when they were answered.
@@ -124,12 +130,13 @@ impl Tracker {
             pbx: limits.pbx.iter().copied().collect(),
             limits,
             calls: BTreeMap::new(),
-            keys: HashMap::new(),
-            legs: HashMap::new(),
+            keys: HashMap::default(),
+            legs: HashMap::default(),
             branches: 0,
-            expected: HashMap::new(),
-            by_caller: BTreeMap::new(),
-            wished: HashMap::new(),
+            expected: HashMap::default(),
+            by_caller: HashMap::default(),
+            fresh: VecDeque::new(),
+            wished: HashMap::default(),
             codes: VecDeque::new(),
             early: VecDeque::new(),
             wakes: BTreeSet::new(),
@@ -137,7 +144,7 @@ impl Tracker {
             over: BTreeSet::new(),
             untold: BTreeSet::new(),
             line_calls: BTreeMap::new(),
-            lines_of: HashMap::new(),
+            lines_of: HashMap::default(),
             line_said: BTreeMap::new(),
             next: 0,
         }
@@ -531,7 +538,12 @@ impl Told {
 
 /// What an INVITE says; on a phone's own leg the line it goes to is not what the caller dialled.
 fn leg_facts(part: &Part<'_>, line: Option<&Line>, rules: &Rules) -> CallFacts {
-    let mut facts = identity::facts(part.message, part.seen.from.map(|from| from.ip()), rules);
+    let mut facts = identity::facts_between(
+        part.message,
+        (&part.from, &part.to),
+        part.seen.from.map(|from| from.ip()),
+        rules,
+    );
     let is_line =
         |number: &pinkas_protocol::Number| line.is_some_and(|line| number.key() == Some(line.as_str()));
     facts.dialled = facts.dialled.filter(|number| !is_line(number));

@@ -1,5 +1,6 @@
 //! What a SIP message says about a leg, taken out of it once.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -36,11 +37,11 @@ pub(super) struct Part<'a> {
     pub kind: Kind,
     pub from: NameAddr<'a>,
     pub to: NameAddr<'a>,
-    pub from_tag: String,
+    pub from_tag: Cow<'a, str>,
     /// Empty before the other side has said anything.
-    pub to_tag: String,
+    pub to_tag: Cow<'a, str>,
     /// Empty where the sender gave none.
-    pub branch: String,
+    pub branch: &'a str,
     /// Whom a request is for, where that is a person or a phone.
     pub uri: Option<Uri<'a>>,
     /// How many hops the message has gone: the number of its Vias.
@@ -75,7 +76,7 @@ impl<'a> Part<'a> {
     pub fn read(seen: Seen, message: &'a Message) -> Option<Part<'a>> {
         let (cseq, method) = message.cseq()?;
         let (from, to) = (message.from()?, message.to()?);
-        let to_tag = to.tag().unwrap_or_default().to_owned();
+        let to_tag = to.kept_tag();
         let begun = !to_tag.is_empty();
         let kind = match (&message.start, method) {
             (Start::Request { .. }, "INVITE") if begun => Kind::Change,
@@ -100,21 +101,21 @@ impl<'a> Part<'a> {
             uri: message.request_uri().and_then(Uri::read),
             kind,
             cseq,
-            from_tag: from.tag().unwrap_or_default().to_owned(),
+            from_tag: from.kept_tag(),
             to_tag,
-            branch: message.branch().unwrap_or_default().to_owned(),
+            branch: message.branch().unwrap_or_default(),
             depth: message.headers("Via").map(|via| via.split(',').count()).sum(),
             from,
             to,
             message,
             seen,
         };
-        let ids = [part.call_id, &part.from_tag, &part.to_tag, &part.branch];
+        let ids = [part.call_id, &part.from_tag, &part.to_tag, part.branch];
         ids.iter().all(|id| id.len() <= LONGEST_ID).then_some(part)
     }
 
     /// Who a request is for, by the user part of its URI.
-    pub fn target(&self) -> Option<String> {
+    pub fn target(&self) -> Option<Cow<'a, str>> {
         self.uri?.unescaped_user()
     }
 }

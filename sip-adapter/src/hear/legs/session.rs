@@ -152,10 +152,10 @@ impl Session {
         Session {
             role: Role::Unsure,
             call_id: part.call_id.to_owned(),
-            initiator: part.from_tag.clone(),
+            initiator: part.from_tag.clone().into_owned(),
             facts: CallFacts::default(),
             called: None,
-            target: part.target().unwrap_or_default(),
+            target: part.target().unwrap_or_default().into_owned(),
             invited: part.kind == Kind::Invite,
             facts_depth: part.depth,
             from_line,
@@ -179,7 +179,7 @@ impl Session {
     /// Takes in what its INVITE says.
     pub fn read_invite(&mut self, part: &Part<'_>, line: Option<&Line>, rules: &Rules) {
         self.facts = super::leg_facts(part, line, rules);
-        self.target = part.target().unwrap_or_default();
+        self.target = part.target().unwrap_or_default().into_owned();
         let digits = |number: &Number| match number {
             Number::E164 { .. } | Number::Extension { .. } => true,
             Number::Other { .. } => false,
@@ -237,7 +237,7 @@ impl Session {
             None if self.branches.len() >= MOST_BRANCHES => return None,
             None => {
                 self.branches.push(Branch {
-                    id: part.branch.clone(),
+                    id: part.branch.to_owned(),
                     depth: part.depth,
                     of_cancel,
                     cseq: part.cseq,
@@ -287,7 +287,7 @@ impl Session {
 
     fn ack(&mut self, part: &Part<'_>) {
         let now = part.seen.uptime;
-        let ack = (part.branch.clone(), part.to_tag.clone());
+        let ack = (part.branch.to_owned(), part.to_tag.clone().into_owned());
         if self.acks.len() < MOST_ACKS && !self.acks.contains(&ack) {
             self.acks.push(ack);
             self.acked = self.acked.or(Some(now));
@@ -321,16 +321,14 @@ impl Session {
 
     fn answered_by_tags(&mut self, part: &Part<'_>) {
         let other = if part.from_tag == self.initiator { &part.to_tag } else { &part.from_tag };
-        self.answered_by(&other.clone(), part.seen.uptime);
+        self.answered_by(other, part.seen.uptime);
     }
 
     /// Whoever has this tag has answered; where nobody is known by it, the only one there is.
     fn answered_by(&mut self, tag: &str, now: Duration) {
         let only = self.branches.len() == 1;
         for branch in &mut self.branches {
-            if branch.tags.iter().any(|known| known == tag)
-                || (only && branch.progress < Progress::Refused(1))
-            {
+            if branch.has(tag) || (only && branch.progress < Progress::Refused(1)) {
                 branch.advance(Progress::Answered, now);
             }
         }
@@ -344,11 +342,11 @@ impl Session {
         let by = if part.from_tag == self.initiator { OverBy::Caller } else { OverBy::PhoneSystem };
         let other = if by == OverBy::Caller { &part.to_tag } else { &part.from_tag };
         let talks = |b: &Branch| b.progress == Progress::Answered && !b.gone;
-        let one_of_several = self.branches.iter().any(|b| talks(b) && b.tags.contains(other))
-            && self.branches.iter().any(|b| talks(b) && !b.tags.contains(other));
+        let one_of_several = self.branches.iter().any(|b| talks(b) && b.has(other))
+            && self.branches.iter().any(|b| talks(b) && !b.has(other));
         if one_of_several {
             // Two phones answered at the same time (RFC 3261 section 13.2.2.4): one is let go.
-            for branch in self.branches.iter_mut().filter(|b| b.tags.contains(other)) {
+            for branch in self.branches.iter_mut().filter(|b| b.has(other)) {
                 branch.gone = true;
                 branch.done = branch.done.or(Some(now));
             }
@@ -529,8 +527,12 @@ impl Branch {
         }
     }
 
+    fn has(&self, tag: &str) -> bool {
+        self.tags.iter().any(|known| known == tag)
+    }
+
     fn tag(&mut self, tag: &str) {
-        if !tag.is_empty() && self.tags.len() < MOST_TAGS && !self.tags.iter().any(|known| known == tag) {
+        if !tag.is_empty() && self.tags.len() < MOST_TAGS && !self.has(tag) {
             self.tags.push(tag.to_owned());
         }
     }

@@ -99,14 +99,14 @@ impl Tracker {
         if session.asked.len() >= MOST_ASKED || session.asked.iter().any(known) {
             return;
         }
-        let to = match replaced(&to.uri) {
+        let to = match replaced(to.uri) {
             Some(other) => {
                 self.wished.insert(other.clone(), part.call_id.to_owned());
                 Wish::Join(other)
             }
-            None => Wish::Blind(to.user().unwrap_or_default()),
+            None => Wish::Blind(to.user().unwrap_or_default().into_owned()),
         };
-        let (cseq, from_tag) = (part.cseq, part.from_tag.clone());
+        let (cseq, from_tag) = (part.cseq, part.from_tag.clone().into_owned());
         session.asked.push(Asked { cseq, from_tag, to, accepted: false });
     }
 

@@ -59,7 +59,7 @@ impl Contacts {
                 continue;
             };
             let param =
-                |name: &str| Uri::read(&address.uri).and_then(|uri| uri.param(name).map(str::to_owned));
+                |name: &str| Uri::read(address.uri).and_then(|uri| uri.param(name).map(str::to_owned));
             let is =
                 |name: &str, value: &str| param(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
             if !is("pinkas", &mark.name) {

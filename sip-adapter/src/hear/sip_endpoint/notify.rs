@@ -87,9 +87,8 @@ impl Notification {
         Some(Notification { at, head, body: body.to_vec(), back: Some(back) })
     }
 
-    /// One that came from nowhere.
-    #[cfg(test)]
-    pub(crate) fn of(head: &str, body: &[u8]) -> Option<Notification> {
+    /// One that came from nowhere, to which there is no answer: out of a recording, a test, or a count of what it costs.
+    pub fn of(head: &str, body: &[u8]) -> Option<Notification> {
         Some(Notification {
             at: Timestamp::UNIX_EPOCH,
             head: Head::read(head)?,
