@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::calls::{Decided, LiveCall};
-use state::State;
+use state::{Found, State};
 use writer::{Shared, Writer};
 
 /// The most events kept while the hub is away. When it is full the oldest are kept and new ones are
@@ -193,18 +193,17 @@ impl Outbox {
     /// The first event after `sequence` with its number. One that is not readable is passed over, with a
     /// word in the log: it must not hold back those behind it.
     pub fn after(&self, sequence: u64) -> anyhow::Result<Option<(u64, Event)>> {
-        let in_memory = self.inside.0.lock().state.after(sequence);
-        match in_memory {
-            Ok(found) => Ok(found),
-            Err(newer) => match self.on_disk_after(sequence) {
-                Ok(Some(found)) => Ok(Some(found)),
-                Ok(None) => Ok(newer),
-                // A disk that cannot be read must not hold back what is in memory.
-                Err(e) => {
-                    tracing::error!("events on disk cannot be read, newer ones go on: {e:#}");
-                    Ok(newer)
-                }
-            },
+        let Found { event: newer, all } = self.inside.0.lock().state.after(sequence);
+        if all {
+            return Ok(newer);
+        }
+        match self.on_disk_after(sequence) {
+            Ok(found) => Ok(found.or(newer)),
+            // A disk that cannot be read must not hold back what is in memory.
+            Err(e) => {
+                tracing::error!("events on disk cannot be read, newer ones go on: {e:#}");
+                Ok(newer)
+            }
         }
     }
 

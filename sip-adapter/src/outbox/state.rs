@@ -63,6 +63,15 @@ pub(super) struct Group {
     written: u64,
 }
 
+/// See [`State::after`].
+#[derive(Debug, PartialEq)]
+pub(super) struct Found {
+    /// The event.
+    pub event: Option<(u64, Event)>,
+    /// `false`: on disk there may be one before it.
+    pub all: bool,
+}
+
 impl Group {
     /// There is nothing to do.
     pub(super) fn is_empty(&self) -> bool {
@@ -154,10 +163,10 @@ impl State {
         }
     }
 
-    /// The first event in memory after this one; `Err` when there may be one on disk before it.
-    pub(super) fn after(&self, number: u64) -> Result<Option<(u64, Event)>, Option<(u64, Event)>> {
-        let found = self.recent.after(number).next().cloned();
-        if number.saturating_add(1) >= self.recent.from { Ok(found) } else { Err(found) }
+    /// The first event in memory after this one.
+    pub(super) fn after(&self, number: u64) -> Found {
+        let event = self.recent.after(number).next().cloned();
+        Found { event, all: number.saturating_add(1) >= self.recent.from }
     }
 
     /// There is something to write that should not wait.
@@ -317,7 +326,7 @@ mod tests {
             state.wrote(&group);
         }
         assert_eq!(state.recent.events.len(), MOST_RECENT);
-        assert!(state.after(0).is_err() && state.after(MOST_EVENTS - 1).is_ok_and(|found| found.is_some()));
+        assert!(!state.after(0).all && state.after(MOST_EVENTS - 1).event.is_some());
         assert!(state.has_room(1));
         assert_eq!((state.add(events(2)), state.add(events(1))), (Some(MOST_EVENTS), None));
         state.durable(150_000);

@@ -94,7 +94,7 @@ impl Ruler {
         .await??;
         // Bound before the worker runs; it reads what came meanwhile.
         tokio::time::sleep(Duration::from_millis(500)).await;
-        Ok(Ruler { running: running, file, folder })
+        Ok(Ruler { running, file, folder })
     }
 
     /// What it costs.

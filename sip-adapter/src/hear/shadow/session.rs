@@ -236,7 +236,7 @@ impl Session {
 
     async fn answer(&mut self, asked: sip_endpoint::Asked) {
         let incoming = match asked {
-            sip_endpoint::Asked::Request(incoming) => incoming,
+            sip_endpoint::Asked::Request(incoming) => *incoming,
             // Nothing is subscribed to here.
             sip_endpoint::Asked::Notify(notify) => return notify.answer(Reply::NoSubscription).await,
         };

@@ -68,7 +68,7 @@ pub enum Asked {
     /// A NOTIFY.
     Notify(Notification),
     /// Anything else.
-    Request(Incoming),
+    Request(Box<Incoming>),
 }
 
 /// A request of the phone system.
@@ -505,7 +505,7 @@ impl Reader {
             let kept = if transaction.original.method == Method::Invite { raw } else { &[] };
             let (length, raw, closed) = (raw.len(), kept.to_vec(), self.closed.clone());
             let incoming = Incoming { at, transaction, length, datagrams, raw, closed };
-            self.out.send(Asked::Request(incoming)).await.ok()?;
+            self.out.send(Asked::Request(Box::new(incoming))).await.ok()?;
         }
         Some(())
     }
