@@ -404,8 +404,8 @@ fn header(
         Some(Ok(plain)) => Cow::Borrowed(plain.trim_ascii()),
         _ => Cow::Owned(clean(&charset::decode(value, fallback))),
     };
-    // As UTF-8 it may have become longer.
-    if name.len() + value.len() > LONGEST_LINE {
+    // As UTF-8, with its long name and a blank, it may have become longer.
+    if name.len() + ": ".len() + value.len() > LONGEST_LINE {
         return Err(Refused::Long { line: number });
     }
     Ok(head.add(name, &value))
