@@ -244,14 +244,20 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Every key of this section with its text, for tables whose keys are names chosen by the writer.
+    /// Every key of this section with its text, in the order they are written in, for tables whose keys
+    /// are names chosen by the writer. Keys asked for before are left out.
     pub fn entries(&mut self) -> Vec<(String, String)> {
-        let keys: Vec<String> = self
+        let mut keys: Vec<(usize, String)> = self
             .table
             .into_iter()
-            .flat_map(|table| table.keys().map(|key| key.get_ref().to_string()))
+            .flat_map(|table| table.keys().map(|key| (key.span().start, key.get_ref().to_string())))
+            .filter(|(_, key)| !self.known.contains(key))
             .collect();
-        keys.into_iter().filter_map(|key| self.text(&key).map(|text| (key, text))).collect()
+        keys.sort();
+        keys.into_iter()
+            .map(|(_, key)| key)
+            .filter_map(|key| self.text(&key).map(|text| (key, text)))
+            .collect()
     }
 }
 

@@ -62,7 +62,8 @@ impl Gather {
         let directories: Vec<_> = self.sources.iter().filter(|s| s.is_directory()).cloned().collect();
         let landed = self.landed.clone();
         self.start(async move {
-            let question = Question { number: Some(number.clone()), customer: None };
+            let question =
+                Question { number: Some(number.clone()), customer: None, tags: Default::default() };
             let found = join_all(directories.iter().map(|directory| directory.who(&question))).await;
             let what = LandedWhat::Who { number, found: merged(found) };
             // The hub is ending when nobody takes it.
@@ -73,7 +74,8 @@ impl Gather {
     /// Asks every other source about `customer`, at the same time. Each answer comes back as it lands;
     /// of a source that is late, first that it is, then what it says or that it is given up.
     pub fn ask_cards(&self, call: CallId, number: Option<Number>, customer: Customer) {
-        let question = Arc::new(Question { number, customer: Some(customer.clone()) });
+        let question =
+            Arc::new(Question { number, customer: Some(customer.clone()), tags: Default::default() });
         for asked in self.cards() {
             let (asked, landed) = (asked.clone(), self.landed.clone());
             let (question, key) = (question.clone(), customer.key.clone());
@@ -162,7 +164,7 @@ mod tests {
 
     fn source(name: &str, gives: Gives, does: Does) -> ConfiguredSource {
         let name = SourceName::parse(name).expect("a name");
-        ConfiguredSource { name, gives, deadline: Duration::from_millis(800), source: Arc::new(does) }
+        ConfiguredSource::new(name, gives, Duration::from_millis(800), Arc::new(does))
     }
 
     fn call(n: u8) -> CallId {

@@ -29,7 +29,7 @@ pub async fn lookup(
         return writeln!(out, "This cannot be read as a phone number, so no source is asked.");
     }
     let sources: Vec<Asked> = sources.into_iter().map(Asked::new).collect();
-    let question = Question { number: Some(number), customer: None };
+    let question = Question { number: Some(number), customer: None, tags: Default::default() };
 
     let directories: Vec<&Asked> = sources.iter().filter(|source| source.is_directory()).collect();
     if directories.is_empty() {
@@ -219,12 +219,9 @@ mod tests {
     }
 
     fn source(name: &str, gives: Gives, after_ms: u64, answer: Result<Answer, Failure>) -> ConfiguredSource {
-        ConfiguredSource {
-            name: SourceName::parse(name).expect("a name"),
-            gives,
-            deadline: Duration::from_millis(800),
-            source: Arc::new(After(Duration::from_millis(after_ms), answer)),
-        }
+        let name = SourceName::parse(name).expect("a name");
+        let source = Arc::new(After(Duration::from_millis(after_ms), answer));
+        ConfiguredSource::new(name, gives, Duration::from_millis(800), source)
     }
 
     fn levi() -> Customer {

@@ -560,6 +560,7 @@ fn failures() -> Vec<Failure> {
         Failure::TooLarge,
         Failure::Busy,
         Failure::Resting,
+        Failure::NotAsked { what: "this customer has no tax_id".to_owned() },
     ]
 }
 

@@ -9,10 +9,11 @@ use std::time::SystemTime;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1255};
 use jiff::Timestamp;
-use pinkas_protocol::{Customer, Gives, NumberPlan};
+use pinkas_protocol::{Customer, Gives};
 
 use super::cell::Cell;
 use super::fields::{self, Field, MOST_CUSTOMERS, Row};
+use super::template::Place;
 use super::{About, Answer};
 
 /// How a file is to be read.
@@ -24,14 +25,16 @@ pub struct Layout {
     pub separator: u8,
     /// How its text is written, when the configuration says.
     pub charset: Option<&'static Encoding>,
-    /// The column that is looked in: numbers for a directory, else customer keys.
+    /// The column that is looked in.
     pub key: String,
+    /// What it is looked in for; numbers are read as callers' numbers are, anything else is taken as it is.
+    pub by: Place,
     /// Columns named for fields; the others are looked for under the field's own name.
     pub mapping: Vec<(Field, String)>,
+    /// Columns of what has names of its own.
+    pub named: Vec<String>,
     /// What it gives.
     pub about: About,
-    /// How a directory's numbers are read: as callers' numbers are.
-    pub plan: NumberPlan,
 }
 
 /// A file's size and time of change: the cheap way to see that it is another file now.
@@ -59,7 +62,7 @@ pub struct Table {
     rows: Rows,
 }
 
-/// One record's values, in the order of the fields.
+/// One record's values: those of the fields in their order, then those with names of their own.
 type Values = Box<[Box<str>]>;
 
 enum Rows {
@@ -124,7 +127,12 @@ impl Table {
             Rows::Facts { fields, by_key } => {
                 let found = by_key.get(key).map(Vec::as_slice).unwrap_or_default();
                 let cells = |row: &[Box<str>]| {
-                    Row(fields.iter().zip(row).map(|(field, text)| (*field, Cell::of_text(text))).collect())
+                    let (cells, named) = row.split_at(fields.len().min(row.len()));
+                    let cells = fields.iter().zip(cells).map(|(field, text)| (*field, Cell::of_text(text)));
+                    Row {
+                        cells: cells.collect(),
+                        named: named.iter().map(|text| Cell::of_text(text)).collect(),
+                    }
                 };
                 let rows: Vec<Row> = found.iter().map(|row| cells(row)).collect();
                 let mut answer = fields::answer(&about.asked(), &rows)?;
@@ -167,16 +175,19 @@ fn rows(layout: &Layout, text: &str) -> Result<(Rows, Skipped), Broken> {
             return Err(Broken::TooManyRows);
         }
         let key = record.get(columns.key).unwrap_or_default();
-        let kept = if layout.about.gives == Gives::Customer {
-            keep_customer(layout, &columns, &record, key, &mut customers)
-        } else if key.is_empty() {
+        let keys = keys(layout, key);
+        let kept = if keys.is_empty() {
             false
+        } else if layout.about.gives == Gives::Customer {
+            keep_customer(layout, &columns, &record, keys, &mut customers)
         } else {
-            let rows = facts.entry(key.into()).or_default();
-            if rows.len() < most {
-                rows.push(
-                    columns.fields.iter().map(|(_, at)| record.get(*at).unwrap_or_default().into()).collect(),
-                );
+            let places = columns.fields.iter().map(|(_, at)| at).chain(&columns.named);
+            let values: Values = places.map(|at| record.get(*at).unwrap_or_default().into()).collect();
+            for key in keys {
+                let rows = facts.entry(key).or_default();
+                if rows.len() < most {
+                    rows.push(values.clone());
+                }
             }
             true
         };
@@ -195,35 +206,51 @@ fn rows(layout: &Layout, text: &str) -> Result<(Rows, Skipped), Broken> {
     Ok((rows, skipped))
 }
 
-/// Puts a customer under each of its numbers; `false` when there is none that can be looked up.
+/// What a record is found by; nothing when it holds nothing that can be looked up.
+fn keys(layout: &Layout, written: &str) -> Vec<Box<str>> {
+    match layout.by {
+        _ if layout.by.is_number() => {
+            let numbers = fields::split_numbers(&layout.about.plan, written);
+            numbers.iter().filter_map(|number| number.key().map(Into::into)).collect()
+        }
+        _ if written.is_empty() => Vec::new(),
+        _ => vec![written.into()],
+    }
+}
+
+/// Puts a customer under each of the keys; `false` when there is none.
 fn keep_customer(
     layout: &Layout,
     columns: &Columns,
     record: &::csv::StringRecord,
-    numbers: &str,
+    keys: Vec<Box<str>>,
     customers: &mut HashMap<Box<str>, Vec<Customer>>,
 ) -> bool {
     let cell = |at: &usize| Cell::of_text(record.get(*at).unwrap_or_default());
-    let row = Row(columns.fields.iter().map(|(field, at)| (*field, cell(at))).collect());
+    let row = Row {
+        cells: columns.fields.iter().map(|(field, at)| (*field, cell(at))).collect(),
+        named: columns.named.iter().map(cell).collect(),
+    };
     let Ok(Answer::Customers(read)) = fields::answer(&layout.about.asked(), &[row]) else { return false };
-    let Some(customer) = read.first() else { return false };
-    let mut kept = false;
-    for number in numbers.split(';') {
-        let Some(number) = layout.plan.read(number) else { continue };
-        let Some(key) = number.key() else { continue };
-        let known = customers.entry(key.into()).or_default();
+    let Some(mut customer) = read.into_iter().next() else { return false };
+    if customer.numbers.is_empty() && layout.by.is_number() {
+        customer.numbers =
+            fields::split_numbers(&layout.about.plan, record.get(columns.key).unwrap_or_default());
+    }
+    for key in keys {
+        let known = customers.entry(key).or_default();
         if known.len() < MOST_CUSTOMERS && !known.iter().any(|other| other.key == customer.key) {
             known.push(customer.clone());
         }
-        kept = true;
     }
-    kept
+    true
 }
 
 /// Where in a record things are.
 struct Columns {
     key: usize,
     fields: Vec<(Field, usize)>,
+    named: Vec<usize>,
 }
 
 impl Columns {
@@ -239,16 +266,20 @@ impl Columns {
             };
             match at {
                 Some(at) => fields.push((*field, at)),
+                None if layout.about.has_own_rows() => {}
                 None if Field::needed(layout.about.gives).contains(field) => {
                     return Err(Broken::NoColumn(field.word().to_owned()));
                 }
                 None => {}
             }
         }
-        if !fields.iter().any(|(field, _)| *field != Field::Currency && *field != Field::AsOf) {
+        let says = fields.iter().any(|(field, _)| *field != Field::Currency && *field != Field::AsOf);
+        if !says && !layout.about.has_own_rows() {
             return Err(Broken::NoColumn("limit".to_owned()));
         }
-        Ok(Columns { key, fields })
+        let named = layout.named.iter();
+        let named = named.map(|column| find(column).ok_or_else(|| Broken::NoColumn(column.clone())));
+        Ok(Columns { key, fields, named: named.collect::<Result<_, _>>()? })
     }
 }
 

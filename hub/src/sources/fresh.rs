@@ -92,7 +92,8 @@ mod tests {
     }
 
     fn question(number: u32) -> Question {
-        Question { number: NumberPlan::default().read(&format!("+97250{number:07}")), customer: None }
+        let number = NumberPlan::default().read(&format!("+97250{number:07}"));
+        Question { number, customer: None, tags: Default::default() }
     }
 
     async fn as_of(source: &Fresh, question: &Question) -> Option<Timestamp> {
