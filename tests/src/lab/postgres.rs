@@ -43,6 +43,11 @@ impl Postgres {
         format!("postgres://pinkas@{}/customers", self.at)
     }
 
+    /// Where it listens.
+    pub fn at(&self) -> SocketAddrV4 {
+        self.at
+    }
+
     /// Ends it at once, without a word to who is connected.
     pub fn kill(&mut self) {
         // Through its own program, since a killed server leaves shared memory behind for ever.
@@ -73,7 +78,7 @@ impl Drop for Postgres {
 }
 
 /// An address for the databases of all tests; each takes a free port.
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 30, 254);
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 30, 254);
 
 /// PostgreSQL's programs and the folder they work in. They refuse to run as root: then the user that
 /// the package made runs them and owns the folder.
