@@ -2,8 +2,8 @@
 # Gets what the whole test-suite needs on a fresh Debian 12: packages from apt, and real phone
 # systems (two Asterisks, a Kamailio), a database and a directory (MariaDB, OpenLDAP) unpacked into a
 # cache folder outside the clone, so that none of them is installed or started on this machine. Safe to
-# run again at any time; does nothing when
-# everything is there. What cannot be had is told in one line and noted under $LAB/missing/, where
+# run again at any time; does nothing when everything is there. What cannot be had is told in one line and
+# noted under $LAB/missing/, where
 # the tests read why they skip.
 #
 #   PINKAS_LAB          the cache folder, instead of ~/.cache/pinkas-lab
