@@ -8,12 +8,13 @@ use std::time::Duration;
 use encoding_rs::Encoding;
 use futures_util::future::BoxFuture;
 use pinkas_config::Section;
-use pinkas_protocol::{Failure, Gives, NumberPlan};
+use pinkas_protocol::{Customer, Failure, Gives, NumberPlan};
 use tokio::time::Instant;
 
 use super::csv_table::{Layout, Stamp, Table};
 use super::template::Place;
 use super::{About, Answer, Question, Source};
+use crate::identify::Search;
 
 /// The keys of this kind of source.
 pub const KEYS: &[&str] = &["csv", "key", "separator", "charset", "fields"];
@@ -163,6 +164,11 @@ impl Source for Csv {
                 None => Ok(Answer::Nothing),
             }
         })
+    }
+
+    fn find(&self, search: &Search) -> Vec<Customer> {
+        let table = self.held.state(|state| state.table.clone());
+        table.find(search)
     }
 }
 

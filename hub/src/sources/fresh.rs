@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use pinkas_protocol::{CustomerKey, Failure, Number};
+use pinkas_protocol::{Customer, CustomerKey, Failure, Number};
 use tokio::time::Instant;
 
 use super::{Answer, Question, Source};
+use crate::identify::Search;
 
 /// See the file's own comment.
 pub struct Fresh {
@@ -70,6 +71,10 @@ impl Source for Fresh {
             Ok(answer)
         })
     }
+
+    fn find(&self, search: &Search) -> Vec<Customer> {
+        self.source.find(search)
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +97,7 @@ mod tests {
     }
 
     fn question(number: u32) -> Question {
-        Question { number: NumberPlan::default().read(&format!("+97250{number:07}")), customer: None }
+        Question { number: NumberPlan::default().read(&format!("+97250{number:07}")), customer: None, tags: Default::default() }
     }
 
     async fn as_of(source: &Fresh, question: &Question) -> Option<Timestamp> {

@@ -24,7 +24,7 @@ mod sql_values;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +32,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use pinkas_config::Section;
-use pinkas_protocol::{Customer, Facts, Failure, Gives, Number, NumberPlan, SourceName};
+use pinkas_protocol::{Customer, Facts, Failure, Gives, Number, NumberPlan, Private, SourceName, TagName};
 
 use self::fields::Field;
 use self::fresh::Fresh;
+use crate::core::CardPlace;
+use crate::identify::Search;
 
 /// What a source is asked: by number for a directory, by customer for everything else.
 #[derive(Clone)]
@@ -44,6 +46,8 @@ pub struct Question {
     pub number: Option<Number>,
     /// The customer, as a directory said.
     pub customer: Option<Customer>,
+    /// What the phone system says of the call besides, such as a customer number that was keyed in.
+    pub tags: BTreeMap<TagName, Private<String>>,
 }
 
 impl fmt::Debug for Question {
@@ -83,6 +87,12 @@ pub trait Source: Send + Sync + 'static {
     /// Answers one question. It is dropped when nobody waits for it any more, and may be called many
     /// times at once; deadlines and the bound on that are the caller's.
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>>;
+
+    /// Finds customers by something else than a question's number, each with what ties it to the call. Only a
+    /// directory that holds all of them in memory can; it is called where taking its time delays nobody.
+    fn find(&self, _search: &Search) -> Vec<Customer> {
+        Vec::new()
+    }
 }
 
 /// A source with what the configuration says about it.
@@ -92,10 +102,38 @@ pub struct ConfiguredSource {
     pub name: SourceName,
     /// What it gives.
     pub gives: Gives,
+    /// What has to be known before it can be asked.
+    pub needs: Needs,
+    /// The card's title, where the configuration gives it one of its own.
+    pub title: Option<String>,
     /// After this long its card says that it is late.
     pub deadline: Duration,
     /// Whom to ask.
     pub source: Arc<dyn Source>,
+}
+
+impl ConfiguredSource {
+    /// A source of which the configuration says no more than this: a directory needs the call, everything
+    /// else the customer.
+    pub fn new(name: SourceName, gives: Gives, deadline: Duration, source: Arc<dyn Source>) -> Self {
+        let needs = if gives == Gives::Customer { Needs::Call } else { Needs::Customer };
+        ConfiguredSource { name, gives, needs, title: None, deadline, source }
+    }
+
+    /// Its place among the cards of a call.
+    pub fn place(&self) -> CardPlace {
+        let (source, gives, needs) = (self.name.clone(), self.gives, self.needs);
+        CardPlace { source, gives, title: self.title.clone(), needs }
+    }
+}
+
+/// What has to be known before a source can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// Only what the call itself brings: number and tags.
+    Call,
+    /// Also who the customer is.
+    Customer,
 }
 
 /// A deadline, unless the configuration says otherwise.
@@ -159,7 +197,7 @@ fn one(table: &mut Section<'_>, name: Option<SourceName>, plan: &NumberPlan) -> 
         Some(fresh) => Arc::new(Fresh::new(source, fresh)),
         None => source,
     };
-    Some(ConfiguredSource { name: name?, gives, deadline, source })
+    Some(ConfiguredSource::new(name?, gives, deadline, source))
 }
 
 /// What every kind of source is told about itself.
@@ -357,6 +395,6 @@ ldap = "ldap://x"
     #[test]
     fn a_question_never_prints_what_it_holds() {
         let number = NumberPlan::default().read("+48123456789");
-        assert_eq!(format!("{:?}", Question { number, customer: None }), "Question(…)");
+        assert_eq!(format!("{:?}", Question { number, customer: None, tags: BTreeMap::new() }), "Question(…)");
     }
 }

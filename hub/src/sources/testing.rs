@@ -22,7 +22,11 @@ pub(crate) const HOSTILE: [&str; 6] = [
 pub(crate) fn question(key: &str) -> Question {
     let key = CustomerKey::parse(key).expect("a key");
     let customer = Customer::new(key, "Levi".to_owned(), SourceName::parse("directory").expect("a name"));
-    Question { number: Some(Number::E164 { e164: "+972501234567".to_owned() }), customer: Some(customer) }
+    Question {
+        number: Some(Number::E164 { e164: "+972501234567".to_owned() }),
+        customer: Some(customer),
+        tags: Default::default(),
+    }
 }
 
 /// The one source in a configuration, or its mistakes; files are relative to `dir`.
