@@ -142,11 +142,15 @@ mod tests {
             Err(mistakes) => mistakes.mistakes.iter().map(|m| format!("{}: {};", m.line, m.what)).collect(),
         };
         assert_eq!(read(""), "None 0 0");
+        let guide = include_str!("../../docs/sources.md").split("```conf\n").nth(1);
+        let guide = guide.and_then(|rest| rest.split("```").next()).expect("the guide's example");
+        assert_eq!(read(guide), "Some(TagName(customer)) 2 9");
         assert_eq!(
             read("[identify]\ncustomer_tag = \"account\"\nguess_stem = 2\nguess_last_digits = 9\n"),
             "Some(TagName(account)) 2 9"
         );
-        let wrong = read("[identify]\ncustomer_tag = \"\"\nguess_stem = 5\nguess_last_digits = 6\nguess = 1\n");
+        let wrong =
+            read("[identify]\ncustomer_tag = \"\"\nguess_stem = 5\nguess_last_digits = 6\nguess = 1\n");
         for line in ["2: ", "3: ", "4: ", "5: `guess` is not a key here"] {
             assert!(wrong.contains(line), "{wrong}");
         }

@@ -84,8 +84,8 @@ impl Gather {
         let key = customer.as_ref().map(|customer| customer.key.clone());
         let question = Arc::new(question(&brought, customer));
         let sources = self.sources.iter().filter(|asked| !asked.is_directory() && asked.needs() == needs);
-        for asked in sources.cloned() {
-            let landed = self.landed.clone();
+        for asked in sources {
+            let (asked, landed) = (asked.clone(), self.landed.clone());
             let (question, key, brought) = (question.clone(), key.clone(), brought.clone());
             self.start(async move {
                 let mut waiting = asked.ask(&question);
@@ -114,11 +114,7 @@ pub(crate) fn question(brought: &Brought, customer: Option<Customer>) -> Questio
 }
 
 /// Asks all directories, and makes of their answers who it may be.
-async fn who(
-    directories: &[Arc<Asked>],
-    brought: &Brought,
-    rules: &Rules,
-) -> Result<Vec<Customer>, Failure> {
+async fn who(directories: &[Arc<Asked>], brought: &Brought, rules: &Rules) -> Result<Vec<Customer>, Failure> {
     let question = question(brought, None);
     let answers = join_all(directories.iter().map(|directory| directory.who(&question))).await;
     of_answers(directories, answers, brought, rules).await
@@ -387,7 +383,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_needs_only_the_call_is_asked_by_it_and_by_nothing_else() {
-        let by_call = ConfiguredSource { needs: Needs::Call, ..source("tickets", Gives::Custom, Does::After(3, Ok(Answer::Nothing))) };
+        let by_call = ConfiguredSource {
+            needs: Needs::Call,
+            ..source("tickets", Gives::Custom, Does::After(3, Ok(Answer::Nothing)))
+        };
         let by_customer = source("books", Gives::Balance, Does::After(1, Ok(Answer::Nothing)));
         let (gather, mut landed) = gather(vec![by_call, by_customer]);
         let since = Instant::now();

@@ -192,9 +192,8 @@ pub fn joined(found: Vec<Customer>) -> Vec<Customer> {
 }
 
 fn same_person(one: &Customer, two: &Customer) -> bool {
-    let shared = |(name, key): (&TagName, &Private<String>)| {
-        two.keys.get(name) == Some(key) && is_a_key(&key.0)
-    };
+    let shared =
+        |(name, key): (&TagName, &Private<String>)| two.keys.get(name) == Some(key) && is_a_key(&key.0);
     one.key == two.key || one.keys.iter().any(shared)
 }
 

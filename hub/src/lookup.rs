@@ -13,15 +13,20 @@ use pinkas_protocol::{
 };
 use tokio::time::Instant;
 
+use crate::config::Config;
 use crate::gather::{of_answers, question};
 use crate::identify::{Before, Brought, Offered, Rules, offered, reason};
 use crate::sources::asking::Asked;
 use crate::sources::{ConfiguredSource, Needs, Question};
 
-/// Asks all `sources` about `raw_number`, all at once and each with its own deadline, and writes what they
-/// said to `out` in plain words: who it may be, in the order in which an agent would be offered them, and of
+/// Asks all sources of `config` about `raw_number`, all at once and each with its own deadline, and writes
+/// what they said to `out` in plain words: who it may be, in the order in which an agent would be offered them, and of
 /// each what the other sources say. What comes long after a deadline is waited for, and marked late.
-pub async fn lookup(
+pub async fn lookup(config: Config, raw_number: &str, out: &mut dyn Write) -> io::Result<()> {
+    ask(config.sources, config.identify, &config.numbers, raw_number, out).await
+}
+
+async fn ask(
     sources: Vec<ConfiguredSource>,
     rules: Rules,
     plan: &NumberPlan,
@@ -283,7 +288,7 @@ mod tests {
     async fn printed(sources: Vec<ConfiguredSource>, number: &str) -> String {
         let plan = NumberPlan::new("IL", 4).expect("a known country");
         let mut out = Vec::new();
-        lookup(sources, Rules::default(), &plan, number, &mut out).await.expect("written");
+        ask(sources, Rules::default(), &plan, number, &mut out).await.expect("written");
         String::from_utf8(out).expect("text")
     }
 

@@ -98,7 +98,8 @@ async fn in_a_file_everyone_is_found_however_the_number_is_written() {
         let file: String =
             people(&rows, &plan).iter().map(|(id, number)| format!("{number}|{id}|{id}\n")).collect();
         std::fs::write(dir.path().join("people.csv"), format!("number|id|name\n{file}")).expect("written");
-        let source = "[[source]]\nname = \"people\"\ngives = \"customer\"\ncsv = \"people.csv\"\nseparator = \"|\"\n";
+        let source =
+            "[[source]]\nname = \"people\"\ngives = \"customer\"\ncsv = \"people.csv\"\nseparator = \"|\"\n";
         wrong.extend(faults(dir.path(), source, &plan, &rows.iter().collect::<Vec<_>>()).await);
         checked += rows.len();
     }
@@ -118,7 +119,10 @@ async fn in_a_database_everyone_is_found_by_the_query_of_the_guide() {
         let path = dir.path().join("people.db");
         let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
         let mut db: SqliteConnection = options.connect().await.expect("a database");
-        sqlx::query("create table people (id text, name text, phone text)").execute(&mut db).await.expect("made");
+        sqlx::query("create table people (id text, name text, phone text)")
+            .execute(&mut db)
+            .await
+            .expect("made");
         for (id, number) in people(&rows, &plan) {
             let insert = sqlx::query("insert into people values (?1, ?1, ?2)").bind(id).bind(number);
             insert.execute(&mut db).await.expect("inserted");

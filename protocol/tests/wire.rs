@@ -489,7 +489,11 @@ fn whos() -> Vec<Who> {
             earlier: vec![Earlier { at: at("2026-11-20T08:15:00Z"), answered_by: Some("Dana".to_owned()) }],
         },
         Who::Known { customer: guessed() },
-        Who::NoneOf { customers: vec![customer("1001")], country: Some("IL".to_owned()), earlier: Vec::new() },
+        Who::NoneOf {
+            customers: vec![customer("1001")],
+            country: Some("IL".to_owned()),
+            earlier: Vec::new(),
+        },
         Who::NoNumber,
         Who::Failed { failure: Failure::Unreachable },
     ]

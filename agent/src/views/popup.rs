@@ -276,7 +276,9 @@ fn chips(view: &CallView, customer: Option<&Customer>, name: &str) -> Vec<Chip> 
     }
     match &view.who {
         Who::Several { customers, .. } if customers.len() > 1 => add(sharers(customers.len()), Tone::Warn),
-        Who::Unknown { country: Some(code), .. } | Who::NoneOf { country: Some(code), .. } => add(words::country(code), Tone::Dim),
+        Who::Unknown { country: Some(code), .. } | Who::NoneOf { country: Some(code), .. } => {
+            add(words::country(code), Tone::Dim)
+        }
         _ => {}
     }
     if let Some(place) = customer.and_then(|customer| customer.place.as_ref()) {

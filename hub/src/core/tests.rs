@@ -7,8 +7,7 @@ use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::CallState;
 use pinkas_protocol::{
     AdapterId, Board, CallChange, CallEvent, CallFacts, CallId, Caller, Card, CardState, Customer, EndedHow,
-    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, Who,
-    Withdrawal,
+    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, Who, Withdrawal,
 };
 use uuid::Uuid;
 

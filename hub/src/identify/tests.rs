@@ -70,14 +70,21 @@ fn the_same_person_from_several_directories_is_one() {
 fn the_first_directory_counts_and_the_others_fill_gaps() {
     let found = "a:1 tax=5 class=VIP +4811; b:9 tax=5 shop=7 class=new manager=Dana +4811 +4822";
     let joined = joined(customers(found));
-    let expected = Customer { name: Private("a1".to_owned()), ..customer("a:1 tax=5 shop=7 class=VIP manager=Dana +4811 +4822") };
+    let expected = Customer {
+        name: Private("a1".to_owned()),
+        ..customer("a:1 tax=5 shop=7 class=VIP manager=Dana +4811 +4822")
+    };
     assert_eq!(joined, vec![expected]);
 }
 
 #[test]
 fn a_guess_needs_the_same_beginning_or_enough_of_the_end() {
     let check = |caller, theirs, stem, last_digits, expected: Option<Match>| {
-        assert_eq!(guessed(caller, theirs, Guess { stem, last_digits }), expected, "{caller} {theirs} {stem} {last_digits}");
+        assert_eq!(
+            guessed(caller, theirs, Guess { stem, last_digits }),
+            expected,
+            "{caller} {theirs} {stem} {last_digits}"
+        );
     };
     let company = Some(Match::CompanyNumber);
     let last = |digits| Some(Match::LastDigits { digits });

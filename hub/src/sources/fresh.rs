@@ -97,7 +97,11 @@ mod tests {
     }
 
     fn question(number: u32) -> Question {
-        Question { number: NumberPlan::default().read(&format!("+97250{number:07}")), customer: None, tags: Default::default() }
+        Question {
+            number: NumberPlan::default().read(&format!("+97250{number:07}")),
+            customer: None,
+            tags: Default::default(),
+        }
     }
 
     async fn as_of(source: &Fresh, question: &Question) -> Option<Timestamp> {

@@ -395,6 +395,9 @@ ldap = "ldap://x"
     #[test]
     fn a_question_never_prints_what_it_holds() {
         let number = NumberPlan::default().read("+48123456789");
-        assert_eq!(format!("{:?}", Question { number, customer: None, tags: BTreeMap::new() }), "Question(…)");
+        assert_eq!(
+            format!("{:?}", Question { number, customer: None, tags: BTreeMap::new() }),
+            "Question(…)"
+        );
     }
 }

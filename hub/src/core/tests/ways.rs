@@ -68,9 +68,7 @@ fn another_number_is_asked_about_and_what_was_found_for_the_old_one_is_dropped()
     assert_eq!(office.shown(1), "#7 rings [101] C1 2 cards");
     office.event(7, CallChange::Known(facts(OTHER)));
     assert_eq!(office.shown(1), "#7 rings [101] asking 0 cards");
-    assert!(
-        matches!(office.asked.last(), Some(Ask::Who { brought, .. }) if brought.number == read(OTHER))
-    );
+    assert!(matches!(office.asked.last(), Some(Ask::Who { brought, .. }) if brought.number == read(OTHER)));
     // What comes late about the old number is nobody's business any more.
     office.found(7, NUMBER, Ok(vec![customer("C1")]));
     assert_eq!(office.shown(1), "#7 rings [101] asking 0 cards");
