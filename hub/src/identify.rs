@@ -45,7 +45,7 @@ pub struct Guess {
 /// What a call brings that sources are asked with. What was found by other things is dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Brought {
-    /// The caller's number, as claimed.
+    /// The caller's number, as claimed; nothing when the caller withheld it.
     pub number: Option<Number>,
     /// What the phone system says besides.
     pub tags: BTreeMap<TagName, Private<String>>,
@@ -54,7 +54,8 @@ pub struct Brought {
 impl Brought {
     /// What a call brings, as far as it is known.
     pub fn by(facts: &CallFacts) -> Brought {
-        Brought { number: facts.caller.number.clone(), tags: facts.tags.clone() }
+        let number = facts.caller.number.clone().filter(|_| !facts.caller.withheld);
+        Brought { number, tags: facts.tags.clone() }
     }
 
     /// The customer number the caller keyed in.

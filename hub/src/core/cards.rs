@@ -67,7 +67,7 @@ impl Hub {
         if said_already {
             return;
         }
-        let number = view.facts.caller.number.clone().filter(|number| number.key().is_some());
+        let number = Brought::by(&view.facts).number.filter(|number| number.key().is_some());
         let who = match &key {
             Some(_) => Who::Several { customers, chosen: key.clone() },
             None => Who::NoneOf {

@@ -51,10 +51,14 @@ impl Asked {
     }
 
     /// Searches a directory that is held in memory, on a thread of its own; one that takes longer than its
-    /// deadline, or fails inside, finds nobody.
+    /// deadline, fails inside or has its fill of questions finds nobody.
     pub(crate) async fn find(&self, search: &Search) -> Vec<Customer> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else { return Vec::new() };
         let (source, search) = (self.source.source.clone(), search.clone());
-        let finding = tokio::task::spawn_blocking(move || source.find(&search));
+        let finding = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            source.find(&search)
+        });
         match tokio::time::timeout(self.source.deadline, finding).await {
             Ok(Ok(found)) => found,
             _ => Vec::new(),
