@@ -100,7 +100,8 @@ impl Agent {
                     println!("{agent} is here");
                     return Ok(());
                 }
-                AgentSays::Choose { call, customer } => self.chosen(call, customer).await?,
+                AgentSays::Choose { call, customer: Some(customer) } => self.chosen(call, customer).await?,
+                AgentSays::Choose { customer: None, .. } => {}
             }
         }
     }

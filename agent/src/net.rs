@@ -211,7 +211,7 @@ async fn talk(
                 }
             },
             Some(Choice { call, customer }) = choices.recv(), if *stood => {
-                link.send(&AgentSays::Choose { call, customer }).await?;
+                link.send(&AgentSays::Choose { call, customer: Some(customer) }).await?;
             }
         }
     }

@@ -10,6 +10,7 @@ use pinkas_protocol::number::EXTENSION_DIGITS;
 use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan};
 
 use crate::core::{Agent, Staff};
+use crate::identify::{FEWEST_DIGITS, Guess, LONGEST_STEM, Rules};
 use crate::sources::{self, ConfiguredSource};
 
 /// A checked configuration.
@@ -26,6 +27,8 @@ pub struct Config {
     pub agents: BTreeMap<AgentId, Secret>,
     /// People and what they may see.
     pub staff: Staff,
+    /// How customers are found.
+    pub identify: Rules,
     /// In the order in which cards are shown.
     pub sources: Vec<ConfiguredSource>,
 }
@@ -39,6 +42,9 @@ impl Config {
         )
     }
 }
+
+/// The most last digits that may stand for a whole number: with more of them it is one.
+const MOST_LAST_DIGITS: u8 = 9;
 
 /// A file to start from, printed by `--print-default`.
 pub const DEFAULT: &str = include_str!("../default.toml");
@@ -99,8 +105,20 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         }
         people.push((id, Agent { name, lines, role }));
     }
+    let identify = identify(&mut section.table("identify"));
     let sources = sources::read(section, &numbers);
-    Some(Config { listen, state, numbers, adapters, agents, staff: Staff::new(people), sources })
+    Some(Config { listen, state, numbers, adapters, agents, staff: Staff::new(people), identify, sources })
+}
+
+fn identify(table: &mut Section<'_>) -> Rules {
+    let customer_tag = table.parsed("customer_tag", "the name of a tag such as \"customer\"");
+    let mut digits = |key, least: u8, most: u8| {
+        let digits = table.integer(key, least.into(), most.into());
+        digits.and_then(|digits| u8::try_from(digits).ok()).unwrap_or(0)
+    };
+    let stem = digits("guess_stem", 0, LONGEST_STEM);
+    let last_digits = digits("guess_last_digits", FEWEST_DIGITS, MOST_LAST_DIGITS);
+    Rules { customer_tag, guess: Guess { stem, last_digits } }
 }
 
 #[cfg(test)]
@@ -112,6 +130,30 @@ mod tests {
         let text = "listen = \"7420\"\n[[adapter]]\nname = \"main\"\n[[agent]]\nid = \"ana\"\nrole = \"boss\"\nline = \"101\"\n";
         let mistakes = pinkas_config::parse(Path::new("hub.toml"), text, read).err().expect("mistakes");
         insta::assert_snapshot!(mistakes.to_string());
+    }
+
+    #[test]
+    fn how_customers_are_found_is_read_and_by_default_nobody_is_guessed() {
+        let read = |text: &str| match pinkas_config::parse(Path::new("hub.toml"), text, read) {
+            Ok(config) => {
+                let Rules { customer_tag, guess } = config.identify;
+                format!("{customer_tag:?} {} {}", guess.stem, guess.last_digits)
+            }
+            Err(mistakes) => mistakes.mistakes.iter().map(|m| format!("{}: {};", m.line, m.what)).collect(),
+        };
+        assert_eq!(read(""), "None 0 0");
+        let guide = include_str!("../../docs/sources.md").split("```conf\n").nth(1);
+        let guide = guide.and_then(|rest| rest.split("```").next()).expect("the guide's example");
+        assert_eq!(read(guide), "Some(TagName(customer)) 2 9");
+        assert_eq!(
+            read("[identify]\ncustomer_tag = \"account\"\nguess_stem = 2\nguess_last_digits = 9\n"),
+            "Some(TagName(account)) 2 9"
+        );
+        let wrong =
+            read("[identify]\ncustomer_tag = \"\"\nguess_stem = 5\nguess_last_digits = 6\nguess = 1\n");
+        for line in ["2: ", "3: ", "4: ", "5: `guess` is not a key here"] {
+            assert!(wrong.contains(line), "{wrong}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod core;
 
 pub mod config;
 pub mod gather;
+pub mod identify;
 pub mod links;
 pub mod lookup;
 pub mod run;

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::Lookup { number }) => program::print_until_signal(async |_| {
-            Ok(lookup::lookup(config.sources, &config.numbers, &number, &mut std::io::stdout()).await?)
+            Ok(lookup::lookup(config, &number, &mut std::io::stdout()).await?)
         }),
         Some(Command::Log) => program::print_until_signal(async |_| {
             store::print_log(&config.state, &mut std::io::stdout().lock())

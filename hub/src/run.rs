@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::core::{Ask, Hub, Input, Outputs, ViewerId};
 use crate::gather::{Gather, Landed, LandedWhat};
 use crate::links::{self, Doors, ToHub, ToLink};
+use crate::sources::ConfiguredSource;
 use crate::store::{self, Durable, Store};
 
 /// From links to the core; when it is full, links wait, and with them whoever sends.
@@ -56,10 +57,10 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let (store, kept) = store::open(&config.state)?;
     let (inbox_in, mut inbox) = mpsc::channel(INBOX);
     let (landed_in, mut landed) = mpsc::channel(LANDED);
-    let names = config.sources.iter().map(|source| (source.name.clone(), source.gives)).collect();
-    let gather = Gather::new(config.sources, landed_in);
+    let places = config.sources.iter().map(ConfiguredSource::place).collect();
+    let gather = Gather::new(config.sources, config.identify.clone(), landed_in);
     let mut outputs = Outputs::default();
-    let hub = Hub::new(config.staff, names, kept, &mut outputs);
+    let hub = Hub::new(config.staff, places, config.identify, kept, &mut outputs);
     let durable = store.durable.clone();
     let mut desk =
         Desk { hub, gather, store, viewers: BTreeMap::new(), adapters: BTreeMap::new(), recording: true };
@@ -114,8 +115,8 @@ impl Desk {
                 Some(landed) = landed.recv() => {
                     let call = landed.call;
                     let input = match landed.what {
-                        LandedWhat::Who { number, found } => Input::Who { call, number, found },
-                        LandedWhat::Card { number, card } => Input::Card { call, number, card: *card },
+                        LandedWhat::Who { brought, found } => Input::Who { call, brought, found },
+                        LandedWhat::Card { brought, card } => Input::Card { call, brought, card: *card },
                     };
                     self.hub.handle(Timestamp::now(), input, &mut outputs);
                 }
@@ -186,8 +187,9 @@ impl Desk {
         }
         for ask in outputs.ask {
             match ask {
-                Ask::Who { call, number } => self.gather.ask_who(call, number),
-                Ask::Cards { call, number, customer } => self.gather.ask_cards(call, number, *customer),
+                Ask::Who { call, brought } => self.gather.ask_who(call, brought),
+                Ask::Call { call, brought } => self.gather.ask_call(call, brought),
+                Ask::Cards { call, brought, customer } => self.gather.ask_cards(call, brought, *customer),
             }
         }
         // The core never waits for the disk. Once the record has stopped it stays so: what comes later

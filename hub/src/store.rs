@@ -19,6 +19,8 @@ const LOG: u8 = b'n';
 const CALL: u8 = b'c';
 const LINE: u8 = b'l';
 const DURABLE: u8 = b'd';
+/// Under each number: who an agent said calls from it.
+const CHOICE: u8 = b'h';
 
 /// Waiting to be written; when it is full the record stops, and the calls go on.
 const QUEUE: usize = 16_384;
@@ -130,6 +132,11 @@ fn read(db: &sled::Db) -> anyhow::Result<Kept> {
             .and_then(|name| Line::parse(name).ok());
         kept.lines.insert(line.context("a line's name is not readable")?, decode(&value)?);
     }
+    for item in db.scan_prefix([CHOICE]) {
+        let (key, value) = item?;
+        let number = decode(key.get(1..).unwrap_or_default()).context("a choice's number is not readable")?;
+        kept.choices.insert(number, decode(&value)?);
+    }
     for item in db.scan_prefix([DURABLE]) {
         let (key, value) = item?;
         let (outbox, adapter) = key
@@ -197,6 +204,14 @@ impl Writer {
                 Keep::Call { call, kept } => {
                     let mut key = vec![CALL];
                     key.extend(call.0.as_bytes());
+                    match kept {
+                        Some(kept) => batch.insert(key, wire::encode(&kept).into_bytes()),
+                        None => batch.remove(key),
+                    }
+                }
+                Keep::Choice { number, kept } => {
+                    let mut key = vec![CHOICE];
+                    key.extend(wire::encode(&number).into_bytes());
                     match kept {
                         Some(kept) => batch.insert(key, wire::encode(&kept).into_bytes()),
                         None => batch.remove(key),

@@ -22,12 +22,14 @@ pub enum AgentSays {
         /// Their secret.
         secret: Private<String>,
     },
-    /// Of several customers on one number, this one is calling.
+    /// Of the customers found, this one is calling, or none of them. May be said again: the last word counts,
+    /// also the next time this number calls.
     Choose {
         /// On which call; it must be one this agent was offered.
         call: CallId,
-        /// One of the customers found.
-        customer: CustomerKey,
+        /// One of the customers found; absent: none of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        customer: Option<CustomerKey>,
     },
 }
 

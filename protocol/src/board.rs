@@ -129,7 +129,8 @@ pub enum Who {
     },
     /// Several customers share the number. Their cards are asked for once one is chosen.
     Several {
-        /// In the order of the directory.
+        /// The likeliest first: who was chosen before, then whole numbers, then guesses. It may be one alone:
+        /// an agent said before that the caller was not this customer, or confirmed a guess.
         customers: Vec<Customer>,
         /// The one an agent chose.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +142,17 @@ pub enum Who {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         country: Option<String>,
         /// Calls from this number before, newest first, at most [`MOST_EARLIER`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        earlier: Vec<Earlier>,
+    },
+    /// Whoever answers says that the caller is none of the customers found.
+    NoneOf {
+        /// Those who were found; one of them can still be chosen.
+        customers: Vec<Customer>,
+        /// As in `Unknown`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        country: Option<String>,
+        /// As in `Unknown`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         earlier: Vec<Earlier>,
     },
@@ -173,6 +185,15 @@ impl Who {
             Who::Known { customer } => Some(customer),
             Who::Several { customers, chosen: Some(key) } => customers.iter().find(|c| c.key == *key),
             _ => None,
+        }
+    }
+
+    /// Everyone who was found, chosen or not.
+    pub fn found(&self) -> &[Customer] {
+        match self {
+            Who::Known { customer } => std::slice::from_ref(customer),
+            Who::Several { customers, .. } | Who::NoneOf { customers, .. } => customers,
+            _ => &[],
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod board;
 pub mod call;
 pub mod card;
 pub mod close;
+pub mod disagreement;
 pub mod ids;
 pub mod number;
 pub mod private;
@@ -20,6 +21,7 @@ pub use call::{
     PauseEvent, StirShaken, Verdict, Withdrawal,
 };
 pub use card::{Card, CardState, Customer, Facts, Failure, Gives, Money};
+pub use disagreement::{Disagreement, Fact, Said, disagreements};
 pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName, SourceName, TagName};
 pub use number::{Number, NumberPlan};
 pub use private::Private;

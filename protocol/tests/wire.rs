@@ -217,11 +217,13 @@ fn desktop_says() -> String {
             agent: id("ana"),
             secret: Private("ana's secret".to_owned()),
         },
-        AgentSays::Choose { call: call(), customer: id("1001") },
+        AgentSays::Choose { call: call(), customer: Some(id("1001")) },
+        AgentSays::Choose { call: call(), customer: None },
     ];
     pinned(says, |say| match say {
         AgentSays::Hello { .. } => "hello of a desktop",
-        AgentSays::Choose { .. } => "choose",
+        AgentSays::Choose { customer: Some(_), .. } => "choose",
+        AgentSays::Choose { customer: None, .. } => "choose none of them",
     })
 }
 
@@ -263,6 +265,7 @@ fn who_is_calling() -> String {
         Who::Known { .. } => "known",
         Who::Several { .. } => "several",
         Who::Unknown { .. } => "unknown",
+        Who::NoneOf { .. } => "none of those found",
         Who::NoNumber => "no number",
         Who::Failed { .. } => "nobody could say",
     })
@@ -486,6 +489,11 @@ fn whos() -> Vec<Who> {
             earlier: vec![Earlier { at: at("2026-11-20T08:15:00Z"), answered_by: Some("Dana".to_owned()) }],
         },
         Who::Known { customer: guessed() },
+        Who::NoneOf {
+            customers: vec![customer("1001")],
+            country: Some("IL".to_owned()),
+            earlier: Vec::new(),
+        },
         Who::NoNumber,
         Who::Failed { failure: Failure::Unreachable },
     ]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use pinkas_hub::gather::{Gather, Landed, LandedWhat};
+use pinkas_hub::identify::{Brought, Rules};
 use pinkas_hub::sources::{Answer, ConfiguredSource, Question, read};
 use pinkas_protocol::{
     CallId, CardState, Customer, CustomerKey, Facts, NumberPlan, Private, SourceName, TagName,
@@ -277,10 +278,10 @@ async fn gathered(sources: Vec<ConfiguredSource>) -> Vec<(String, Vec<(Duration,
     let mut said: Vec<(String, Vec<(Duration, String)>)> =
         sources.iter().map(|source| (source.name.to_string(), Vec::new())).collect();
     let (landed, mut receiver) = mpsc::channel(256);
-    let gather = Gather::new(sources, landed);
+    let gather = Gather::new(sources, Rules::default(), landed);
     let call: CallId = "00000000-0000-7000-8000-000000000001".parse().unwrap();
     let since = Instant::now();
-    gather.ask_cards(call, None, customer("1"));
+    gather.ask_cards(call, Brought::default(), customer("1"));
     let mut open = said.len();
     while open > 0 {
         let next = tokio::time::timeout(Duration::from_secs(30), receiver.recv()).await;

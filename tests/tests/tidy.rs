@@ -75,9 +75,11 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
 ];
 
 /// What decides: data and the time in, data out.
-const PURE: [&str; 9] = [
+const PURE: [&str; 11] = [
     "protocol/src/",
     "hub/src/core/",
+    "hub/src/identify.rs",
+    "hub/src/identify/",
     "sip-adapter/src/calls.rs",
     "sip-adapter/src/calls/",
     "sip-adapter/src/hear/shadow/registration.rs",

@@ -8,6 +8,7 @@ use pinkas_protocol::{
 };
 
 use super::{Hub, Keep, MOST_ENDED, Noted, Outputs, ViewerId};
+use crate::identify::Brought;
 
 impl Hub {
     pub(super) fn noted(&mut self, adapter: &AdapterId, event: &Event, out: &mut Outputs) -> Noted {
@@ -101,12 +102,12 @@ impl Hub {
             self.owner.insert(call, adapter.clone());
             let view = CallView {
                 id: call,
-                who: Hub::before_asking(&facts.caller),
+                who: self.before_asking(&Brought::by(&facts)),
                 facts,
                 arrived_at: at,
                 waits: None,
                 offers: Default::default(),
-                cards: Vec::new(),
+                cards: self.call_cards().collect(),
                 ended: None,
             };
             let update = Update::Call { view: Box::new(view) };
@@ -119,12 +120,10 @@ impl Hub {
         if view.facts == facts {
             return;
         }
-        let same_number = view.facts.caller.number == facts.caller.number;
+        let before = Brought::by(&view.facts);
         let waits = view.waits.clone();
         self.facts_are(call, facts, waits, out);
-        if !same_number {
-            self.ask_anew(call, out);
-        }
+        self.ask_anew(call, &before, out);
     }
 
     fn waits(

@@ -21,6 +21,9 @@ use uuid::Uuid;
 
 pub use agents::{Agent, Staff, ViewerId};
 
+use crate::identify::{Brought, Rules};
+use crate::sources::Needs;
+
 /// How many ended calls the hub holds for desktops to look back at.
 pub const MOST_ENDED: usize = 2_000;
 
@@ -29,6 +32,9 @@ const MOST_AHEAD: u64 = 1 << 40;
 
 /// The most live calls, and the most lines, one adapter may name.
 const MOST_FOLLOWED: usize = 100_000;
+
+/// The most numbers of which it is remembered who calls from them; the oldest word is forgotten first.
+pub const MOST_CHOICES: usize = 100_000;
 
 /// One thing that happened, in the order in which it did.
 #[derive(Debug, Clone)]
@@ -84,30 +90,30 @@ pub enum Input {
         /// Its connection.
         viewer: ViewerId,
     },
-    /// An agent says which of several customers is calling.
+    /// An agent says which of the customers found is calling.
     Choose {
         /// From which connection.
         viewer: ViewerId,
         /// On which call.
         call: CallId,
-        /// Which of them.
-        customer: CustomerKey,
+        /// Which of them; `None`: none of them.
+        customer: Option<CustomerKey>,
     },
     /// The directories said who it is.
     Who {
         /// For which call.
         call: CallId,
-        /// The number that was asked about.
-        number: Number,
-        /// All customers on the number, or why nobody could say.
+        /// What they were asked with.
+        brought: Brought,
+        /// Everyone found ([`crate::identify::merged`]), or why nobody could say.
         found: Result<Vec<Customer>, Failure>,
     },
     /// A source answered, was late or failed.
     Card {
         /// For which call.
         call: CallId,
-        /// The caller's number when it was asked.
-        number: Option<Number>,
+        /// What it was asked with.
+        brought: Brought,
         /// What to show.
         card: Card,
     },
@@ -127,19 +133,26 @@ pub struct Outputs {
 /// A question to the sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// Who has this number?
+    /// Who is it?
     Who {
         /// For which call.
         call: CallId,
-        /// The caller's.
-        number: Number,
+        /// What there is to ask with.
+        brought: Brought,
+    },
+    /// Everything that needs no more than what the call brings.
+    Call {
+        /// For which call.
+        call: CallId,
+        /// What there is to ask with.
+        brought: Brought,
     },
     /// Everything about this customer.
     Cards {
         /// For which call.
         call: CallId,
-        /// The caller's number.
-        number: Option<Number>,
+        /// What the call brings.
+        brought: Brought,
         /// Who it is.
         customer: Box<Customer>,
     },
@@ -183,6 +196,38 @@ pub enum Keep {
         /// As it stands.
         kept: Option<Box<KeptLine>>,
     },
+    /// What an agent last said of who calls from a number, or `None` once it is forgotten.
+    Choice {
+        /// The caller's.
+        number: Number,
+        /// What was said.
+        kept: Option<Choice>,
+    },
+}
+
+/// What an agent said of who calls from a number: offered first the next time.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Choice {
+    /// This customer; absent: none of those found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerKey>,
+    /// Who said so.
+    pub by: AgentId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The place of a source among the cards of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardPlace {
+    /// Who is asked.
+    pub source: SourceName,
+    /// What it gives.
+    pub gives: Gives,
+    /// The card's title, where it has one of its own.
+    pub title: Option<String>,
+    /// When it can be asked.
+    pub needs: Needs,
 }
 
 /// A call with what is not shown of it.
@@ -214,12 +259,16 @@ pub struct Kept {
     pub lines: BTreeMap<Line, KeptLine>,
     /// The last sequence number on disk, by adapter and outbox.
     pub durable: BTreeMap<(AdapterId, Uuid), u64>,
+    /// What agents said of who calls from a number.
+    pub choices: BTreeMap<Number, Choice>,
 }
 
 /// The whole state of a hub.
 pub struct Hub {
     staff: Staff,
-    blank_cards: Vec<(SourceName, Gives)>,
+    places: Vec<CardPlace>,
+    rules: Rules,
+    choices: BTreeMap<Number, Choice>,
     board: Board,
     owner: BTreeMap<CallId, AdapterId>,
     line_owner: BTreeMap<Line, AdapterId>,
@@ -234,11 +283,19 @@ pub struct Hub {
 impl Hub {
     /// A hub for these people and sources (in the order in which cards are shown) that goes on from
     /// what was kept; `outputs` gets the questions that were open.
-    pub fn new(staff: Staff, sources: Vec<(SourceName, Gives)>, kept: Kept, outputs: &mut Outputs) -> Hub {
-        let blank_cards = sources.into_iter().filter(|(_, gives)| *gives != Gives::Customer).collect();
+    pub fn new(
+        staff: Staff,
+        sources: Vec<CardPlace>,
+        rules: Rules,
+        kept: Kept,
+        outputs: &mut Outputs,
+    ) -> Hub {
+        let places = sources.into_iter().filter(|place| place.gives != Gives::Customer).collect();
         let mut hub = Hub {
             staff,
-            blank_cards,
+            places,
+            rules,
+            choices: kept.choices,
             board: Board::default(),
             owner: BTreeMap::new(),
             line_owner: BTreeMap::new(),
@@ -301,9 +358,9 @@ impl Hub {
             }
             Input::AgentUp { viewer, agent } => self.agent_up(now, viewer, agent, out),
             Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
-            Input::Choose { viewer, call, customer } => self.chosen(viewer, call, &customer, out),
-            Input::Who { call, number, found } => self.who_found(call, &number, found, out),
-            Input::Card { call, number, card } => self.card_landed(call, number.as_ref(), card, out),
+            Input::Choose { viewer, call, customer } => self.chosen(now, viewer, call, customer, out),
+            Input::Who { call, brought, found } => self.who_found(call, &brought, found, out),
+            Input::Card { call, brought, card } => self.card_landed(call, &brought, card, out),
         }
     }
 

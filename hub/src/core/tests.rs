@@ -7,15 +7,19 @@ use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::CallState;
 use pinkas_protocol::{
     AdapterId, Board, CallChange, CallEvent, CallFacts, CallId, Caller, Card, CardState, Customer, EndedHow,
-    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, SourceName, Who,
-    Withdrawal,
+    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, Who, Withdrawal,
 };
 use uuid::Uuid;
 
 mod everything;
 mod ways;
+mod who;
 
-use super::{Agent, Ask, Hub, Input, Keep, Kept, KeptCall, Outputs, Staff, ViewerId};
+use super::{
+    Agent, Ask, CardPlace, Choice, Hub, Input, Keep, Kept, KeptCall, MOST_CHOICES, Outputs, Staff, ViewerId,
+};
+use crate::identify::{Brought, Rules};
+use crate::sources::Needs;
 
 fn id<T: std::str::FromStr>(text: &str) -> T
 where
@@ -59,17 +63,32 @@ struct Office {
     second: i64,
 }
 
+/// A source's place among the cards.
+fn place(source: &str, gives: Gives, needs: Needs) -> CardPlace {
+    CardPlace { source: id(source), gives, title: None, needs }
+}
+
 impl Office {
     fn open(kept: Kept) -> Office {
-        let sources: Vec<(SourceName, Gives)> = vec![
-            (id("customers"), Gives::Customer),
-            (id("books"), Gives::Balance),
-            (id("till"), Gives::Purchases),
-        ];
+        Office::with(Vec::new(), kept)
+    }
+
+    /// An office whose sources are the usual ones and, before them, these.
+    fn with(mut sources: Vec<CardPlace>, kept: Kept) -> Office {
+        sources.extend([
+            place("customers", Gives::Customer, Needs::Call),
+            place("books", Gives::Balance, Needs::Customer),
+            place("till", Gives::Purchases, Needs::Customer),
+        ]);
         let mut out = Outputs::default();
-        let again =
-            Kept { calls: kept.calls.clone(), lines: kept.lines.clone(), durable: kept.durable.clone() };
-        let hub = Hub::new(staff(), sources, kept, &mut out);
+        let again = Kept {
+            calls: kept.calls.clone(),
+            lines: kept.lines.clone(),
+            durable: kept.durable.clone(),
+            choices: kept.choices.clone(),
+        };
+        let rules = Rules { customer_tag: Some(id("customer")), ..Rules::default() };
+        let hub = Hub::new(staff(), sources, rules, kept, &mut out);
         let mut office = Office {
             hub,
             boards: BTreeMap::new(),
@@ -104,6 +123,10 @@ impl Office {
                 Keep::Call { call, kept } => match kept {
                     Some(kept) => drop(self.kept.calls.insert(call, *kept)),
                     None => drop(self.kept.calls.remove(&call)),
+                },
+                Keep::Choice { number, kept } => match kept {
+                    Some(kept) => drop(self.kept.choices.insert(number, kept)),
+                    None => drop(self.kept.choices.remove(&number)),
                 },
                 Keep::Line { line, kept } => match kept {
                     Some(kept) => drop(self.kept.lines.insert(line, *kept)),
@@ -145,12 +168,16 @@ impl Office {
 
     /// The directories answered about `number`.
     fn found(&mut self, n: u128, number: &str, found: Result<Vec<Customer>, Failure>) {
-        let number = read(number).expect("a number");
-        self.happens(Input::Who { call: call(n), number, found });
+        self.happens(Input::Who { call: call(n), brought: brought(number), found });
     }
 
     fn lands(&mut self, n: u128, number: &str, card: Card) {
-        self.happens(Input::Card { call: call(n), number: read(number), card });
+        self.happens(Input::Card { call: call(n), brought: brought(number), card });
+    }
+
+    fn choose(&mut self, viewer: u64, n: u128, key: Option<&str>) {
+        let customer = key.map(id);
+        self.happens(Input::Choose { viewer: ViewerId(viewer), call: call(n), customer });
     }
 
     fn shown(&self, viewer: u64) -> String {
@@ -170,6 +197,10 @@ impl Office {
                 }
                 Who::Asking => "asking".to_owned(),
                 Who::Unknown { country, .. } => format!("unknown {}", country.as_deref().unwrap_or("-")),
+                Who::NoneOf { customers, .. } => {
+                    let keys: Vec<_> = customers.iter().map(|c| c.key.as_str()).collect();
+                    format!("none of {}", keys.join("|"))
+                }
                 Who::NoNumber => "no number".to_owned(),
                 Who::Failed { failure } => failure.to_string(),
             };
@@ -181,6 +212,11 @@ impl Office {
 
 fn read(number: &str) -> Option<Number> {
     NumberPlan::new("PL", 4).expect("a country").read(number)
+}
+
+/// What a call from this number brings.
+fn brought(number: &str) -> Brought {
+    Brought::by(&facts(number))
 }
 
 fn facts(number: &str) -> CallFacts {
@@ -256,15 +292,14 @@ fn a_choice_is_believed_only_from_those_who_see_the_call_and_only_for_those_foun
     office.found(7, NUMBER, Ok(vec![customer("C1"), customer("C2")]));
     assert_eq!(office.shown(1), "#7 rings [101] C1|C2 chosen - 0 cards");
     let asked = office.asked.len();
-    let choose =
-        |viewer, key: &str| Input::Choose { viewer: ViewerId(viewer), call: call(7), customer: id(key) };
-    office.happens(choose(2, "C1"));
-    office.happens(choose(1, "C9"));
-    office.happens(choose(9, "C1"));
+    office.choose(2, 7, Some("C1"));
+    office.choose(2, 7, None);
+    office.choose(1, 7, Some("C9"));
+    office.choose(9, 7, Some("C1"));
     assert_eq!(office.asked.len(), asked, "nothing was asked for them");
-    office.happens(choose(1, "C2"));
+    office.choose(1, 7, Some("C2"));
     assert_eq!(office.shown(1), "#7 rings [101] C1|C2 chosen C2 2 cards");
-    office.happens(choose(1, "C1"));
+    office.choose(1, 7, Some("C1"));
     let stale = Card::new(id("books"), Gives::Balance, Some(id("C2")), CardState::Nothing { took_ms: 1 });
     office.lands(7, NUMBER, stale);
     let cards = &office.boards[&ViewerId(1)].calls[&call(7)].cards;

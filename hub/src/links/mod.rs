@@ -104,8 +104,8 @@ pub enum ToHub {
         viewer: ViewerId,
         /// On which call.
         call: CallId,
-        /// Whom.
-        customer: CustomerKey,
+        /// Whom; `None`: none of those found.
+        customer: Option<CustomerKey>,
     },
 }
 

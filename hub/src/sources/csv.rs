@@ -8,12 +8,13 @@ use std::time::Duration;
 use encoding_rs::Encoding;
 use futures_util::future::BoxFuture;
 use pinkas_config::Section;
-use pinkas_protocol::{Failure, Gives};
+use pinkas_protocol::{Customer, Failure, Gives};
 use tokio::time::Instant;
 
 use super::csv_table::{Layout, Stamp, Table};
 use super::template::{self, Braces, Piece, Place};
 use super::{About, Answer, Needs, Question, Source};
+use crate::identify::Search;
 
 /// The keys of this kind of source.
 pub const KEYS: &[&str] = &["csv", "key", "by", "separator", "charset", "fields"];
@@ -189,6 +190,11 @@ impl Source for Csv {
             let key = place.value(question)?;
             self.held.table().await.answer(&layout.about, &key)
         })
+    }
+
+    fn find(&self, search: &Search) -> Vec<Customer> {
+        let table = self.held.state(|state| state.table.clone());
+        table.find(search)
     }
 }
 

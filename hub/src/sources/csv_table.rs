@@ -1,7 +1,7 @@
 //! One CSV file as it stands in memory: read whole, checked whole, so that a half-copied or broken file is
 //! noticed before anything of it is used. What is told of a fault is the line, never its content.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -9,12 +9,14 @@ use std::time::SystemTime;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1255};
 use jiff::Timestamp;
-use pinkas_protocol::{Customer, Gives};
+use pinkas_protocol::card::Match;
+use pinkas_protocol::{Customer, CustomerKey, Gives};
 
 use super::cell::Cell;
 use super::fields::{self, Field, MOST_CUSTOMERS, Row};
 use super::template::Place;
 use super::{About, Answer};
+use crate::identify::Search;
 
 /// How a file is to be read.
 #[derive(Debug, Clone)]
@@ -142,6 +144,24 @@ impl Table {
                 Ok(answer)
             }
         }
+    }
+}
+
+impl Table {
+    /// Everyone `search` finds, each once and with the reason; looks at every number of the file.
+    pub fn find(&self, search: &Search) -> Vec<Customer> {
+        let Rows::Customers(by_number) = &self.rows else { return Vec::new() };
+        let mut found: BTreeMap<&CustomerKey, (Match, &Customer)> = BTreeMap::new();
+        for (number, customers) in by_number {
+            for customer in customers {
+                let Some(matched) = search.finds(customer, number) else { continue };
+                // No order of numbers decides which of two reasons is told.
+                let known = found.entry(&customer.key).or_insert((matched, customer));
+                known.0 = known.0.min(matched);
+            }
+        }
+        let found = found.into_values().take(MOST_CUSTOMERS);
+        found.map(|(matched, customer)| Customer { matched, ..customer.clone() }).collect()
     }
 }
 

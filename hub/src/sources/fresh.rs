@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use pinkas_protocol::{CustomerKey, Failure, Number};
+use pinkas_protocol::{Customer, CustomerKey, Failure, Number};
 use tokio::time::Instant;
 
 use super::{Answer, Question, Source};
+use crate::identify::Search;
 
 /// See the file's own comment.
 pub struct Fresh {
@@ -69,6 +70,10 @@ impl Source for Fresh {
             self.keep(key, answer.clone());
             Ok(answer)
         })
+    }
+
+    fn find(&self, search: &Search) -> Vec<Customer> {
+        self.source.find(search)
     }
 }
 

@@ -45,6 +45,8 @@ use pinkas_protocol::{Customer, Facts, Failure, Gives, Number, NumberPlan, Priva
 
 use self::fields::{Field, Named};
 use self::fresh::Fresh;
+use crate::core::CardPlace;
+use crate::identify::Search;
 
 /// What a source is asked: by number for a directory, by customer for everything else.
 #[derive(Clone)]
@@ -94,6 +96,12 @@ pub trait Source: Send + Sync + 'static {
     /// Answers one question. It is dropped when nobody waits for it any more, and may be called many
     /// times at once; deadlines and the bound on that are the caller's.
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>>;
+
+    /// Finds customers by something else than a question's number, each with what ties it to the call. Only a
+    /// directory that holds all of them in memory can; it is called where taking its time delays nobody.
+    fn find(&self, _search: &Search) -> Vec<Customer> {
+        Vec::new()
+    }
 }
 
 /// A source with what the configuration says about it.
@@ -119,6 +127,12 @@ impl ConfiguredSource {
     pub fn new(name: SourceName, gives: Gives, deadline: Duration, source: Arc<dyn Source>) -> Self {
         let needs = if gives == Gives::Customer { Needs::Call } else { Needs::Customer };
         ConfiguredSource { name, gives, needs, title: None, deadline, source }
+    }
+
+    /// Its place among the cards of a call.
+    pub fn place(&self) -> CardPlace {
+        let (source, gives, needs) = (self.name.clone(), self.gives, self.needs);
+        CardPlace { source, gives, title: self.title.clone(), needs }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pinkas_protocol::{Pause, PauseEvent};
+use pinkas_protocol::{Pause, PauseEvent, Private};
 use proptest::prelude::*;
 
 use super::*;
@@ -38,10 +38,11 @@ proptest! {
     /// going and the hub restarting, each desktop's board is exactly what its person may see.
     #[test]
     fn every_board_is_always_exactly_what_its_person_may_see(
-        steps in proptest::collection::vec((0u8..22, 0u128..4, 0usize..3, 0u8..4), 0..80),
+        steps in proptest::collection::vec((0u8..25, 0u128..4, 0usize..3, 0u8..4), 0..80),
     ) {
         let people = ["ana", "bob", "sima"];
-        let mut office = Office::open(Kept::default());
+        let tickets = || vec![place("tickets", Gives::Custom, Needs::Call)];
+        let mut office = Office::with(tickets(), Kept::default());
         for (what, n, pick, extra) in steps {
             let line = ["101", "102", "103"][pick];
             let other = ["102", "103", "101"][pick];
@@ -78,7 +79,7 @@ proptest! {
                     office.found(n, [NUMBER, "+48220000000", "101"][pick], Ok(found));
                 }
                 8 => office.lands(n, [NUMBER, "+48220000000", "101"][pick], Card::new(id("books"), Gives::Balance, Some(id("C0")), CardState::Late { deadline_ms: u64::from(extra) })),
-                9 => office.happens(Input::Choose { viewer: ViewerId(pick as u64), call: call(n), customer: id("C1") }),
+                9 => office.choose(pick as u64, n, [Some("C0"), Some("C1"), Some("C9"), None][usize::from(extra)]),
                 10 => office.logs_in(pick as u64, people[pick]),
                 11 => {
                     office.happens(Input::AgentDown { viewer: ViewerId(pick as u64) });
@@ -109,9 +110,24 @@ proptest! {
                     let lines = ["101", "102", "103"].into_iter().take(usize::from(extra)).map(id);
                     office.happens(Input::Lines { adapter: adapter(), lines: lines.collect(), last: true });
                 }
+                21 => {
+                    let tags = [(id("customer"), Private(format!("C{pick}")))].into();
+                    office.event(n, CallChange::Known(CallFacts { tags, ..facts(number) }));
+                }
+                22 => {
+                    let state = CardState::Late { deadline_ms: u64::from(extra) };
+                    office.lands(n, NUMBER, Card::new(id("tickets"), Gives::Custom, None, state));
+                }
+                // Asked with just what the call brings, whatever that is.
+                23 => {
+                    let view = office.hub.board().calls.get(&call(n));
+                    let brought = view.map_or_else(Brought::default, |view| Brought::by(&view.facts));
+                    let found = (0..extra).map(|k| customer(&format!("C{k}"))).collect();
+                    office.happens(Input::Who { call: call(n), brought, found: Ok(found) });
+                }
                 _ => {
                     let sequence = office.sequence;
-                    office = Office::open(office.kept);
+                    office = Office::with(tickets(), office.kept);
                     office.sequence = sequence;
                 }
             }
@@ -124,6 +140,14 @@ proptest! {
             let kept: BTreeMap<_, _> =
                 office.kept.lines.iter().map(|(line, kept)| (line.clone(), kept.view.clone())).collect();
             prop_assert_eq!(&kept, &office.hub.board().lines, "the disk has every line");
+            prop_assert_eq!(&office.kept.choices, &office.hub.choices, "the disk has every choice");
+            for view in office.hub.board().calls.values() {
+                let of = view.who.customer().map(|customer| &customer.key);
+                prop_assert!(
+                    view.cards.iter().all(|card| card.customer.is_none() || card.customer.as_ref() == of),
+                    "no card of anybody but the one who is calling"
+                );
+            }
         }
     }
 }
