@@ -11,6 +11,7 @@ pub mod close;
 pub mod ids;
 pub mod number;
 pub mod private;
+pub mod record;
 pub mod text;
 pub mod wire;
 
@@ -20,6 +21,7 @@ pub use call::{
     PauseEvent, StirShaken, Verdict, Withdrawal,
 };
 pub use card::{Card, CardState, Customer, Facts, Failure, Gives, Money};
-pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName, SourceName, TagName};
+pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, OutcomeCode, QueueName, SourceName, TagName};
 pub use number::{Number, NumberPlan};
 pub use private::Private;
+pub use record::{Entry, FollowUp, Missed, PastCall, Written};

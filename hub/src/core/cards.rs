@@ -97,7 +97,7 @@ impl Hub {
         }
     }
 
-    fn who_is(&mut self, call: CallId, who: Who, out: &mut Outputs) {
+    pub(super) fn who_is(&mut self, call: CallId, who: Who, out: &mut Outputs) {
         let customer = who.customer().cloned();
         let cards = customer.as_ref().map_or(Vec::new(), |customer| {
             let blank = self.blank_cards.iter().map(|(source, gives)| {
@@ -108,6 +108,7 @@ impl Hub {
         let update = Update::Who { call, who, cards };
         self.board.fold(update.clone());
         out.update(self.viewers_of(call), update);
+        self.missed_known(call, out);
         self.keep_call(call, out);
         let number = self.board.calls.get(&call).and_then(|view| view.facts.caller.number.clone());
         out.ask.extend(customer.map(|customer| Ask::Cards { call, number, customer: Box::new(customer) }));
