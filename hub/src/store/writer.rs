@@ -184,7 +184,7 @@ fn forget(db: &sled::Db, before: Timestamp, batch: &mut sled::Batch) -> anyhow::
     // Ids sort by time; one that does not tell its time is judged by what it holds.
     let later = |call: CallId| {
         let seconds = call.0.get_timestamp().map(|at| i64::try_from(at.to_unix().0).unwrap_or(i64::MAX));
-        seconds.is_some_and(|seconds| seconds > before.as_second())
+        seconds.is_some_and(|seconds| seconds >= before.as_second())
     };
     for item in db.scan_prefix([rows::PAST]) {
         let (key, value) = item?;
