@@ -4,8 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use pinkas_config::program;
-use pinkas_hub::store::RecordCommand;
-use pinkas_hub::{config, lookup, run};
+use pinkas_hub::{config, lookup, run, store::RecordCommand};
 
 /// Gathers what a company knows about a caller and tells the agent whose phone rings
 #[derive(Parser)]

@@ -82,7 +82,7 @@ fn a_full_disk_is_one_clear_line_and_loses_nothing_that_was_said_to_be_there() {
     let said = text(&out.stderr);
     assert!(said.contains("rows.jsonl cannot be imported to its end"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
-    let told = text(&out.stdout).lines().filter_map(told).last().unwrap_or(0);
+    let told = text(&out.stdout).lines().filter_map(told).next_back().unwrap_or(0);
     let there = notes_in(dir.path());
     assert!(there >= told && told > 0, "{told} were said, {there} are there");
 }
