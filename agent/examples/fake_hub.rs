@@ -110,6 +110,7 @@ impl Agent {
                     return Ok(());
                 }
                 AgentSays::Choose { call, customer } => self.chosen(call, customer).await?,
+                other => println!("said, and not answered here: {other:?}"),
             }
         }
     }

@@ -149,6 +149,10 @@ pub(super) fn open_db(folder: &Path) -> sled::Result<sled::Db> {
 /// sled reads at each opening what was written since the one before, and notes then where it stands: done
 /// while a program ends, the next start need not wait for it.
 pub(super) fn prepare_next(folder: &Path) {
+    // The next hub may be there already.
+    if ensure_free(folder).is_err() {
+        return;
+    }
     if let Err(e) = guarded(|| Ok(open_db(folder)?)) {
         tracing::error!("the store in {} cannot be read again: {e:#}", folder.display());
     }
