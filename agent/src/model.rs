@@ -250,8 +250,13 @@ fn call_of(update: &Update) -> Option<CallId> {
         | Update::Offer { call, .. }
         | Update::Who { call, .. }
         | Update::Card { call, .. }
-        | Update::Ended { call, .. } => Some(*call),
-        Update::Line { .. } | Update::LineGone { .. } | Update::Adapter { .. } => None,
+        | Update::Ended { call, .. }
+        | Update::Written { call, .. } => Some(*call),
+        Update::Line { .. }
+        | Update::LineGone { .. }
+        | Update::Adapter { .. }
+        | Update::Missed { .. }
+        | Update::MissedGone { .. } => None,
     }
 }
 

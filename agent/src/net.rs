@@ -196,7 +196,7 @@ async fn talk(
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             said = link.next::<HubToAgent>() => match said? {
-                HubToAgent::Welcome { name, role, lines, now: hub_now, board } => {
+                HubToAgent::Welcome { name, role, lines, now: hub_now, board, .. } => {
                     if !*stood {
                         tracing::info!("connected to the hub at {}", config.hub);
                     }
@@ -209,6 +209,11 @@ async fn talk(
                 HubToAgent::Update { update } => {
                     screen.tell(NetEvent::Update { at: Timestamp::now(), update }).await?;
                 }
+                // Answers to what this desktop does not ask.
+                HubToAgent::Kept { .. }
+                | HubToAgent::Refused { .. }
+                | HubToAgent::Page { .. }
+                | HubToAgent::FollowUps { .. } => {}
             },
             Some(Choice { call, customer }) = choices.recv(), if *stood => {
                 link.send(&AgentSays::Choose { call, customer: Some(customer) }).await?;

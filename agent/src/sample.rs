@@ -37,6 +37,7 @@ pub fn arrived(call: CallId, number: &str, name: Option<&str>, who: Who, now: Ti
         who,
         cards: Vec::new(),
         ended: None,
+        entries: Vec::new(),
     }
 }
 

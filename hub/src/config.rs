@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use pinkas_config::{Mistakes, Secret, Section};
 use pinkas_protocol::agent_link::Role;
 use pinkas_protocol::number::EXTENSION_DIGITS;
-use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan};
+use pinkas_protocol::record::Outcome;
+use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan, OutcomeCode, text};
 
 use crate::core::{Agent, Staff};
 use crate::identify::{FEWEST_DIGITS, Guess, LONGEST_STEM, Rules};
 use crate::sources::{self, ConfiguredSource};
+
+/// The most outcomes a company may name.
+const MOST_OUTCOMES: usize = 64;
 
 /// A checked configuration.
 pub struct Config {
@@ -31,6 +35,10 @@ pub struct Config {
     pub identify: Rules,
     /// In the order in which cards are shown.
     pub sources: Vec<ConfiguredSource>,
+    /// What may come of a call.
+    pub outcomes: Vec<Outcome>,
+    /// For how many days calls are kept; `None`: for ever.
+    pub keep_days: Option<i64>,
 }
 
 impl Config {
@@ -106,8 +114,11 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         people.push((id, Agent { name, lines, role }));
     }
     let identify = identify(&mut section.table("identify"));
+    let outcomes = outcomes(section);
+    let keep_days = keep_days(section);
     let sources = sources::read(section, &numbers);
-    Some(Config { listen, state, numbers, adapters, agents, staff: Staff::new(people), identify, sources })
+    let staff = Staff::new(people);
+    Some(Config { listen, state, numbers, adapters, agents, staff, identify, sources, outcomes, keep_days })
 }
 
 fn identify(table: &mut Section<'_>) -> Rules {
@@ -119,6 +130,38 @@ fn identify(table: &mut Section<'_>) -> Rules {
     let stem = digits("guess_stem", 0, LONGEST_STEM);
     let last_digits = digits("guess_last_digits", FEWEST_DIGITS, MOST_LAST_DIGITS);
     Rules { customer_tag, guess: Guess { stem, last_digits } }
+}
+
+fn outcomes(section: &mut Section<'_>) -> Vec<Outcome> {
+    let mut outcomes = Vec::<Outcome>::new();
+    for mut table in section.tables("outcome") {
+        let code = table.need_parsed::<OutcomeCode>("code", "a short word such as \"ordered\"");
+        let label = table.text("label");
+        let queues = table.parsed_list("queues", "names of queues such as \"Support\"");
+        let Some(code) = code else { continue };
+        if outcomes.iter().any(|outcome| outcome.code == code) {
+            table.note("code", format!("there is another outcome with the code \"{code}\""));
+        } else if outcomes.len() == MOST_OUTCOMES {
+            table.note(
+                "code",
+                format!("more than {MOST_OUTCOMES} outcomes are more than a person can choose from"),
+            );
+        } else {
+            let label = label.and_then(|label| text::plain(&label, text::LONGEST));
+            outcomes.push(Outcome { label: label.unwrap_or_else(|| code.to_string()), code, queues });
+        }
+    }
+    outcomes
+}
+
+fn keep_days(section: &mut Section<'_>) -> Option<i64> {
+    let written = section.text("keep_calls")?;
+    let days = written.trim().strip_suffix("days").and_then(|days| days.trim().parse().ok());
+    let days = days.filter(|days| (1..=36_500).contains(days));
+    if days.is_none() {
+        section.note("keep_calls", "`keep_calls` must be a number of days such as \"400 days\"");
+    }
+    days
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use pinkas_config::program;
-use pinkas_hub::{config, lookup, run, store};
+use pinkas_hub::{config, lookup, run, store::RecordCommand};
 
 /// Gathers what a company knows about a caller and tells the agent whose phone rings
 #[derive(Parser)]
@@ -29,8 +29,8 @@ enum Command {
         /// As people write it, for example 050-123-4567
         number: String,
     },
-    /// Print the call log of a stopped hub, one JSON line for each event
-    Log,
+    #[command(flatten)]
+    Record(RecordCommand),
 }
 
 fn main() -> ExitCode {
@@ -52,8 +52,8 @@ fn main() -> ExitCode {
         Some(Command::Lookup { number }) => program::print_until_signal(async |_| {
             Ok(lookup::lookup(config, &number, &mut std::io::stdout()).await?)
         }),
-        Some(Command::Log) => program::print_until_signal(async |_| {
-            store::print_log(&config.state, &mut std::io::stdout().lock())
+        Some(Command::Record(command)) => program::print_until_signal(async |_| {
+            command.run(&config.state, &config.numbers, &mut std::io::stdout().lock())
         }),
         None => program::run_until_signal(async |stop| run::run_here(config, stop).await),
     }

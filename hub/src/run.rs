@@ -8,7 +8,9 @@ use anyhow::Context;
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use pinkas_protocol::adapter_link::HubToAdapter;
+use pinkas_protocol::agent_link::HubToAgent;
 use pinkas_protocol::close::Close;
+use pinkas_protocol::record::Refusal;
 use pinkas_protocol::{AdapterId, number, wire};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -21,7 +23,7 @@ use crate::core::{Ask, Hub, Input, Outputs, ViewerId};
 use crate::gather::{Gather, Landed, LandedWhat};
 use crate::links::{self, Doors, ToHub, ToLink};
 use crate::sources::ConfiguredSource;
-use crate::store::{self, Durable, Store};
+use crate::store::{self, Clerk, Durable, Said, Store, history};
 
 /// From links to the core; when it is full, links wait, and with them whoever sends.
 const INBOX: usize = 4096;
@@ -54,16 +56,25 @@ pub async fn run_here(config: Config, stop: CancellationToken) -> anyhow::Result
 /// Serves on `listener` until `stop`.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
     number::warm_up();
-    let (store, kept) = store::open(&config.state)?;
+    let (store, kept) = store::open(&config.state, config.numbers)?;
     let (inbox_in, mut inbox) = mpsc::channel(INBOX);
     let (landed_in, mut landed) = mpsc::channel(LANDED);
     let places = config.sources.iter().map(ConfiguredSource::place).collect();
     let gather = Gather::new(config.sources, config.identify.clone(), landed_in);
     let mut outputs = Outputs::default();
-    let hub = Hub::new(config.staff, places, config.identify, kept, &mut outputs);
+    let mut hub = Hub::new(config.staff, places, config.identify, kept, &mut outputs);
+    hub.set_outcomes(config.outcomes);
     let durable = store.durable.clone();
-    let mut desk =
-        Desk { hub, gather, store, viewers: BTreeMap::new(), adapters: BTreeMap::new(), recording: true };
+    let clerk = Clerk::new(config.keep_days, Timestamp::now(), store.last_written);
+    let mut desk = Desk {
+        hub,
+        gather,
+        store,
+        viewers: BTreeMap::new(),
+        adapters: BTreeMap::new(),
+        recording: true,
+        clerk,
+    };
     desk.carry_out(outputs);
 
     let address = listener.local_addr()?;
@@ -87,6 +98,7 @@ struct Desk {
     adapters: BTreeMap<AdapterId, AdapterLink>,
     /// What happens still goes to the store.
     recording: bool,
+    clerk: Clerk,
 }
 
 struct AdapterLink {
@@ -125,8 +137,12 @@ impl Desk {
                         let now = durable.borrow_and_update().clone();
                         self.tell_durable(&now);
                     }
-                    Err(_) => self.recording = false,
+                    Err(_) => self.record_stopped(),
                 },
+                Some(said) = self.store.said.recv() => self.store_said(said),
+                () = self.clerk.forget_due(), if self.recording => {
+                    outputs.keep.extend(self.clerk.forget(Timestamp::now()));
+                }
             }
             self.carry_out(outputs);
         }
@@ -168,6 +184,10 @@ impl Desk {
             ToHub::Chose { viewer, call, customer } => {
                 self.hub.handle(now, Input::Choose { viewer, call, customer }, outputs);
             }
+            ToHub::Record { viewer, wish } => match wish.writes() {
+                Some(id) if !self.recording => self.tell(viewer, &refused(id)),
+                _ => self.hub.handle(now, Input::Record { viewer, wish: *wish }, outputs),
+            },
         }
     }
 
@@ -194,13 +214,56 @@ impl Desk {
         }
         // The core never waits for the disk. Once the record has stopped it stays so: what comes later
         // must not be called durable while something before it is missing.
+        for look in outputs.look {
+            let (viewer, busy) = (look.viewer, history::busy(&look));
+            if !self.clerk.looks(viewer) {
+                self.tell(viewer, &busy);
+            } else if self.store.look.try_send(look).is_err() {
+                self.clerk.looked(viewer);
+                self.tell(viewer, &busy);
+            }
+        }
         if self.recording && !outputs.keep.is_empty() {
+            self.clerk.waits_for(&outputs.keep);
             let kept = self.store.keep.try_send(outputs.keep);
-            self.recording = kept.is_ok();
+            if kept.is_err() {
+                self.record_stopped();
+            }
             // A store that failed has said so itself.
             if let Err(TrySendError::Full(_)) = kept {
                 tracing::error!("the disk does not keep up, so the record has stopped: start the hub again");
             }
+        }
+    }
+
+    fn store_said(&mut self, said: Said) {
+        match said {
+            Said::Kept { viewer, id } => {
+                self.clerk.kept(viewer, id);
+                self.tell(viewer, &HubToAgent::Kept { id });
+            }
+            Said::Page { viewer, page } => {
+                self.clerk.looked(viewer);
+                self.tell(viewer, &page);
+            }
+            Said::Forgot { more } => self.clerk.forgot(more),
+        }
+    }
+
+    /// Who still waits to hear that a word of theirs is kept hears that it is not.
+    fn record_stopped(&mut self) {
+        self.recording = false;
+        for (viewer, id) in self.clerk.gives_up() {
+            self.tell(viewer, &refused(id));
+        }
+    }
+
+    fn tell(&mut self, viewer: ViewerId, message: &HubToAgent) {
+        let frame = ToLink::Frame(Utf8Bytes::from(wire::encode(message)));
+        if let Some(Err(_)) = self.viewers.get(&viewer).map(|out| out.try_send(frame)) {
+            self.viewers.remove(&viewer);
+            let mut nothing = Outputs::default();
+            self.hub.handle(Timestamp::now(), Input::AgentDown { viewer }, &mut nothing);
         }
     }
 
@@ -220,6 +283,10 @@ impl Desk {
             let _ = out.try_send(ToLink::Close(Close::Stopping));
         }
     }
+}
+
+fn refused(id: Uuid) -> HubToAgent {
+    HubToAgent::Refused { id, why: Refusal::RecordStopped }
 }
 
 /// A full queue only delays an acknowledgement: the next one covers it.

@@ -12,10 +12,10 @@ fn number(raw: &str) -> Number {
 }
 
 async fn kept_after(folder: &Path, keeps: Vec<Keep>) -> Vec<(Number, Choice)> {
-    let (store, _) = store::open(folder).expect("opened");
+    let (store, _) = store::open(folder, NumberPlan::default()).expect("opened");
     store.keep.send(keeps).await.expect("taken");
     store.close().await.expect("closed");
-    let (store, kept) = store::open(folder).expect("opened again");
+    let (store, kept) = store::open(folder, NumberPlan::default()).expect("opened again");
     store.close().await.expect("closed");
     kept.choices.into_iter().collect()
 }

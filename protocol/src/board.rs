@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CallFacts, EndedHow, LineState, Pause, Withdrawal};
 use crate::card::{Card, Customer, Failure};
 use crate::ids::{AdapterId, CallId, CustomerKey, Line, QueueName};
+use crate::record::{Entry, Missed};
 
 /// Everything a viewer sees.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Board {
     pub lines: BTreeMap<Line, LineView>,
     /// The adapters and whether they are heard: without one, no call of its phone system shows.
     pub adapters: BTreeMap<AdapterId, AdapterView>,
+    /// Missed calls, a row for each caller, by the first call of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missed: BTreeMap<CallId, Missed>,
 }
 
 /// One call as it is shown.
@@ -43,6 +47,9 @@ pub struct CallView {
     /// When and how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// What people wrote about it, oldest first, at most [`crate::record::MOST_ENTRIES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<Entry>,
 }
 
 /// A place in a queue.
@@ -304,6 +311,23 @@ pub enum Update {
         /// What it does now.
         view: AdapterView,
     },
+    /// Somebody wrote about a call, or a follow-up of it is done.
+    Written {
+        /// Which call.
+        call: CallId,
+        /// What; it takes the place of an entry with the same id.
+        entry: Entry,
+    },
+    /// A caller was missed, again or for the first time, or has been spoken with.
+    Missed {
+        /// The row as it is now.
+        row: Box<Missed>,
+    },
+    /// A row of missed calls is shown no more.
+    MissedGone {
+        /// Which.
+        row: CallId,
+    },
 }
 
 /// What a call is doing as a whole, derived from its offers.
@@ -444,6 +468,18 @@ impl Board {
             Update::Adapter { adapter, view } => {
                 self.adapters.insert(adapter, view);
             }
+            Update::Written { call, entry } => {
+                if let Some(view) = self.calls.get_mut(&call) {
+                    match view.entries.iter_mut().find(|old| old.id == entry.id) {
+                        Some(old) => *old = entry,
+                        None => view.entries.push(entry),
+                    }
+                }
+            }
+            Update::Missed { row } => {
+                self.missed.insert(row.id, *row);
+            }
+            Update::MissedGone { row } => drop(self.missed.remove(&row)),
         }
     }
 }

@@ -151,6 +151,10 @@ text_id!(
     SourceName
 );
 text_id!(
+    /// What a configuration calls an outcome of a call, for example `ordered`.
+    OutcomeCode
+);
+text_id!(
     /// What a configuration calls something a phone system tells of a call, for example `customer`.
     TagName
 );

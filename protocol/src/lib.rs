@@ -12,6 +12,7 @@ pub mod disagreement;
 pub mod ids;
 pub mod number;
 pub mod private;
+pub mod record;
 pub mod text;
 pub mod wire;
 
@@ -22,6 +23,7 @@ pub use call::{
 };
 pub use card::{Card, CardState, Customer, Facts, Failure, Gives, Money};
 pub use disagreement::{Disagreement, Fact, Said, disagreements};
-pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName, SourceName, TagName};
+pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, OutcomeCode, QueueName, SourceName, TagName};
 pub use number::{Number, NumberPlan};
 pub use private::Private;
+pub use record::{Entry, FollowUp, Missed, PastCall, Written};

@@ -16,6 +16,9 @@ use pinkas_protocol::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[path = "wire/record.rs"]
+mod record_messages;
+
 const PAGE: &str = include_str!("../../docs/protocol.md");
 
 /// The name of a snapshot, and what makes its text.
@@ -211,7 +214,7 @@ fn hub_says_to_adapter() -> String {
 }
 
 fn desktop_says() -> String {
-    let says = vec![
+    let mut says = vec![
         AgentSays::Hello {
             version: wire::VERSION,
             agent: id("ana"),
@@ -220,10 +223,16 @@ fn desktop_says() -> String {
         AgentSays::Choose { call: call(), customer: Some(id("1001")) },
         AgentSays::Choose { call: call(), customer: None },
     ];
+    says.extend(record_messages::desktop_says());
     pinned(says, |say| match say {
         AgentSays::Hello { .. } => "hello of a desktop",
         AgentSays::Choose { customer: Some(_), .. } => "choose",
         AgentSays::Choose { customer: None, .. } => "choose none of them",
+        AgentSays::Write { .. } => "write",
+        AgentSays::Handled { .. } => "handled",
+        AgentSays::Done { .. } => "done",
+        AgentSays::History { .. } => "history",
+        AgentSays::FollowUps { .. } => "follow-ups",
     })
 }
 
@@ -231,20 +240,26 @@ fn hub_says_to_desktop() -> String {
     let mut board = Board::default();
     board.adapters.insert(id("main"), AdapterView { connected: true, since: at("2026-11-22T07:00:00Z") });
     board.lines.insert(line("101"), line_view(LineState::Idle));
-    let welcome = |role, lines, board| HubToAgent::Welcome {
+    let welcome = |role, lines, board, outcomes| HubToAgent::Welcome {
         name: "Ana".to_owned(),
         role,
         lines,
         now: at("2026-11-22T10:00:00Z"),
         board,
+        outcomes,
     };
     let mut says = vec![
-        welcome(Role::Agent, vec![line("101")], board),
-        welcome(Role::Supervisor, vec![], Board::default()),
+        welcome(Role::Agent, vec![line("101")], board, record_messages::outcomes()),
+        welcome(Role::Supervisor, vec![], Board::default(), vec![]),
     ];
     says.extend(updates().into_iter().map(|update| HubToAgent::Update { update }));
+    says.extend(record_messages::hub_says());
     pinned(says, |say| match say {
         HubToAgent::Welcome { .. } => "welcome of a desktop",
+        HubToAgent::Kept { .. } => "kept",
+        HubToAgent::Refused { .. } => "refused",
+        HubToAgent::Page { .. } => "page",
+        HubToAgent::FollowUps { .. } => "open follow-ups",
         HubToAgent::Update { update } => match update {
             Update::Call { .. } => "update: call",
             Update::Facts { .. } => "update: facts",
@@ -255,6 +270,9 @@ fn hub_says_to_desktop() -> String {
             Update::Line { .. } => "update: line",
             Update::LineGone { .. } => "update: line gone",
             Update::Adapter { .. } => "update: adapter",
+            Update::Written { .. } => "update: written",
+            Update::Missed { .. } => "update: missed",
+            Update::MissedGone { .. } => "update: missed gone",
         },
     })
 }
@@ -429,6 +447,7 @@ fn updates() -> Vec<Update> {
         who: Who::Asking,
         cards: Vec::new(),
         ended: None,
+        entries: Vec::new(),
     };
     let waiting =
         CallView { facts: facts(), waits: Some(waits.clone()), offers: BTreeMap::new(), ..view.clone() };
@@ -437,7 +456,7 @@ fn updates() -> Vec<Update> {
     let withdrawn = |why| OfferState::Withdrawn { at: gone, why };
     let left_at = at("2026-11-22T10:00:30Z");
     let ended = |how| Update::Ended { call: call(), ended: Ended { at: gone, how } };
-    vec![
+    let mut updates = vec![
         Update::Call { view: Box::new(view) },
         Update::Call { view: Box::new(waiting) },
         Update::Facts { call: call(), facts: facts(), waits: Some(waits) },
@@ -466,7 +485,9 @@ fn updates() -> Vec<Update> {
         Update::Line { line: line("101"), view: paused() },
         Update::LineGone { line: line("101") },
         Update::Adapter { adapter: id("main"), view: AdapterView { connected: false, since: gone } },
-    ]
+    ];
+    updates.extend(record_messages::updates());
+    updates
 }
 
 fn paused() -> LineView {

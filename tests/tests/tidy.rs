@@ -395,6 +395,7 @@ fn story() -> Vec<NetEvent> {
         who: Who::Asking,
         cards: Vec::new(),
         ended: None,
+        entries: Vec::new(),
     };
     let me = Me { name: "Ana".to_owned(), role: Role::Agent, lines: vec![line.clone()] };
     let answered = offer(OfferState::Answered { at: at(9), held: None });

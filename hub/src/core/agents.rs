@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::{AgentId, Board, CallId, CallView, Line, Offer, OfferState};
 
+use super::record::keep_written;
 use super::{Hub, Outputs};
 
 /// One connection of a desktop.
@@ -92,14 +93,22 @@ impl Hub {
             calls: calls.collect(),
             lines: lines.map(|(line, view)| (line.clone(), view.clone())).collect(),
             adapters: self.board.adapters.clone(),
+            missed: self
+                .missed
+                .iter()
+                .filter(|(_, kept)| person.sees_missed(kept))
+                .map(|(id, kept)| (*id, kept.row.clone()))
+                .collect(),
         };
         board.keep_ended(Board::MOST_ENDED);
+        keep_written(&mut board);
         let welcome = HubToAgent::Welcome {
             name: person.name.clone(),
             role: person.role,
             lines: person.lines.clone(),
             now,
             board,
+            outcomes: self.outcomes.clone(),
         };
         self.viewers.insert(viewer, agent);
         out.tell.push((vec![viewer], welcome));

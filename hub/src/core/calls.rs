@@ -109,6 +109,7 @@ impl Hub {
                 offers: Default::default(),
                 cards: self.call_cards().collect(),
                 ended: None,
+                entries: Vec::new(),
             };
             let update = Update::Call { view: Box::new(view) };
             self.board.fold(update.clone());
@@ -193,6 +194,7 @@ impl Hub {
             None => Offer { agent: self.staff.name_at(line), rang_at: at, passed_on_by: None, state },
         };
         self.offer_is(call, line, offer, out);
+        self.spoken(call, line, at, out);
     }
 
     /// Tells the change to those who may see the offer now; who sees the call first by it, or could see
@@ -223,6 +225,8 @@ impl Hub {
         let update = Update::Ended { call, ended };
         self.board.fold(update.clone());
         out.update(self.viewers_of(call), update);
+        self.joined(call, ended.how, out);
+        self.missed(call, ended, out);
         for dropped in self.board.keep_ended(MOST_ENDED) {
             self.owner.remove(&dropped);
             out.keep.push(Keep::Call { call: dropped, kept: None });

@@ -178,7 +178,7 @@ impl Hub {
     }
 
     /// It is known who it is; what was asked by the call itself stands.
-    fn who_is(&mut self, call: CallId, who: Who, out: &mut Outputs) {
+    pub(super) fn who_is(&mut self, call: CallId, who: Who, out: &mut Outputs) {
         let Some(view) = self.board.calls.get(&call) else { return };
         let by_call = view.cards.iter().filter(|card| card.customer.is_none()).cloned().collect();
         self.who_is_with(call, who, by_call, out);
@@ -208,6 +208,7 @@ impl Hub {
         let update = Update::Who { call, who, cards };
         self.board.fold(update.clone());
         out.update(self.viewers_of(call), update);
+        self.missed_known(call, out);
         self.keep_call(call, out);
     }
 }

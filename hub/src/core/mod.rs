@@ -5,21 +5,24 @@ mod agents;
 mod calls;
 mod cards;
 mod lines;
+mod record;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pinkas_protocol::agent_link::HubToAgent;
 use pinkas_protocol::board::AdapterView;
+use pinkas_protocol::record::Outcome;
 use pinkas_protocol::{
-    AdapterId, AgentId, Board, CallId, CallView, Card, Customer, CustomerKey, Event, Failure, Gives, Line,
-    LineView, Number, SourceName, Update,
+    AdapterId, AgentId, Board, CallId, CallView, Card, Customer, CustomerKey, Entry, Event, Failure,
+    FollowUp, Gives, Line, LineView, Missed, Number, PastCall, SourceName, Update,
 };
 use uuid::Uuid;
 
 pub use agents::{Agent, Staff, ViewerId};
+pub use record::{Look, MOST_MISSED, MOST_WRITTEN, Sight, Wish, written_bytes};
 
 use crate::identify::{Brought, Rules};
 use crate::sources::Needs;
@@ -99,6 +102,13 @@ pub enum Input {
         /// Which of them; `None`: none of them.
         customer: Option<CustomerKey>,
     },
+    /// A desktop writes into the record, or looks into it.
+    Record {
+        /// From which connection.
+        viewer: ViewerId,
+        /// What it wants.
+        wish: Wish,
+    },
     /// The directories said who it is.
     Who {
         /// For which call.
@@ -128,6 +138,8 @@ pub struct Outputs {
     pub ask: Vec<Ask>,
     /// What goes to disk, in this order.
     pub keep: Vec<Keep>,
+    /// Looks into the record, to be answered beside the core.
+    pub look: Vec<Look>,
 }
 
 /// A question to the sources.
@@ -203,6 +215,44 @@ pub enum Keep {
         /// What was said.
         kept: Option<Choice>,
     },
+    /// A call that is over, as it is remembered, without what was written about it.
+    Past {
+        /// All of it.
+        past: Box<PastCall>,
+    },
+    /// Something a person wrote about a call.
+    Entry {
+        /// Which call.
+        call: CallId,
+        /// What; it takes the place of one with the same id.
+        entry: Box<Entry>,
+    },
+    /// A follow-up, or `None` once it is done.
+    FollowUp {
+        /// The id of its entry.
+        id: Uuid,
+        /// As it stands.
+        kept: Option<Box<FollowUp>>,
+    },
+    /// A row of missed calls, or `None` once it is shown no more.
+    Missed {
+        /// Which.
+        row: CallId,
+        /// As it stands.
+        kept: Option<Box<KeptMissed>>,
+    },
+    /// Calls that are older are to be forgotten, some at a time.
+    Forget {
+        /// Than this.
+        before: Timestamp,
+    },
+    /// All before this is to be on the disk; then this viewer is told that its word is kept.
+    Acknowledge {
+        /// Whom to tell.
+        viewer: ViewerId,
+        /// What the desktop called it.
+        id: Uuid,
+    },
 }
 
 /// What an agent said of who calls from a number: offered first the next time.
@@ -250,6 +300,17 @@ pub struct KeptLine {
     pub view: LineView,
 }
 
+/// A row of missed calls with what is not shown of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KeptMissed {
+    /// What is shown.
+    pub row: Missed,
+    /// The phones at which any of its calls rang: whom it concerns.
+    pub lines: BTreeSet<Line>,
+    /// The last of its calls.
+    pub last_call: CallId,
+}
+
 /// What a hub starts with: the disk's word.
 #[derive(Debug, Default)]
 pub struct Kept {
@@ -261,6 +322,10 @@ pub struct Kept {
     pub durable: BTreeMap<(AdapterId, Uuid), u64>,
     /// What agents said of who calls from a number.
     pub choices: BTreeMap<Number, Choice>,
+    /// Missed calls.
+    pub missed: BTreeMap<CallId, KeptMissed>,
+    /// Open follow-ups, by the id of their entry.
+    pub follow_ups: BTreeMap<Uuid, FollowUp>,
 }
 
 /// The whole state of a hub.
@@ -278,6 +343,9 @@ pub struct Hub {
     followed: BTreeMap<AdapterId, Vec<CallId>>,
     /// Parts of an adapter's list of lines, until its last.
     listed: BTreeMap<AdapterId, Vec<Line>>,
+    outcomes: Vec<Outcome>,
+    missed: BTreeMap<CallId, KeptMissed>,
+    follow_ups: BTreeMap<Uuid, FollowUp>,
 }
 
 impl Hub {
@@ -303,7 +371,11 @@ impl Hub {
             viewers: BTreeMap::new(),
             followed: BTreeMap::new(),
             listed: BTreeMap::new(),
+            outcomes: Vec::new(),
+            missed: kept.missed,
+            follow_ups: kept.follow_ups,
         };
+        hub.board.missed = hub.missed.iter().map(|(id, kept)| (*id, kept.row.clone())).collect();
         for (line, KeptLine { adapter, mut view }) in kept.lines {
             hub.line_owner.extend(adapter.map(|adapter| (line.clone(), adapter)));
             // Whose phone it is may have been written otherwise since.
@@ -359,6 +431,7 @@ impl Hub {
             Input::AgentUp { viewer, agent } => self.agent_up(now, viewer, agent, out),
             Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
             Input::Choose { viewer, call, customer } => self.chosen(now, viewer, call, customer, out),
+            Input::Record { viewer, wish } => self.wished(now, viewer, wish, out),
             Input::Who { call, brought, found } => self.who_found(call, &brought, found, out),
             Input::Card { call, brought, card } => self.card_landed(call, &brought, card, out),
         }
@@ -379,8 +452,14 @@ impl Hub {
     /// Puts a call on the disk as it stands now.
     fn keep_call(&self, call: CallId, out: &mut Outputs) {
         let kept = self.board.calls.get(&call).zip(self.owner.get(&call));
-        let kept =
-            kept.map(|(view, adapter)| Box::new(KeptCall { adapter: adapter.clone(), view: view.clone() }));
+        if let Some(past) = kept.and_then(|(view, _)| PastCall::of(view)) {
+            // What was written is kept by itself, entry for entry.
+            out.keep.push(Keep::Past { past: Box::new(PastCall { entries: Vec::new(), ..past }) });
+        }
+        let kept = kept.map(|(view, adapter)| {
+            let view = CallView { entries: Vec::new(), ..view.clone() };
+            Box::new(KeptCall { adapter: adapter.clone(), view })
+        });
         out.keep.push(Keep::Call { call, kept });
     }
 }

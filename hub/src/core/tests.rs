@@ -7,16 +7,19 @@ use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::CallState;
 use pinkas_protocol::{
     AdapterId, Board, CallChange, CallEvent, CallFacts, CallId, Caller, Card, CardState, Customer, EndedHow,
-    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, Who, Withdrawal,
+    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, PastCall, Who,
+    Withdrawal,
 };
 use uuid::Uuid;
 
 mod everything;
+mod record;
 mod ways;
 mod who;
 
 use super::{
-    Agent, Ask, CardPlace, Choice, Hub, Input, Keep, Kept, KeptCall, MOST_CHOICES, Outputs, Staff, ViewerId,
+    Agent, Ask, CardPlace, Choice, Hub, Input, Keep, Kept, KeptCall, Look, MOST_CHOICES, Outputs, Sight, Staff,
+    ViewerId, Wish,
 };
 use crate::identify::{Brought, Rules};
 use crate::sources::Needs;
@@ -61,6 +64,10 @@ struct Office {
     log: Vec<Event>,
     sequence: u64,
     second: i64,
+    /// What desktops were answered, and what they were told is kept.
+    answers: Vec<(ViewerId, HubToAgent)>,
+    looks: Vec<Look>,
+    past: BTreeMap<CallId, PastCall>,
 }
 
 /// A source's place among the cards.
@@ -86,9 +93,12 @@ impl Office {
             lines: kept.lines.clone(),
             durable: kept.durable.clone(),
             choices: kept.choices.clone(),
+            missed: kept.missed.clone(),
+            follow_ups: kept.follow_ups.clone(),
         };
         let rules = Rules { customer_tag: Some(id("customer")), ..Rules::default() };
-        let hub = Hub::new(staff(), sources, rules, kept, &mut out);
+        let mut hub = Hub::new(staff(), sources, rules, kept, &mut out);
+        hub.set_outcomes(record::outcomes());
         let mut office = Office {
             hub,
             boards: BTreeMap::new(),
@@ -97,6 +107,9 @@ impl Office {
             log: Vec::new(),
             sequence: 0,
             second: 0,
+            answers: Vec::new(),
+            looks: Vec::new(),
+            past: BTreeMap::new(),
         };
         office.carry_out(out);
         office
@@ -109,10 +122,12 @@ impl Office {
                 match message.clone() {
                     HubToAgent::Welcome { board: whole, .. } => *board = whole,
                     HubToAgent::Update { update } => board.apply(update),
+                    answer => self.answers.push((viewer, answer)),
                 }
             }
         }
         self.asked.extend(out.ask);
+        self.looks.extend(out.look);
         for keep in out.keep {
             match keep {
                 Keep::Noted { adapter, outbox, sequence, event, .. } => {
@@ -121,7 +136,11 @@ impl Office {
                 }
                 Keep::Concluded { event, .. } => self.log.push(event),
                 Keep::Call { call, kept } => match kept {
-                    Some(kept) => drop(self.kept.calls.insert(call, *kept)),
+                    Some(mut kept) => {
+                        let before = self.kept.calls.remove(&call).map(|before| before.view.entries);
+                        kept.view.entries = before.unwrap_or_default();
+                        self.kept.calls.insert(call, *kept);
+                    }
                     None => drop(self.kept.calls.remove(&call)),
                 },
                 Keep::Choice { number, kept } => match kept {
@@ -132,6 +151,25 @@ impl Office {
                     Some(kept) => drop(self.kept.lines.insert(line, *kept)),
                     None => drop(self.kept.lines.remove(&line)),
                 },
+                Keep::Past { past } => drop(self.past.insert(past.id, *past)),
+                Keep::Entry { call, entry } => {
+                    if let Some(kept) = self.kept.calls.get_mut(&call) {
+                        let entries = &mut kept.view.entries;
+                        entries.retain(|old| old.id != entry.id);
+                        entries.push(*entry);
+                        entries.sort_by_key(|entry| entry.at);
+                    }
+                }
+                Keep::FollowUp { id, kept } => match kept {
+                    Some(kept) => drop(self.kept.follow_ups.insert(id, *kept)),
+                    None => drop(self.kept.follow_ups.remove(&id)),
+                },
+                Keep::Missed { row, kept } => match kept {
+                    Some(kept) => drop(self.kept.missed.insert(row, *kept)),
+                    None => drop(self.kept.missed.remove(&row)),
+                },
+                Keep::Acknowledge { viewer, id } => self.answers.push((viewer, HubToAgent::Kept { id })),
+                Keep::Forget { .. } => {}
             }
         }
     }

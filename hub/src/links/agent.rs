@@ -8,7 +8,7 @@ use pinkas_protocol::wire;
 use tokio::sync::mpsc;
 
 use super::{Doors, LINK_QUEUE, Stranger, ToHub, carry, say_close, secret_matches};
-use crate::core::ViewerId;
+use crate::core::{ViewerId, Wish};
 
 pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
     let Some((hello, mut socket)) = stranger.hello::<AgentSays>().await else { return };
@@ -21,7 +21,7 @@ pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
             tracing::warn!(%agent, "a desktop was refused: unknown name or wrong secret");
             return say_close(&mut socket, Close::WrongSecret).await;
         }
-        AgentSays::Choose { .. } => return say_close(&mut socket, Close::NoHello).await,
+        _ => return say_close(&mut socket, Close::NoHello).await,
     };
     let viewer = ViewerId(link);
     let (out, mut frames) = mpsc::channel(LINK_QUEUE);
@@ -31,6 +31,11 @@ pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
     tracing::info!(%agent, "desktop connected");
     let close = carry(&mut socket, &mut frames, &doors.hub, |said: AgentSays| match said {
         AgentSays::Choose { call, customer } => Ok(ToHub::Chose { viewer, call, customer }),
+        AgentSays::Write { id, call, what } => record(viewer, Wish::Write { id, call, what }),
+        AgentSays::Handled { id, row } => record(viewer, Wish::Handled { id, row }),
+        AgentSays::Done { id, follow_up } => record(viewer, Wish::Done { id, follow_up }),
+        AgentSays::History { ask, before, find } => record(viewer, Wish::History { ask, before, find }),
+        AgentSays::FollowUps { ask } => record(viewer, Wish::FollowUps { ask }),
         AgentSays::Hello { .. } => Err(Close::BadMessage),
     })
     .await;
@@ -39,4 +44,8 @@ pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
     }
     tracing::info!(%agent, "desktop disconnected");
     let _ = doors.hub.send(ToHub::AgentDown { viewer }).await;
+}
+
+fn record(viewer: ViewerId, wish: Wish) -> Result<ToHub, Close> {
+    Ok(ToHub::Record { viewer, wish: Box::new(wish) })
 }

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::entrance::{Admitted, Entrance};
-use crate::core::{Input, ViewerId};
+use crate::core::{Input, ViewerId, Wish};
 
 /// A hello must come within this time.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
@@ -106,6 +106,13 @@ pub enum ToHub {
         call: CallId,
         /// Whom; `None`: none of those found.
         customer: Option<CustomerKey>,
+    },
+    /// A desktop writes into the record, or looks into it.
+    Record {
+        /// From which connection.
+        viewer: ViewerId,
+        /// What it wants.
+        wish: Box<Wish>,
     },
 }
 
