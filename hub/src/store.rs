@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use crate::core::{Keep, Kept};
+use crate::core::{Keep, Kept, Seen};
 
 const LOG: u8 = b'n';
 const CALL: u8 = b'c';
 const LINE: u8 = b'l';
 const DURABLE: u8 = b'd';
+const SEEN: u8 = b's';
 
 /// Waiting to be written; when it is full the record stops, and the calls go on.
 const QUEUE: usize = 16_384;
@@ -77,13 +78,10 @@ impl Store {
 pub fn open(folder: &Path) -> anyhow::Result<(Store, Kept)> {
     let db = open_db(folder)?;
     let kept = read(&db).with_context(|| format!("the store in {} is damaged", folder.display()))?;
-    let next = db
-        .scan_prefix([LOG])
-        .keys()
-        .next_back()
-        .transpose()?
-        .and_then(|key| number(&key))
-        .map_or(1, |n| n + 1);
+    // Both logs count with one counter, so that neither writes over a row of its own.
+    let last = |log: u8| db.scan_prefix([log]).keys().next_back().transpose();
+    let last = [last(LOG)?, last(SEEN)?].into_iter().flatten().filter_map(|key| number(&key)).max();
+    let next = last.map_or(1, |n| n + 1);
     let file = File::open(folder.join("db")).context("the store's file cannot be opened")?;
     let (keep, queue) = mpsc::channel(QUEUE);
     let (durable_in, durable) = watch::channel(kept.durable.clone());
@@ -99,6 +97,16 @@ pub fn print_log(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     for item in open_db(folder)?.scan_prefix([LOG]) {
         let entry: LogEntry = decode(&item?.1)?;
         writeln!(out, "{}", wire::encode(&entry))?;
+    }
+    Ok(())
+}
+
+/// Prints who was shown whose cards, oldest first, one JSON line for each, of a hub that does not run.
+pub fn print_seen(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    anyhow::ensure!(folder.is_dir(), "there is no record in {}", folder.display());
+    for item in open_db(folder)?.scan_prefix([SEEN]) {
+        let seen: Seen = decode(&item?.1)?;
+        writeln!(out, "{}", wire::encode(&seen))?;
     }
     Ok(())
 }
@@ -175,12 +183,14 @@ impl Writer {
         let mut batch = sled::Batch::default();
         let mut next = self.next;
         let mut noted = Durable::new();
-        let mut log = |entry: LogEntry, batch: &mut sled::Batch| {
-            let mut key = vec![LOG];
+        let mut seen_rows = Vec::new();
+        let mut row = |log: u8, text: String, batch: &mut sled::Batch| {
+            let mut key = vec![log];
             key.extend(next.to_be_bytes());
-            batch.insert(key, wire::encode(&entry).into_bytes());
+            batch.insert(key, text.into_bytes());
             next += 1;
         };
+        let mut log = |entry: LogEntry, batch: &mut sled::Batch| row(LOG, wire::encode(&entry), batch);
         for keep in keeps {
             match keep {
                 Keep::Noted { adapter, outbox, sequence, event, repeated } => {
@@ -194,6 +204,7 @@ impl Writer {
                 Keep::Concluded { adapter, event } => {
                     log(LogEntry { kept_at: now, adapter, origin: None, event, repeated: false }, &mut batch);
                 }
+                Keep::Seen(seen) => seen_rows.push(wire::encode(&seen)),
                 Keep::Call { call, kept } => {
                     let mut key = vec![CALL];
                     key.extend(call.0.as_bytes());
@@ -211,6 +222,9 @@ impl Writer {
                     }
                 }
             }
+        }
+        for text in seen_rows {
+            row(SEEN, text, &mut batch);
         }
         for ((adapter, outbox), sequence) in &noted {
             let mut key = vec![DURABLE];

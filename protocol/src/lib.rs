@@ -20,6 +20,6 @@ pub use call::{
     PauseEvent, StirShaken, Verdict, Withdrawal,
 };
 pub use card::{Card, CardState, Customer, Facts, Failure, Gives, Money};
-pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName, SourceName, TagName};
+pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName, SourceName, TagName, TeamName};
 pub use number::{Number, NumberPlan};
 pub use private::Private;

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 use pinkas_protocol::adapter_link::{AdapterSays, HubToAdapter};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
-use pinkas_protocol::board::{AdapterView, Earlier, Ended, PauseView, Waiting};
+use pinkas_protocol::board::{AdapterView, Earlier, Ended, Identified, PauseView, Waiting};
 use pinkas_protocol::card::{Balance, Credit, CustomRow, Match, Purchase, SourceNote};
 use pinkas_protocol::close::Close;
 use pinkas_protocol::wire::{self, WireError};
@@ -218,10 +218,12 @@ fn desktop_says() -> String {
             secret: Private("ana's secret".to_owned()),
         },
         AgentSays::Choose { call: call(), customer: id("1001") },
+        AgentSays::Identified { call: call(), how: Private("asked for the customer number".to_owned()) },
     ];
     pinned(says, |say| match say {
         AgentSays::Hello { .. } => "hello of a desktop",
         AgentSays::Choose { .. } => "choose",
+        AgentSays::Identified { .. } => "identified",
     })
 }
 
@@ -229,16 +231,18 @@ fn hub_says_to_desktop() -> String {
     let mut board = Board::default();
     board.adapters.insert(id("main"), AdapterView { connected: true, since: at("2026-11-22T07:00:00Z") });
     board.lines.insert(line("101"), line_view(LineState::Idle));
-    let welcome = |role, lines, board| HubToAgent::Welcome {
+    let welcome = |role, lines, token: Option<&str>, board| HubToAgent::Welcome {
         name: "Ana".to_owned(),
         role,
         lines,
         now: at("2026-11-22T10:00:00Z"),
+        token: token.map(|token| Private(token.to_owned())),
         board,
     };
     let mut says = vec![
-        welcome(Role::Agent, vec![line("101")], board),
-        welcome(Role::Supervisor, vec![], Board::default()),
+        welcome(Role::Agent, vec![line("101")], None, board),
+        welcome(Role::Supervisor, vec![], Some("pinkas_…"), Board::default()),
+        welcome(Role::Admin, vec![], None, Board::default()),
     ];
     says.extend(updates().into_iter().map(|update| HubToAgent::Update { update }));
     pinned(says, |say| match say {
@@ -339,7 +343,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     page.split(&begin).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
 }
 
-const CLOSES: [Close; 7] = [
+const CLOSES: [Close; 9] = [
     Close::Stopping,
     Close::WrongSecret,
     Close::WrongVersion,
@@ -347,6 +351,8 @@ const CLOSES: [Close; 7] = [
     Close::NoHello,
     Close::TooSlow,
     Close::Replaced,
+    Close::Revoked,
+    Close::TooManyAttempts,
 ];
 
 /// A caller whose number the carrier checked, with everything a phone system can tell of the call.
@@ -425,8 +431,16 @@ fn updates() -> Vec<Update> {
         offers: [(line("101"), offer(OfferState::Ringing))].into(),
         who: Who::Asking,
         cards: Vec::new(),
+        identified: None,
         ended: None,
     };
+    let identified = Identified {
+        customer: id("1001"),
+        by: "Ana".to_owned(),
+        how: Private("asked for the customer number".to_owned()),
+        at: gone,
+    };
+    let vouched = CallView { identified: Some(Box::new(identified)), ..view.clone() };
     let waiting =
         CallView { facts: facts(), waits: Some(waits.clone()), offers: BTreeMap::new(), ..view.clone() };
     let of = |state| Update::Offer { call: call(), line: line("101"), offer: offer(state) };
@@ -437,6 +451,7 @@ fn updates() -> Vec<Update> {
     vec![
         Update::Call { view: Box::new(view) },
         Update::Call { view: Box::new(waiting) },
+        Update::Call { view: Box::new(vouched) },
         Update::Facts { call: call(), facts: facts(), waits: Some(waits) },
         Update::Facts {
             call: call(),

@@ -392,6 +392,7 @@ fn story() -> Vec<NetEvent> {
         offers: [(line.clone(), offer(OfferState::Ringing))].into(),
         who: Who::Asking,
         cards: Vec::new(),
+        identified: None,
         ended: None,
     };
     let me = Me { name: "Ana".to_owned(), role: Role::Agent, lines: vec![line.clone()] };

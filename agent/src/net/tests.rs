@@ -71,7 +71,14 @@ async fn say(socket: &mut WebSocketStream<TcpStream>, message: HubToAgent) {
 
 fn welcome() -> HubToAgent {
     let (now, lines) = (sample::at(0), vec![sample::line("101")]);
-    HubToAgent::Welcome { name: "Dana".to_owned(), role: Role::Agent, lines, now, board: Board::default() }
+    HubToAgent::Welcome {
+        name: "Dana".to_owned(),
+        role: Role::Agent,
+        lines,
+        now,
+        token: None,
+        board: Board::default(),
+    }
 }
 
 #[tokio::test]

@@ -107,6 +107,7 @@ impl Hub {
                 waits: None,
                 offers: Default::default(),
                 cards: Vec::new(),
+                identified: None,
                 ended: None,
             };
             let update = Update::Call { view: Box::new(view) };
@@ -152,7 +153,12 @@ impl Hub {
 
     fn facts_are(&mut self, call: CallId, facts: CallFacts, waits: Option<Waiting>, out: &mut Outputs) {
         let update = Update::Facts { call, facts, waits };
+        let kept_back = self.keeps_back(call);
         self.board.fold(update.clone());
+        // A verdict on the number folds or unfolds cards.
+        if self.keeps_back(call) != kept_back {
+            return self.tell_whole(call, out);
+        }
         out.update(self.viewers_of(call), update);
     }
 
@@ -226,6 +232,7 @@ impl Hub {
         out.update(self.viewers_of(call), update);
         for dropped in self.board.keep_ended(MOST_ENDED) {
             self.owner.remove(&dropped);
+            self.shown.remove(&dropped);
             out.keep.push(Keep::Call { call: dropped, kept: None });
         }
     }

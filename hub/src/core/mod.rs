@@ -5,6 +5,8 @@ mod agents;
 mod calls;
 mod cards;
 mod lines;
+mod rights;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +17,13 @@ use pinkas_protocol::agent_link::HubToAgent;
 use pinkas_protocol::board::AdapterView;
 use pinkas_protocol::{
     AdapterId, AgentId, Board, CallId, CallView, Card, Customer, CustomerKey, Event, Failure, Gives, Line,
-    LineView, Number, SourceName, Update,
+    LineView, Number, Private, SourceName, Update,
 };
 use uuid::Uuid;
 
 pub use agents::{Agent, Staff, ViewerId};
+pub use rights::{Field, Fields, Of, Rights, fields_of};
+pub use seen::Seen;
 
 /// How many ended calls the hub holds for desktops to look back at.
 pub const MOST_ENDED: usize = 2_000;
@@ -78,6 +82,8 @@ pub enum Input {
         viewer: ViewerId,
         /// Who sits there.
         agent: AgentId,
+        /// Lets them in again without a password.
+        token: Option<Private<String>>,
     },
     /// A desktop's link ended.
     AgentDown {
@@ -93,6 +99,17 @@ pub enum Input {
         /// Which of them.
         customer: CustomerKey,
     },
+    /// An agent says how the caller was identified.
+    Identified {
+        /// From which connection.
+        viewer: ViewerId,
+        /// On which call.
+        call: CallId,
+        /// In the agent's words.
+        how: Private<String>,
+    },
+    /// These are the people from now on.
+    Staff(Staff),
     /// The directories said who it is.
     Who {
         /// For which call.
@@ -176,6 +193,8 @@ pub enum Keep {
         /// As it stands.
         kept: Option<Box<KeptCall>>,
     },
+    /// Somebody was shown cards of a customer.
+    Seen(Box<Seen>),
     /// A line as it stands, or `None` once nobody follows it.
     Line {
         /// Which.
@@ -219,6 +238,8 @@ pub struct Kept {
 /// The whole state of a hub.
 pub struct Hub {
     staff: Staff,
+    rights: Rights,
+    shown: seen::Shown,
     blank_cards: Vec<(SourceName, Gives)>,
     board: Board,
     owner: BTreeMap<CallId, AdapterId>,
@@ -238,6 +259,8 @@ impl Hub {
         let blank_cards = sources.into_iter().filter(|(_, gives)| *gives != Gives::Customer).collect();
         let mut hub = Hub {
             staff,
+            rights: Rights::default(),
+            shown: seen::Shown::new(),
             blank_cards,
             board: Board::default(),
             owner: BTreeMap::new(),
@@ -265,8 +288,20 @@ impl Hub {
         hub
     }
 
+    /// With what roles may see; without it, every role sees every card.
+    pub fn with_rights(mut self, rights: Rights) -> Hub {
+        self.rights = rights;
+        self
+    }
+
     /// Takes in one input.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
+        let from = out.tell.len();
+        self.decide(now, input, out);
+        self.let_out(now, from, out);
+    }
+
+    fn decide(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
         match input {
             Input::AdapterUp { adapter } => {
                 self.followed.remove(&adapter);
@@ -299,9 +334,11 @@ impl Hub {
                     self.only_live(now, &adapter, &followed, out);
                 }
             }
-            Input::AgentUp { viewer, agent } => self.agent_up(now, viewer, agent, out),
+            Input::AgentUp { viewer, agent, token } => self.agent_up(now, viewer, agent, token, out),
             Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
             Input::Choose { viewer, call, customer } => self.chosen(viewer, call, &customer, out),
+            Input::Identified { viewer, call, how } => self.identified(now, viewer, call, &how, out),
+            Input::Staff(staff) => self.staff_is(now, staff, out),
             Input::Who { call, number, found } => self.who_found(call, &number, found, out),
             Input::Card { call, number, card } => self.card_landed(call, number.as_ref(), card, out),
         }

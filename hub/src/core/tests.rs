@@ -13,9 +13,10 @@ use pinkas_protocol::{
 use uuid::Uuid;
 
 mod everything;
+mod seen;
 mod ways;
 
-use super::{Agent, Ask, Hub, Input, Keep, Kept, KeptCall, Outputs, Staff, ViewerId};
+use super::{Agent, Ask, Hub, Input, Keep, Kept, KeptCall, Outputs, Rights, Seen, Staff, ViewerId};
 
 fn id<T: std::str::FromStr>(text: &str) -> T
 where
@@ -35,12 +36,18 @@ fn call(n: u128) -> CallId {
 fn staff() -> Staff {
     let agent = |name: &str, lines: &[&str], role| {
         let lines = lines.iter().map(|line| id(line)).collect();
-        (id(&name.to_lowercase()), Agent { name: name.to_owned(), lines, role })
+        let teams = match name {
+            "Bob" | "Tom" => [id("sales")].into(),
+            _ => Default::default(),
+        };
+        (id(&name.to_lowercase()), Agent { name: name.to_owned(), lines, role, teams })
     };
     Staff::new(vec![
         agent("Ana", &["101"], Role::Agent),
         agent("Bob", &["102", "103"], Role::Agent),
         agent("Sima", &[], Role::Supervisor),
+        agent("Tom", &[], Role::Supervisor),
+        agent("Root", &[], Role::Admin),
     ])
 }
 
@@ -55,12 +62,17 @@ struct Office {
     asked: Vec<Ask>,
     kept: Kept,
     log: Vec<Event>,
+    seen: Vec<Seen>,
     sequence: u64,
     second: i64,
 }
 
 impl Office {
     fn open(kept: Kept) -> Office {
+        Office::open_with(kept, Rights::default())
+    }
+
+    fn open_with(kept: Kept, rights: Rights) -> Office {
         let sources: Vec<(SourceName, Gives)> = vec![
             (id("customers"), Gives::Customer),
             (id("books"), Gives::Balance),
@@ -69,13 +81,14 @@ impl Office {
         let mut out = Outputs::default();
         let again =
             Kept { calls: kept.calls.clone(), lines: kept.lines.clone(), durable: kept.durable.clone() };
-        let hub = Hub::new(staff(), sources, kept, &mut out);
+        let hub = Hub::new(staff(), sources, kept, &mut out).with_rights(rights);
         let mut office = Office {
             hub,
             boards: BTreeMap::new(),
             asked: Vec::new(),
             kept: again,
             log: Vec::new(),
+            seen: Vec::new(),
             sequence: 0,
             second: 0,
         };
@@ -101,6 +114,7 @@ impl Office {
                     self.log.push(event);
                 }
                 Keep::Concluded { event, .. } => self.log.push(event),
+                Keep::Seen(seen) => self.seen.push(*seen),
                 Keep::Call { call, kept } => match kept {
                     Some(kept) => drop(self.kept.calls.insert(call, *kept)),
                     None => drop(self.kept.calls.remove(&call)),
@@ -121,7 +135,7 @@ impl Office {
     }
 
     fn logs_in(&mut self, viewer: u64, who: &str) {
-        self.happens(Input::AgentUp { viewer: ViewerId(viewer), agent: id(who) });
+        self.happens(Input::AgentUp { viewer: ViewerId(viewer), agent: id(who), token: None });
     }
 
     fn event(&mut self, n: u128, change: CallChange) {

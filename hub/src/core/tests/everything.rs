@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use pinkas_protocol::{Pause, PauseEvent};
+use pinkas_protocol::{Facts, Pause, PauseEvent, Private, StirShaken, Verdict};
 use proptest::prelude::*;
 
+use super::seen::{balance, filled, some_rights};
 use super::*;
 
 /// What one person may see of the hub's whole board, said independently of the code under test.
@@ -12,9 +13,11 @@ fn allowed(whole: &Board, who: &str) -> Board {
     let lines: &[&str] = match who {
         "ana" => &["101"],
         "bob" => &["102", "103"],
+        // Supervises the team of bob.
+        "tom" => &["102", "103"],
         _ => &[],
     };
-    let supervisor = who == "sima";
+    let supervisor = matches!(who, "sima" | "root");
     let mine = |line: &Line| lines.contains(&line.as_str());
     let mut board = whole.clone();
     board.calls.retain(|_, view| supervisor || view.offers.keys().any(mine));
@@ -25,6 +28,22 @@ fn allowed(whole: &Board, who: &str) -> Board {
                 let in_talk = matches!(offer.state, OfferState::Answered { .. } | OfferState::Left { .. });
                 mine(line) || in_talk || offer.passed_on_by.as_ref().is_some_and(mine)
             });
+        }
+    }
+    for view in board.calls.values_mut() {
+        let settled = view.who.customer().map(|customer| customer.key.clone());
+        let vouched = view.identified.as_ref().is_some_and(|said| Some(&said.customer) == settled.as_ref());
+        let verified = view.facts.caller.stir.is_some_and(|stir| stir.verdict == Verdict::Passed);
+        let verified = verified && view.facts.caller.number.is_some();
+        view.cards.retain(|card| card.gives != Gives::Purchases || supervisor || who == "tom");
+        for card in &mut view.cards {
+            let CardState::Filled { facts: Facts::Balance(balance), .. } = &mut card.state else { continue };
+            if !vouched && !verified && balance.balance.take().is_some() {
+                card.folded.push("balance".to_owned());
+            }
+            if who != "root" {
+                balance.overdue = None;
+            }
         }
     }
     board.keep_ended(Board::MOST_ENDED);
@@ -38,14 +57,14 @@ proptest! {
     /// going and the hub restarting, each desktop's board is exactly what its person may see.
     #[test]
     fn every_board_is_always_exactly_what_its_person_may_see(
-        steps in proptest::collection::vec((0u8..22, 0u128..4, 0usize..3, 0u8..4), 0..80),
+        steps in proptest::collection::vec((0u8..26, 0u128..4, 0usize..3, 0u8..5), 0..80),
     ) {
-        let people = ["ana", "bob", "sima"];
-        let mut office = Office::open(Kept::default());
+        let people = ["ana", "bob", "sima", "tom", "root"];
+        let mut office = Office::open_with(Kept::default(), some_rights());
         for (what, n, pick, extra) in steps {
             let line = ["101", "102", "103"][pick];
             let other = ["102", "103", "101"][pick];
-            let number = [NUMBER, "+48220000000", "101", "?"][usize::from(extra)];
+            let number = [NUMBER, "+48220000000", "101", "?"][usize::from(extra % 4)];
             match what {
                 0 => office.arrives(n, number),
                 1 => office.rings(n, line),
@@ -79,10 +98,10 @@ proptest! {
                 }
                 8 => office.lands(n, [NUMBER, "+48220000000", "101"][pick], Card::new(id("books"), Gives::Balance, Some(id("C0")), CardState::Late { deadline_ms: u64::from(extra) })),
                 9 => office.happens(Input::Choose { viewer: ViewerId(pick as u64), call: call(n), customer: id("C1") }),
-                10 => office.logs_in(pick as u64, people[pick]),
+                10 => office.logs_in(u64::from(extra), people[usize::from(extra)]),
                 11 => {
-                    office.happens(Input::AgentDown { viewer: ViewerId(pick as u64) });
-                    office.boards.remove(&ViewerId(pick as u64));
+                    office.happens(Input::AgentDown { viewer: ViewerId(u64::from(extra)) });
+                    office.boards.remove(&ViewerId(u64::from(extra)));
                 }
                 12 => office.happens(Input::Live { adapter: adapter(), calls: vec![call(n)], last: true }),
                 13 => office.event(n, CallChange::Known(CallFacts {
@@ -109,9 +128,22 @@ proptest! {
                     let lines = ["101", "102", "103"].into_iter().take(usize::from(extra)).map(id);
                     office.happens(Input::Lines { adapter: adapter(), lines: lines.collect(), last: true });
                 }
+                21 => office.lands(n, number, filled("books", "C0", balance(i64::from(extra)))),
+                22 => {
+                    let verdict = if extra > 1 { Verdict::Passed } else { Verdict::Failed };
+                    let mut facts = facts(number);
+                    facts.caller.stir = Some(StirShaken { verdict, attestation: None });
+                    office.event(n, CallChange::Known(facts));
+                }
+                23 => office.happens(Input::Identified {
+                    viewer: ViewerId(u64::from(extra)),
+                    call: call(n),
+                    how: Private("asked".to_owned()),
+                }),
+                24 => office.happens(Input::Staff(staff())),
                 _ => {
                     let sequence = office.sequence;
-                    office = Office::open(office.kept);
+                    office = Office::open_with(office.kept, some_rights());
                     office.sequence = sequence;
                 }
             }
