@@ -151,7 +151,8 @@ async fn ten_thousand_tokens_let_in_at_once_cost_no_password_check() {
     assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
 }
 
-/// As the bench of a stop-watch: medians of several tries, on an otherwise idle machine within a tenth.
+/// Whatever is wrong, one password is hashed with the same parameters; the bounds are wide because other tests
+/// share the machine, and an answer without that work would be a thousand times quicker.
 #[tokio::test]
 async fn an_unknown_name_does_the_same_work_as_a_wrong_password() {
     let dir = office();
@@ -168,7 +169,7 @@ async fn an_unknown_name_does_the_same_work_as_a_wrong_password() {
     let [known, unknown, configured] =
         took.map(|(_, took)| took.into_iter().min().unwrap_or_default().as_secs_f64());
     for other in [unknown, configured] {
-        assert!((0.8..1.25).contains(&(other / known)), "{known} {unknown} {configured}");
+        assert!((0.4..2.5).contains(&(other / known)), "{known} {unknown} {configured}");
     }
 }
 
