@@ -146,7 +146,7 @@ async fn nonsense_from_a_hub_ends_the_link_and_not_the_program() {
     desk.end().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_token_stands_for_the_password_until_the_hub_ends_it() {
     let mut desk = desk().await;
     let mut hub = desk.hub().await;
