@@ -73,6 +73,7 @@ async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()
             role,
             lines,
             now,
+            token: None,
             board,
             outcomes: Vec::new(),
         })

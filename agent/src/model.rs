@@ -130,7 +130,7 @@ impl Model {
 
     /// Whether every call and line is shown to this person.
     pub fn supervises(&self) -> bool {
-        self.me.as_ref().is_some_and(|me| me.role == Role::Supervisor)
+        self.me.as_ref().is_some_and(|me| me.role != Role::Agent)
     }
 
     /// This person's phones.

@@ -135,6 +135,16 @@ impl<'a> Section<'a> {
         number
     }
 
+    /// `true` or `false`, when the key is there.
+    pub fn flag(&mut self, key: &str) -> Option<bool> {
+        let (value, at) = self.find(key)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.notes.add(at, format!("`{key}` must be true or false, without quotes"));
+        }
+        flag
+    }
+
     /// A list of texts; empty when the key is not there.
     pub fn texts(&mut self, key: &str) -> Vec<String> {
         let Some((value, at)) = self.find(key) else { return Vec::new() };
@@ -167,6 +177,11 @@ impl<'a> Section<'a> {
     /// A path, relative to the configuration file.
     pub fn path(&mut self, key: &str) -> Option<PathBuf> {
         self.text(key).map(|text| self.notes.dir.join(text))
+    }
+
+    /// A path beside the configuration file.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.notes.dir.join(name)
     }
 
     /// A secret, from `<key>_env` (name of an environment variable) or `<key>_file`; `None` without a

@@ -1,17 +1,22 @@
 //! What an administrator writes for the hub, checked.
 
+mod rights;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use pinkas_config::{Mistakes, Secret, Section};
+use pinkas_config::{Mistakes, Section};
 use pinkas_protocol::agent_link::Role;
 use pinkas_protocol::number::EXTENSION_DIGITS;
 use pinkas_protocol::record::Outcome;
-use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan, OutcomeCode, text};
+use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan, OutcomeCode, TeamName, text};
 
-use crate::core::{Agent, Staff};
+use crate::access::{self, Settings};
+use crate::core::{Agent, Rights};
 use crate::identify::{FEWEST_DIGITS, Guess, LONGEST_STEM, Rules};
+use crate::links::{CertificateFiles, Door};
 use crate::sources::{self, ConfiguredSource};
 
 /// The most outcomes a company may name.
@@ -25,12 +30,12 @@ pub struct Config {
     pub state: PathBuf,
     /// How numbers without a country code are read.
     pub numbers: NumberPlan,
-    /// Adapters and their secrets.
-    pub adapters: BTreeMap<AdapterId, Secret>,
-    /// People and their secrets.
-    pub agents: BTreeMap<AgentId, Secret>,
-    /// People and what they may see.
-    pub staff: Staff,
+    /// How connections come in.
+    pub door: Door,
+    /// Who may log in.
+    pub access: Settings,
+    /// What roles may see.
+    pub rights: Rights,
     /// How customers are found.
     pub identify: Rules,
     /// In the order in which cards are shown.
@@ -44,9 +49,10 @@ pub struct Config {
 impl Config {
     /// How many of each, for `check`.
     pub fn summary(&self) -> String {
-        let (adapters, people, sources) = (self.adapters.len(), self.agents.len(), self.sources.len());
+        let (adapters, people, sources) =
+            (self.access.adapters.len(), self.access.agents.len(), self.sources.len());
         format!(
-            "adapters: {adapters}, people: {people}, sources: {sources}; nothing was asked of any of them"
+            "adapters: {adapters}, people in this file: {people}, sources: {sources}; nothing was asked of any of them"
         )
     }
 }
@@ -90,15 +96,8 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         let name = table.text("name");
         let named = table.has("lines");
         let lines = table.parsed_list::<Line>("lines", "line names such as \"101\"");
-        let role = table.text("role");
-        let role = match role.as_deref() {
-            None | Some("agent") => Role::Agent,
-            Some("supervisor") => Role::Supervisor,
-            Some(_) => {
-                table.note("role", "`role` must be \"agent\" or \"supervisor\"");
-                Role::Agent
-            }
-        };
+        let role = access::read_role(&mut table);
+        let teams = table.parsed_list::<TeamName>("teams", "names of teams such as \"support\"");
         if role == Role::Agent && lines.is_empty() && !named {
             table.note(
                 "lines",
@@ -111,14 +110,49 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         if agents.insert(id.clone(), secret).is_some() {
             table.note("id", format!("there is another agent with the id \"{id}\": each needs their own"));
         }
-        people.push((id, Agent { name, lines, role }));
+        people.push((id, Agent { name, lines, role, teams: teams.into_iter().collect() }));
     }
     let identify = identify(&mut section.table("identify"));
     let outcomes = outcomes(section);
     let keep_days = keep_days(section);
     let sources = sources::read(section, &numbers);
-    let staff = Staff::new(people);
-    Some(Config { listen, state, numbers, adapters, agents, staff, identify, sources, outcomes, keep_days })
+    let names: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.gives)).collect();
+    let rights = rights::read(section, &names);
+    let users = section.path("users").unwrap_or_else(|| section.beside("users.toml"));
+    let token_lasts = section.duration("token_lasts").unwrap_or(TOKEN_LASTS);
+    let tokens = state.join("tokens");
+    let access = Settings { agents, people, adapters, users, token_lasts, tokens };
+    let door = door(section, listen);
+    Some(Config { listen, state, numbers, door, access, rights, identify, sources, outcomes, keep_days })
+}
+
+/// A desktop comes back without its password for so long: longer than a working day.
+const TOKEN_LASTS: Duration = Duration::from_secs(12 * 3600);
+
+fn door(section: &mut Section<'_>, listen: SocketAddr) -> Door {
+    let origins = section.texts("origins");
+    let plain_text = section.flag("plain_text").unwrap_or_default();
+    let has_tls = section.has("tls");
+    let mut table = section.table("tls");
+    let files = has_tls.then(|| {
+        let mut file = |key: &str| {
+            if !table.has(key) {
+                table.note(key, format!("`{key}` is missing: write the name of a PEM file"));
+            }
+            table.path(key)
+        };
+        file("certificate").zip(file("key"))
+    });
+    drop(table);
+    if !has_tls && !plain_text && !listen.ip().is_loopback() {
+        section.note(
+            "listen",
+            "other machines can reach this address, so it needs a [tls] part with `certificate` and `key`; \
+             in a network that you trust with every secret, write `plain_text = true` instead",
+        );
+    }
+    let tls = files.flatten().map(|(certificate, key)| CertificateFiles { certificate, key });
+    Door { tls, origins }
 }
 
 fn identify(table: &mut Section<'_>) -> Rules {
@@ -200,9 +234,27 @@ mod tests {
     }
 
     #[test]
+    fn other_machines_need_tls_or_words_that_say_otherwise() {
+        let told = |text: &str| {
+            let read = pinkas_config::parse(Path::new("hub.toml"), text, read);
+            read.err().map_or("no mistakes".to_owned(), |mistakes| mistakes.to_string())
+        };
+        let open = "listen = \"0.0.0.0:7420\"\n";
+        assert!(told(open).contains("hub.toml:1: other machines can reach this address"), "{}", told(open));
+        for fine in ["plain_text = true\n", "[tls]\ncertificate = \"a\"\nkey = \"b\"\n"] {
+            assert_eq!(told(&format!("{open}{fine}")), "no mistakes");
+        }
+        assert!(told("[tls]\ncertificate = \"a\"\n").contains("hub.toml:1: `key` is missing"));
+        assert!(told("plain_text = \"yes\"\n").contains("hub.toml:1: `plain_text` must be true or false"));
+    }
+
+    #[test]
     fn an_empty_file_is_a_hub_for_this_machine_only() {
         let config = pinkas_config::parse(Path::new("hub.toml"), "", read).unwrap_or_else(|e| panic!("{e}"));
         assert!(config.listen.ip().is_loopback());
-        assert!(config.agents.is_empty() && config.adapters.is_empty(), "no default secret lets anyone in");
+        assert!(
+            config.access.agents.is_empty() && config.access.adapters.is_empty(),
+            "no default secret lets anyone in"
+        );
     }
 }

@@ -3,6 +3,8 @@
 
 pub mod core;
 
+pub mod access;
+pub mod arguments;
 pub mod config;
 pub mod gather;
 pub mod identify;

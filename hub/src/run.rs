@@ -18,6 +18,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::config::Config;
 use crate::core::{Ask, Hub, Input, Outputs, ViewerId};
 use crate::gather::{Gather, Landed, LandedWhat};
@@ -62,7 +63,8 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let places = config.sources.iter().map(ConfiguredSource::place).collect();
     let gather = Gather::new(config.sources, config.identify.clone(), landed_in);
     let mut outputs = Outputs::default();
-    let mut hub = Hub::new(config.staff, places, config.identify, kept, &mut outputs);
+    let access = Arc::new(Access::open(config.access)?);
+    let mut hub = Hub::new(access.staff(), places, config.identify, kept, &mut outputs).with_rights(config.rights);
     hub.set_outcomes(config.outcomes);
     let durable = store.durable.clone();
     let clerk = Clerk::new(config.keep_days, Timestamp::now(), store.last_written);
@@ -78,8 +80,11 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     desk.carry_out(outputs);
 
     let address = listener.local_addr()?;
-    let doors = Doors { adapters: config.adapters, agents: config.agents, hub: inbox_in };
-    let serving = tokio::spawn(links::serve(listener, Arc::new(doors), stop.clone()));
+    let people = access.clone();
+    let (news, stopped) = (inbox_in.clone(), stop.clone());
+    tokio::spawn(async move { people.keep_current(news, stopped).await });
+    let doors = Doors { access, hub: inbox_in };
+    let serving = tokio::spawn(links::serve(listener, config.door, Arc::new(doors), stop.clone()));
     tracing::info!("hub listens on {address}");
     let worked = desk.work(&mut inbox, &mut landed, durable, &stop).await;
     desk.close_all();
@@ -167,9 +172,9 @@ impl Desk {
                     self.hub.handle(now, Input::AdapterDown { adapter }, outputs);
                 }
             }
-            ToHub::AgentUp { viewer, agent, out } => {
+            ToHub::AgentUp { viewer, agent, token, out } => {
                 self.viewers.insert(viewer, out);
-                self.hub.handle(now, Input::AgentUp { viewer, agent }, outputs);
+                self.hub.handle(now, Input::AgentUp { viewer, agent, token }, outputs);
             }
             ToHub::AgentDown { viewer } => {
                 self.viewers.remove(&viewer);
@@ -181,6 +186,10 @@ impl Desk {
                     self.hub.handle(now, *input, outputs);
                 }
             }
+            ToHub::Identified { viewer, call, how } => {
+                self.hub.handle(now, Input::Identified { viewer, call, how }, outputs);
+            }
+            ToHub::Staff(staff) => self.hub.handle(now, Input::Staff(staff), outputs),
             ToHub::Chose { viewer, call, customer } => {
                 self.hub.handle(now, Input::Choose { viewer, call, customer }, outputs);
             }

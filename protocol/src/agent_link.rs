@@ -21,7 +21,7 @@ pub enum AgentSays {
         version: u32,
         /// Who this is.
         agent: AgentId,
-        /// Their secret.
+        /// Their password, or the token of an earlier welcome.
         secret: Private<String>,
     },
     /// Of the customers found, this one is calling, or none of them. May be said again: the last word counts,
@@ -73,6 +73,13 @@ pub enum AgentSays {
         /// Comes back with the answer.
         ask: u64,
     },
+    /// The caller was identified in the conversation: fields that were kept back may now be shown.
+    Identified {
+        /// On which call; it must be one this agent has talked on.
+        call: CallId,
+        /// How, in the agent's words; plain text, not empty.
+        how: Private<String>,
+    },
 }
 
 /// From the hub to the desktop.
@@ -89,6 +96,10 @@ pub enum HubToAgent {
         lines: Vec<Line>,
         /// The hub's clock, for ages shown on a machine whose clock is wrong.
         now: Timestamp,
+        /// Lets this person in again instead of the password until it expires or is revoked; only in the
+        /// welcome that follows a password.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Private<String>>,
         /// Everything, at this moment.
         board: Board,
         /// What may come of a call.
@@ -138,11 +149,13 @@ pub enum HubToAgent {
 }
 
 /// What a person may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The calls that ring at their own lines.
     Agent,
-    /// Every call and every line.
+    /// Every call and every line, or those of their teams.
     Supervisor,
+    /// Every call and every line; runs the hub.
+    Admin,
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CallFacts, EndedHow, LineState, Pause, Withdrawal};
 use crate::card::{Card, Customer, Failure};
 use crate::ids::{AdapterId, CallId, CustomerKey, Line, QueueName};
+use crate::private::Private;
 use crate::record::{Entry, Missed};
 
 /// Everything a viewer sees.
@@ -44,12 +45,28 @@ pub struct CallView {
     pub who: Who,
     /// One card per source, in the order of the configuration.
     pub cards: Vec<Card>,
+    /// An agent said how the caller was identified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identified: Option<Box<Identified>>,
     /// When and how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
     /// What people wrote about it, oldest first, at most [`crate::record::MOST_ENTRIES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<Entry>,
+}
+
+/// Who vouches for the caller being a customer, and why. It holds for that customer only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identified {
+    /// Which customer the caller is.
+    pub customer: CustomerKey,
+    /// The colleague who said so.
+    pub by: String,
+    /// How, in the colleague's words.
+    pub how: Private<String>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A place in a queue.

@@ -143,6 +143,10 @@ text_id!(
     QueueName
 );
 text_id!(
+    /// A team of the company's people, for example `support`.
+    TeamName
+);
+text_id!(
     /// What the company's own systems call a customer: the key the other sources are asked with.
     CustomerKey
 );

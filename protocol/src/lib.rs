@@ -23,7 +23,9 @@ pub use call::{
 };
 pub use card::{Card, CardState, Customer, Facts, Failure, Gives, Money};
 pub use disagreement::{Disagreement, Fact, Said, disagreements};
-pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, OutcomeCode, QueueName, SourceName, TagName};
+pub use ids::{
+    AdapterId, AgentId, CallId, CustomerKey, Line, OutcomeCode, QueueName, SourceName, TagName, TeamName,
+};
 pub use number::{Number, NumberPlan};
 pub use private::Private;
 pub use record::{Entry, FollowUp, Missed, PastCall, Written};

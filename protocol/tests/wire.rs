@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 use pinkas_protocol::adapter_link::{AdapterSays, HubToAdapter};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
-use pinkas_protocol::board::{AdapterView, Earlier, Ended, PauseView, Waiting};
+use pinkas_protocol::board::{AdapterView, Earlier, Ended, Identified, PauseView, Waiting};
 use pinkas_protocol::card::{Balance, Credit, CustomRow, Match, Purchase, SourceNote};
 use pinkas_protocol::close::Close;
 use pinkas_protocol::wire::{self, WireError};
@@ -222,6 +222,7 @@ fn desktop_says() -> String {
         },
         AgentSays::Choose { call: call(), customer: Some(id("1001")) },
         AgentSays::Choose { call: call(), customer: None },
+        AgentSays::Identified { call: call(), how: Private("asked for the customer number".to_owned()) },
     ];
     says.extend(record_messages::desktop_says());
     pinned(says, |say| match say {
@@ -233,6 +234,7 @@ fn desktop_says() -> String {
         AgentSays::Done { .. } => "done",
         AgentSays::History { .. } => "history",
         AgentSays::FollowUps { .. } => "follow-ups",
+        AgentSays::Identified { .. } => "identified",
     })
 }
 
@@ -240,17 +242,19 @@ fn hub_says_to_desktop() -> String {
     let mut board = Board::default();
     board.adapters.insert(id("main"), AdapterView { connected: true, since: at("2026-11-22T07:00:00Z") });
     board.lines.insert(line("101"), line_view(LineState::Idle));
-    let welcome = |role, lines, board, outcomes| HubToAgent::Welcome {
+    let welcome = |role, lines, token: Option<&str>, board, outcomes| HubToAgent::Welcome {
         name: "Ana".to_owned(),
         role,
         lines,
         now: at("2026-11-22T10:00:00Z"),
+        token: token.map(|token| Private(token.to_owned())),
         board,
         outcomes,
     };
     let mut says = vec![
-        welcome(Role::Agent, vec![line("101")], board, record_messages::outcomes()),
-        welcome(Role::Supervisor, vec![], Board::default(), vec![]),
+        welcome(Role::Agent, vec![line("101")], None, board, record_messages::outcomes()),
+        welcome(Role::Supervisor, vec![], Some("pinkas_…"), Board::default(), vec![]),
+        welcome(Role::Admin, vec![], None, Board::default(), vec![]),
     ];
     says.extend(updates().into_iter().map(|update| HubToAgent::Update { update }));
     says.extend(record_messages::hub_says());
@@ -360,7 +364,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     page.split(&begin).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
 }
 
-const CLOSES: [Close; 7] = [
+const CLOSES: [Close; 9] = [
     Close::Stopping,
     Close::WrongSecret,
     Close::WrongVersion,
@@ -368,6 +372,8 @@ const CLOSES: [Close; 7] = [
     Close::NoHello,
     Close::TooSlow,
     Close::Replaced,
+    Close::Revoked,
+    Close::TooManyAttempts,
 ];
 
 /// A caller whose number the carrier checked, with everything a phone system can tell of the call.
@@ -446,9 +452,17 @@ fn updates() -> Vec<Update> {
         offers: [(line("101"), offer(OfferState::Ringing))].into(),
         who: Who::Asking,
         cards: Vec::new(),
+        identified: None,
         ended: None,
         entries: Vec::new(),
     };
+    let identified = Identified {
+        customer: id("1001"),
+        by: "Ana".to_owned(),
+        how: Private("asked for the customer number".to_owned()),
+        at: gone,
+    };
+    let vouched = CallView { identified: Some(Box::new(identified)), ..view.clone() };
     let waiting =
         CallView { facts: facts(), waits: Some(waits.clone()), offers: BTreeMap::new(), ..view.clone() };
     let of = |state| Update::Offer { call: call(), line: line("101"), offer: offer(state) };
@@ -459,6 +473,7 @@ fn updates() -> Vec<Update> {
     let mut updates = vec![
         Update::Call { view: Box::new(view) },
         Update::Call { view: Box::new(waiting) },
+        Update::Call { view: Box::new(vouched) },
         Update::Facts { call: call(), facts: facts(), waits: Some(waits) },
         Update::Facts {
             call: call(),

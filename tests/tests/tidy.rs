@@ -394,6 +394,7 @@ fn story() -> Vec<NetEvent> {
         offers: [(line.clone(), offer(OfferState::Ringing))].into(),
         who: Who::Asking,
         cards: Vec::new(),
+        identified: None,
         ended: None,
         entries: Vec::new(),
     };

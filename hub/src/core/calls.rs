@@ -108,6 +108,7 @@ impl Hub {
                 waits: None,
                 offers: Default::default(),
                 cards: self.call_cards().collect(),
+                identified: None,
                 ended: None,
                 entries: Vec::new(),
             };
@@ -152,7 +153,12 @@ impl Hub {
 
     fn facts_are(&mut self, call: CallId, facts: CallFacts, waits: Option<Waiting>, out: &mut Outputs) {
         let update = Update::Facts { call, facts, waits };
+        let kept_back = self.keeps_back(call);
         self.board.fold(update.clone());
+        // A verdict on the number folds or unfolds cards.
+        if self.keeps_back(call) != kept_back {
+            return self.tell_whole(call, out);
+        }
         out.update(self.viewers_of(call), update);
     }
 
@@ -229,6 +235,7 @@ impl Hub {
         self.missed(call, ended, out);
         for dropped in self.board.keep_ended(MOST_ENDED) {
             self.owner.remove(&dropped);
+            self.shown.remove(&dropped);
             out.keep.push(Keep::Call { call: dropped, kept: None });
         }
     }

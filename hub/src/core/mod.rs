@@ -6,6 +6,8 @@ mod calls;
 mod cards;
 mod lines;
 mod record;
+mod rights;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -17,12 +19,14 @@ use pinkas_protocol::board::AdapterView;
 use pinkas_protocol::record::Outcome;
 use pinkas_protocol::{
     AdapterId, AgentId, Board, CallId, CallView, Card, Customer, CustomerKey, Entry, Event, Failure,
-    FollowUp, Gives, Line, LineView, Missed, Number, PastCall, SourceName, Update,
+    FollowUp, Gives, Line, LineView, Missed, Number, PastCall, Private, SourceName, Update,
 };
 use uuid::Uuid;
 
-pub use agents::{Agent, Staff, ViewerId};
-pub use record::{Look, MOST_MISSED, MOST_WRITTEN, Sight, Wish, written_bytes};
+pub use agents::{Agent, Scope, Staff, ViewerId};
+pub use record::{Look, MOST_MISSED, MOST_WRITTEN, Wish, written_bytes};
+pub use rights::{Field, Fields, Of, Rights, fields_of};
+pub use seen::Seen;
 
 use crate::identify::{Brought, Rules};
 use crate::sources::Needs;
@@ -87,6 +91,8 @@ pub enum Input {
         viewer: ViewerId,
         /// Who sits there.
         agent: AgentId,
+        /// Lets them in again without a password.
+        token: Option<Private<String>>,
     },
     /// A desktop's link ended.
     AgentDown {
@@ -109,6 +115,17 @@ pub enum Input {
         /// What it wants.
         wish: Wish,
     },
+    /// An agent says how the caller was identified.
+    Identified {
+        /// From which connection.
+        viewer: ViewerId,
+        /// On which call.
+        call: CallId,
+        /// In the agent's words.
+        how: Private<String>,
+    },
+    /// These are the people from now on.
+    Staff(Staff),
     /// The directories said who it is.
     Who {
         /// For which call.
@@ -201,6 +218,8 @@ pub enum Keep {
         /// As it stands.
         kept: Option<Box<KeptCall>>,
     },
+    /// Somebody was shown cards of a customer.
+    Seen(Box<Seen>),
     /// A line as it stands, or `None` once nobody follows it.
     Line {
         /// Which.
@@ -334,6 +353,8 @@ pub struct Hub {
     places: Vec<CardPlace>,
     rules: Rules,
     choices: BTreeMap<Number, Choice>,
+    rights: Rights,
+    shown: seen::Shown,
     board: Board,
     owner: BTreeMap<CallId, AdapterId>,
     line_owner: BTreeMap<Line, AdapterId>,
@@ -364,6 +385,8 @@ impl Hub {
             places,
             rules,
             choices: kept.choices,
+            rights: Rights::default(),
+            shown: seen::Shown::new(),
             board: Board::default(),
             owner: BTreeMap::new(),
             line_owner: BTreeMap::new(),
@@ -394,8 +417,20 @@ impl Hub {
         hub
     }
 
+    /// With what roles may see; without it, every role sees every card.
+    pub fn with_rights(mut self, rights: Rights) -> Hub {
+        self.rights = rights;
+        self
+    }
+
     /// Takes in one input.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
+        let from = out.tell.len();
+        self.decide(now, input, out);
+        self.let_out(now, from, out);
+    }
+
+    fn decide(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
         match input {
             Input::AdapterUp { adapter } => {
                 self.followed.remove(&adapter);
@@ -428,12 +463,14 @@ impl Hub {
                     self.only_live(now, &adapter, &followed, out);
                 }
             }
-            Input::AgentUp { viewer, agent } => self.agent_up(now, viewer, agent, out),
+            Input::AgentUp { viewer, agent, token } => self.agent_up(now, viewer, agent, token, out),
             Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
             Input::Choose { viewer, call, customer } => self.chosen(now, viewer, call, customer, out),
             Input::Record { viewer, wish } => self.wished(now, viewer, wish, out),
             Input::Who { call, brought, found } => self.who_found(call, &brought, found, out),
             Input::Card { call, brought, card } => self.card_landed(call, &brought, card, out),
+            Input::Identified { viewer, call, how } => self.identified(now, viewer, call, &how, out),
+            Input::Staff(staff) => self.staff_is(now, staff, out),
         }
     }
 

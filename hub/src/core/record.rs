@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use pinkas_protocol::agent_link::{HubToAgent, Role};
+use pinkas_protocol::agent_link::HubToAgent;
 use pinkas_protocol::board::Ended;
 use pinkas_protocol::record::{
     LONGEST_FIND, LONGEST_NOTE, MOST_ENTRIES, Outcome, PastCustomer, Refusal, Settled,
@@ -15,7 +15,8 @@ use pinkas_protocol::{
 };
 use uuid::Uuid;
 
-use super::{Agent, Hub, Keep, KeptMissed, Outputs, ViewerId};
+use super::agents::Person;
+use super::{Hub, Keep, KeptMissed, Outputs, Scope, ViewerId};
 
 /// The most rows of missed calls; those handled go first, then the oldest.
 pub const MOST_MISSED: usize = 1_000;
@@ -92,23 +93,14 @@ pub struct Look {
     pub before: Option<CallId>,
     /// Only those in which this is found: plain text.
     pub find: Option<Private<String>>,
-    /// What this person may see.
-    pub sight: Sight,
+    /// Which calls this person may see.
+    pub scope: Scope,
 }
 
-/// Which calls that are over a person may see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sight {
-    /// All.
-    All,
-    /// Those that were offered to one of these lines.
-    Lines(BTreeSet<Line>),
-}
-
-impl Sight {
-    /// The call with only what this person may know of it; `None` when it never concerned them.
+impl Scope {
+    /// The call with only what a person of this scope may know of it; `None` when it never concerned them.
     pub fn of(&self, mut past: PastCall) -> Option<PastCall> {
-        let Sight::Lines(mine) = self else { return Some(past) };
+        let Scope::Lines(mine) = self else { return Some(past) };
         if !past.offers.keys().any(|line| mine.contains(line)) {
             return None;
         }
@@ -117,10 +109,10 @@ impl Sight {
     }
 }
 
-impl Agent {
-    /// A missed caller concerns those at whose phones it rang.
+impl Person {
+    /// A missed caller concerns those who see a phone at which it rang.
     pub fn sees_missed(&self, kept: &KeptMissed) -> bool {
-        self.role == Role::Supervisor || self.lines.iter().any(|line| kept.lines.contains(line))
+        *self.scope() == Scope::Everything || kept.lines.iter().any(|line| self.sees_line(line))
     }
 }
 
@@ -138,12 +130,9 @@ impl Hub {
             Wish::Done { id, follow_up } => (id, self.done_by(now, &who, follow_up, out)),
             Wish::History { ask, before, find } => {
                 let Some(person) = self.staff.agent(&who) else { return };
-                let sight = match person.role {
-                    Role::Supervisor => Sight::All,
-                    Role::Agent => Sight::Lines(person.lines.iter().cloned().collect()),
-                };
+                let scope = person.scope().clone();
                 let find = find.and_then(|find| text::plain(&find.0, LONGEST_FIND)).map(Private);
-                return out.look.push(Look { viewer, ask, before, find, sight });
+                return out.look.push(Look { viewer, ask, before, find, scope });
             }
             Wish::FollowUps { ask } => {
                 let follow_ups = self.follow_ups_of(&who);
@@ -228,7 +217,7 @@ impl Hub {
         // One that is not open any more is as its person wants it.
         let Some(open) = self.follow_ups.get(&follow_up) else { return Ok(()) };
         let person = self.staff.agent(who).ok_or(Refusal::NotYours)?;
-        if open.entry.by != *who && person.role != Role::Supervisor {
+        if open.entry.by != *who && !person.oversees(self.staff.agent(&open.entry.by)) {
             return Err(Refusal::NotYours);
         }
         let done = Some(Settled { at: now, name: Some(person.name.clone()) });

@@ -14,12 +14,13 @@ use uuid::Uuid;
 
 mod everything;
 mod record;
+mod seen;
 mod ways;
 mod who;
 
 use super::{
-    Agent, Ask, CardPlace, Choice, Hub, Input, Keep, Kept, KeptCall, Look, MOST_CHOICES, Outputs, Sight, Staff,
-    ViewerId, Wish,
+    Agent, Ask, CardPlace, Choice, Hub, Input, Keep, Kept, KeptCall, Look, MOST_CHOICES, Outputs, Rights,
+    Scope, Seen, Staff, ViewerId, Wish,
 };
 use crate::identify::{Brought, Rules};
 use crate::sources::Needs;
@@ -42,12 +43,18 @@ fn call(n: u128) -> CallId {
 fn staff() -> Staff {
     let agent = |name: &str, lines: &[&str], role| {
         let lines = lines.iter().map(|line| id(line)).collect();
-        (id(&name.to_lowercase()), Agent { name: name.to_owned(), lines, role })
+        let teams = match name {
+            "Bob" | "Tom" => [id("sales")].into(),
+            _ => Default::default(),
+        };
+        (id(&name.to_lowercase()), Agent { name: name.to_owned(), lines, role, teams })
     };
     Staff::new(vec![
         agent("Ana", &["101"], Role::Agent),
         agent("Bob", &["102", "103"], Role::Agent),
         agent("Sima", &[], Role::Supervisor),
+        agent("Tom", &[], Role::Supervisor),
+        agent("Root", &[], Role::Admin),
     ])
 }
 
@@ -62,6 +69,7 @@ struct Office {
     asked: Vec<Ask>,
     kept: Kept,
     log: Vec<Event>,
+    seen: Vec<Seen>,
     sequence: u64,
     second: i64,
     /// What desktops were answered, and what they were told is kept.
@@ -77,11 +85,19 @@ fn place(source: &str, gives: Gives, needs: Needs) -> CardPlace {
 
 impl Office {
     fn open(kept: Kept) -> Office {
-        Office::with(Vec::new(), kept)
+        Office::of(Vec::new(), Rights::default(), kept)
     }
 
     /// An office whose sources are the usual ones and, before them, these.
-    fn with(mut sources: Vec<CardPlace>, kept: Kept) -> Office {
+    fn with(sources: Vec<CardPlace>, kept: Kept) -> Office {
+        Office::of(sources, Rights::default(), kept)
+    }
+
+    fn open_with(kept: Kept, rights: Rights) -> Office {
+        Office::of(Vec::new(), rights, kept)
+    }
+
+    fn of(mut sources: Vec<CardPlace>, rights: Rights, kept: Kept) -> Office {
         sources.extend([
             place("customers", Gives::Customer, Needs::Call),
             place("books", Gives::Balance, Needs::Customer),
@@ -97,7 +113,7 @@ impl Office {
             follow_ups: kept.follow_ups.clone(),
         };
         let rules = Rules { customer_tag: Some(id("customer")), ..Rules::default() };
-        let mut hub = Hub::new(staff(), sources, rules, kept, &mut out);
+        let mut hub = Hub::new(staff(), sources, rules, kept, &mut out).with_rights(rights);
         hub.set_outcomes(record::outcomes());
         let mut office = Office {
             hub,
@@ -105,6 +121,7 @@ impl Office {
             asked: Vec::new(),
             kept: again,
             log: Vec::new(),
+            seen: Vec::new(),
             sequence: 0,
             second: 0,
             answers: Vec::new(),
@@ -135,6 +152,7 @@ impl Office {
                     self.log.push(event);
                 }
                 Keep::Concluded { event, .. } => self.log.push(event),
+                Keep::Seen(seen) => self.seen.push(*seen),
                 Keep::Call { call, kept } => match kept {
                     Some(mut kept) => {
                         let before = self.kept.calls.remove(&call).map(|before| before.view.entries);
@@ -182,7 +200,7 @@ impl Office {
     }
 
     fn logs_in(&mut self, viewer: u64, who: &str) {
-        self.happens(Input::AgentUp { viewer: ViewerId(viewer), agent: id(who) });
+        self.happens(Input::AgentUp { viewer: ViewerId(viewer), agent: id(who), token: None });
     }
 
     fn event(&mut self, n: u128, change: CallChange) {

@@ -8,13 +8,17 @@ use anyhow::Context;
 use clap::Subcommand;
 use pinkas_protocol::{CustomerKey, NumberPlan};
 
-use super::{Whom, erase, export, export_csv, import, print_log};
+use super::{Whom, erase, export, export_csv, import, print_log, print_seen};
 
 /// What can be done with the record.
-#[derive(Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum RecordCommand {
     /// Print the call log of a stopped hub, one JSON line for each event
-    Log,
+    Log {
+        /// Print instead who was shown which customer's cards on which call
+        #[arg(long)]
+        seen: bool,
+    },
     /// Print the whole record of a stopped hub as JSON lines, or its calls as CSV
     Export {
         /// The calls that are over, as CSV
@@ -42,7 +46,8 @@ impl RecordCommand {
     /// Does it, and says on `out` what was done.
     pub fn run(self, state: &Path, numbers: &NumberPlan, out: &mut impl Write) -> anyhow::Result<()> {
         match self {
-            RecordCommand::Log => print_log(state, out),
+            RecordCommand::Log { seen: true } => print_seen(state, out),
+            RecordCommand::Log { seen: false } => print_log(state, out),
             RecordCommand::Export { csv: true } => export_csv(state, out),
             RecordCommand::Export { csv: false } => export(state, out),
             RecordCommand::Import { file } => {

@@ -15,7 +15,7 @@ use super::rows::{self, decode};
 use super::transfer::{checked, derived};
 use super::writer::{Disk, put_past};
 use super::{LogEntry, decode as read};
-use crate::core::{Choice, KeptCall, KeptMissed};
+use crate::core::{Choice, KeptCall, KeptMissed, Seen};
 
 const GROUP: usize = 512;
 /// The ending of the old folder's name, until it is deleted.
@@ -184,6 +184,7 @@ fn without(
         rows::CALL | rows::PAST | rows::ENTRY => rows::call_in(key),
         rows::FOLLOW_UP => Some(read::<pinkas_protocol::FollowUp>(value)?.call),
         rows::MISSED => Some(read::<KeptMissed>(value)?.last_call),
+        rows::SEEN => Some(read::<Seen>(value)?.call),
         _ => None,
     };
     if call.is_some_and(|call| calls.contains(&call)) || in_key(table, key, whom) {
@@ -215,8 +216,10 @@ fn chooses_them(key: &[u8], choice: &Choice, whom: &Whom) -> bool {
 
 /// Rows of other rooms may have a number or a customer's key in theirs.
 fn in_key(table: u8, key: &[u8], whom: &Whom) -> bool {
-    let own =
-        matches!(table, rows::LOG | rows::CALL | rows::PAST | rows::ENTRY | rows::FOLLOW_UP | rows::MISSED);
+    let own = matches!(
+        table,
+        rows::LOG | rows::CALL | rows::PAST | rows::ENTRY | rows::FOLLOW_UP | rows::MISSED | rows::SEEN
+    ) || table == rows::CHOICE;
     let customer = whom.customer.as_ref().map(|customer| customer.as_str().as_bytes());
     !own && (mentions_bytes(key, whom) || customer.is_some_and(|customer| key.ends_with(customer)))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::rows::{self, By, decode, index_prefix, key};
 use super::{Said, entries};
-use crate::core::{Look, MOST_WRITTEN, Sight, written_bytes};
+use crate::core::{Look, MOST_WRITTEN, Scope, written_bytes};
 
 /// One look looks at no more calls than this.
 const MOST_LOOKED_AT: usize = 5_000;
@@ -58,7 +58,7 @@ impl Reader {
             let Some(value) = self.db.get(key(rows::PAST, id.0))? else { continue };
             let past: PastCall = decode(&value)?;
             last = Some((id, past.arrived_at));
-            let Some(mut past) = look.sight.of(past) else { continue };
+            let Some(mut past) = look.scope.of(past) else { continue };
             past.entries = entries(&self.db, id)?;
             if text.as_ref().is_none_or(|text| text.is_in(&past)) {
                 let size = 512 + past.entries.iter().map(written_bytes).sum::<usize>();
@@ -81,9 +81,9 @@ impl Reader {
                 }
             }
         }
-        let ids = match &look.sight {
-            Sight::All => self.before(vec![rows::PAST], look.before),
-            Sight::Lines(lines) => {
+        let ids = match &look.scope {
+            Scope::Everything => self.before(vec![rows::PAST], look.before),
+            Scope::Lines(lines) => {
                 let each = lines
                     .iter()
                     .map(|line| self.before(index_prefix(By::Line, line.as_str()), look.before).peekable());

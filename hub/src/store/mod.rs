@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use crate::core::{Keep, Kept, Look, ViewerId};
+use crate::core::{Keep, Kept, Look, Seen, ViewerId};
 
 mod clerk;
 mod command;
@@ -164,6 +164,15 @@ pub fn print_log(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     for item in opening::open_stopped(folder)?.scan_prefix([rows::LOG]) {
         let entry: LogEntry = decode(&item?.1)?;
         writeln!(out, "{}", wire::encode(&entry))?;
+    }
+    Ok(())
+}
+
+/// Prints who was shown whose cards, oldest first, one JSON line for each, of a hub that does not run.
+pub fn print_seen(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    for item in opening::open_stopped(folder)?.scan_prefix([rows::SEEN]) {
+        let seen: Seen = decode(&item?.1)?;
+        writeln!(out, "{}", wire::encode(&seen))?;
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ pub(super) const FOLLOW_UP: u8 = b'o';
 pub(super) const MISSED: u8 = b'm';
 /// Who an agent said calls from a number: the number as it is on a link.
 pub(super) const CHOICE: u8 = b'k';
+/// Who was shown whose cards: a number that counts up with that of the call log.
+pub(super) const SEEN: u8 = b's';
 /// Calls over by number, customer and line.
 pub(super) const INDEX: u8 = b'x';
 /// How often the store was written.
@@ -43,8 +45,8 @@ pub(super) fn key(table: u8, id: Uuid) -> Vec<u8> {
     key
 }
 
-pub(super) fn log_key(number: u64) -> Vec<u8> {
-    let mut key = vec![LOG];
+pub(super) fn counted_key(table: u8, number: u64) -> Vec<u8> {
+    let mut key = vec![table];
     key.extend(number.to_be_bytes());
     key
 }

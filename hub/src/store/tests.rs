@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use pinkas_protocol::agent_link::HubToAgent;
-use pinkas_protocol::board::Ended;
+use pinkas_protocol::board::{Ended, Identified};
 use pinkas_protocol::record::{PAGE, PastCustomer, PastOffer, Searched, Settled};
 use pinkas_protocol::*;
 use uuid::Uuid;
 
 use super::{Said, *};
-use crate::core::{KeptCall, Sight};
+use crate::core::{Choice, KeptCall, Scope};
 
 mod damage;
 mod erasing;
@@ -73,6 +73,30 @@ fn noted(sequence: u64, call: CallId, from: &str) -> Keep {
     Keep::Noted { adapter: id("main"), outbox: Uuid::nil(), sequence, event, repeated: false }
 }
 
+fn choice(from: &str, key: &str) -> Keep {
+    let kept = Choice { customer: Some(id(key)), by: id("ana"), at: at(1) };
+    Keep::Choice { number: number(from).expect("a number"), kept: Some(kept) }
+}
+
+/// Somebody saw a customer's card, because somebody vouched for the caller.
+fn seen(n: u64, customer: &str) -> Keep {
+    let identified = Identified {
+        customer: id(customer),
+        by: "Ana".to_owned(),
+        how: Private("asked".to_owned()),
+        at: at(n),
+    };
+    Keep::Seen(Box::new(Seen {
+        at: at(n),
+        agent: id("ana"),
+        call: call(n),
+        customer: id(customer),
+        cards: vec![id("books")],
+        unfolded: vec!["books.balance".to_owned()],
+        identified: Some(Box::new(identified)),
+    }))
+}
+
 /// A folder with a store in it.
 struct Shelf {
     _dir: tempfile::TempDir,
@@ -105,16 +129,25 @@ impl Shelf {
         String::from_utf8(out).expect("text")
     }
 
+    /// Of which customers it is known who saw them, oldest first.
+    fn seen(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        print_seen(&self.folder, &mut out).expect("what was seen");
+        let text = String::from_utf8(out).expect("text");
+        let seen = text.lines().map(|line| serde_json::from_str::<Seen>(line).expect("a line"));
+        seen.map(|seen| seen.customer.to_string()).collect()
+    }
+
     /// What a person finds.
     fn finds(
         &self,
-        sight: Sight,
+        scope: Scope,
         before: Option<CallId>,
         find: &str,
     ) -> (Vec<CallId>, Option<CallId>, Searched) {
         let reader = Reader::new(opening::open_db(&self.folder).expect("it opens"), plan());
         let find = (!find.is_empty()).then(|| Private(find.to_owned()));
-        let page = reader.page(&Look { viewer: ViewerId(1), ask: 1, before, find, sight }).expect("a page");
+        let page = reader.page(&Look { viewer: ViewerId(1), ask: 1, before, find, scope }).expect("a page");
         let HubToAgent::Page { calls, more, searched, .. } = page else { panic!("a page") };
         (calls.iter().map(|call| call.id).collect(), more, searched)
     }
@@ -124,8 +157,8 @@ fn keep_past(past: PastCall) -> Keep {
     Keep::Past { past: Box::new(past) }
 }
 
-fn lines(lines: &[&str]) -> Sight {
-    Sight::Lines(lines.iter().map(|line| id(line)).collect())
+fn lines(lines: &[&str]) -> Scope {
+    Scope::Lines(lines.iter().map(|line| id(line)).collect())
 }
 
 #[tokio::test]
@@ -140,31 +173,31 @@ async fn calls_are_found_by_number_customer_and_text_and_only_by_those_they_conc
     keep.push(keep_past(past(202, "+48123456789", Some("C3"), "102")));
     shelf.keeps(keep).await;
     shelf.keeps(vec![keep_past(past(201, "+48123456789", Some("C4"), "102"))]).await;
-    for (sight, find, expected) in [
-        (Sight::All, "123 456 789", &[202, 201, 200][..]),
+    for (scope, find, expected) in [
+        (Scope::Everything, "123 456 789", &[202, 201, 200][..]),
         (lines(&["101"]), "+48 123 456 789", &[200]),
-        (Sight::All, "C1", &[200]),
-        (Sight::All, "C2", &[]),
-        (Sight::All, "C4", &[201]),
-        (Sight::All, "red box", &[201]),
+        (Scope::Everything, "C1", &[200]),
+        (Scope::Everything, "C2", &[]),
+        (Scope::Everything, "C4", &[201]),
+        (Scope::Everything, "red box", &[201]),
         (lines(&["101"]), "red box", &[]),
-        (Sight::All, "name of c3", &[202]),
-        (Sight::All, "456789", &[202, 201, 200]),
+        (Scope::Everything, "name of c3", &[202]),
+        (Scope::Everything, "456789", &[202, 201, 200]),
         (lines(&["101", "102"]), "", &[202, 201, 200]),
         (lines(&["104"]), "", &[]),
     ] {
         let expected: Vec<CallId> = expected.iter().map(|n| call(*n)).collect();
         assert_eq!(
-            shelf.finds(sight.clone(), None, find),
+            shelf.finds(scope.clone(), None, find),
             (expected, None, Searched::Fully),
-            "{find} {sight:?}"
+            "{find} {scope:?}"
         );
     }
-    let (first, more, _) = shelf.finds(Sight::All, None, "");
+    let (first, more, _) = shelf.finds(Scope::Everything, None, "");
     assert_eq!((first.len(), first[0], more), (PAGE, call(202), first.last().copied()));
     let (mut all, mut before) = (first, more);
     while before.is_some() {
-        let (next, more, _) = shelf.finds(Sight::All, before, "");
+        let (next, more, _) = shelf.finds(Scope::Everything, before, "");
         all.extend(next);
         before = more;
     }
@@ -176,9 +209,9 @@ async fn calls_are_found_by_number_customer_and_text_and_only_by_those_they_conc
 async fn a_search_by_text_stops_and_says_how_far_it_came() {
     let shelf = Shelf::new();
     shelf.keeps((0..5_003).map(|n| keep_past(past(n, "+48220000000", None, "103"))).collect()).await;
-    let (found, more, searched) = shelf.finds(Sight::All, None, "nobody");
+    let (found, more, searched) = shelf.finds(Scope::Everything, None, "nobody");
     assert_eq!((found.len(), more, searched), (0, Some(call(3)), Searched::Partly));
-    assert_eq!(shelf.finds(Sight::All, more, "nobody"), (vec![], None, Searched::Fully));
+    assert_eq!(shelf.finds(Scope::Everything, more, "nobody"), (vec![], None, Searched::Fully));
 }
 
 #[tokio::test]
@@ -191,7 +224,7 @@ async fn an_older_hubs_store_opens_and_its_calls_have_a_history() {
     let log = r#"{"kept_at":"2026-11-22T10:00:09Z","adapter":"main","event":{"event":"line","line":"101","heard_at":"2026-11-22T10:00:00Z","state":"idle"}}"#;
     let call: CallId = id("018bcfe5-6800-7000-8000-000000000001");
     old.insert(rows::key(b'c', call.0), view).expect("written");
-    old.insert(rows::log_key(1), log).expect("written");
+    old.insert(rows::counted_key(rows::LOG, 1), log).expect("written");
     let line = r#"{"adapter":"main","agent":"Ana","state":"idle","since":"2026-11-22T09:30:00Z"}"#;
     old.insert(b"l101", line).expect("written");
     let mut durable = rows::key(b'd', Uuid::nil());
@@ -202,7 +235,7 @@ async fn an_older_hubs_store_opens_and_its_calls_have_a_history() {
     assert_eq!((kept.calls.len(), kept.lines.len()), (1, 1));
     assert_eq!(kept.durable[&(id("main"), Uuid::nil())], 7);
     store.close().await.expect("it closes");
-    assert_eq!(shelf.finds(Sight::All, None, "+48123456789").0, [call]);
+    assert_eq!(shelf.finds(Scope::Everything, None, "+48123456789").0, [call]);
     shelf.keeps(vec![noted(8, call, "+48123456789")]).await;
     let mut out = Vec::new();
     print_log(&shelf.folder, &mut out).expect("a log");
@@ -215,6 +248,7 @@ async fn what_is_older_than_allowed_is_forgotten_bit_by_bit_and_nothing_else() {
     let mut keep: Vec<Keep> =
         (0..700).map(|n| keep_past(past(n, "+48123456789", Some("C1"), "101"))).collect();
     keep.push(Keep::Entry { call: call(5), entry: Box::new(entry(1, "old")) });
+    keep.extend([seen(5, "OLD"), seen(650, "NEW")]);
     keep.push(Keep::Entry { call: call(650), entry: Box::new(entry(2, "new")) });
     shelf.keeps(keep).await;
     let (mut store, _) = shelf.open();
@@ -230,8 +264,9 @@ async fn what_is_older_than_allowed_is_forgotten_bit_by_bit_and_nothing_else() {
     }
     assert!(rounds > 1, "not all at once");
     store.close().await.expect("it closes");
-    let (found, ..) = shelf.finds(Sight::All, None, "C1");
+    let (found, ..) = shelf.finds(Scope::Everything, None, "C1");
     assert_eq!((found.len(), found.last()), (50, Some(&call(650))));
+    assert_eq!(shelf.seen(), ["NEW"]);
     let text = shelf.exported();
     assert!(!text.contains("\"old\"") && text.contains("\"new\""), "notes go with their calls");
 }
@@ -264,19 +299,20 @@ async fn an_export_is_imported_once_however_often() {
     let mut keep: Vec<Keep> = (1..50).map(|n| noted(n, call(n), "+48123456789")).collect();
     keep.push(keep_past(past(1, "+48123456789", Some("C1"), "101")));
     keep.push(Keep::Entry { call: call(1), entry: Box::new(entry(1, "a \"quoted\"\nnote")) });
+    keep.extend([choice("101", "C1"), seen(1, "C1")]);
     shelf.keeps(keep).await;
     let text = shelf.exported();
     let other = Shelf::new();
     let done = import(&other.folder, text.as_bytes(), |_| {}).expect("an import");
-    assert_eq!((done.new, done.known), (52, 0));
+    assert_eq!((done.new, done.known), (54, 0));
     assert_eq!(other.exported(), text, "all of it");
-    assert_eq!(other.finds(Sight::All, None, "C1").0, [call(1)], "with its indexes");
+    assert_eq!(other.finds(Scope::Everything, None, "C1").0, [call(1)], "with its indexes");
     let done = import(&other.folder, text.as_bytes(), |_| {}).expect("an import");
-    assert_eq!((done.new, done.known), (0, 52));
+    assert_eq!((done.new, done.known), (0, 54));
     assert_eq!(other.exported(), text);
     other.keeps(vec![noted(50, call(50), "+48220000000")]).await;
     let done = import(&other.folder, text.as_bytes(), |_| {}).expect("an import");
-    assert_eq!((done.new, done.known), (0, 52), "into a store that has gone on");
+    assert_eq!((done.new, done.known), (0, 54), "into a store that has gone on");
     let mut csv = Vec::new();
     export_csv(&other.folder, &mut csv).expect("a table");
     insta::assert_snapshot!(String::from_utf8(csv).expect("text"));

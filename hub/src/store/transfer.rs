@@ -16,14 +16,14 @@ use super::opening::open_stopped;
 use super::rows::{self, decode, encode, key};
 use super::writer::{Disk, next_log_number, put_past};
 use super::{LogEntry, entries};
-use crate::core::{Choice, KeptCall, KeptLine, KeptMissed};
+use crate::core::{Choice, KeptCall, KeptLine, KeptMissed, Seen};
 
 const VERSION: u32 = 1;
 const GROUP: usize = 4_096;
 /// Longer lines than any the export writes.
 const LONGEST_LINE: usize = 1 << 20;
 
-const TABLES: [(u8, &str); 9] = [
+const TABLES: [(u8, &str); 10] = [
     (rows::LOG, "log"),
     (rows::CALL, "call"),
     (rows::LINE, "line"),
@@ -33,6 +33,7 @@ const TABLES: [(u8, &str); 9] = [
     (rows::FOLLOW_UP, "follow_up"),
     (rows::MISSED, "missed"),
     (rows::CHOICE, "choice"),
+    (rows::SEEN, "seen"),
 ];
 
 #[derive(Serialize, Deserialize)]
@@ -145,8 +146,10 @@ pub fn import(folder: &Path, mut from: impl BufRead, mut told: impl FnMut(u64)) 
     let mut disk = Disk::new(db.clone(), folder)?;
     let hasher = RandomState::new();
     let mut logged = HashSet::new();
-    for item in db.scan_prefix([rows::LOG]).values() {
-        logged.insert(hasher.hash_one(item?.as_ref()));
+    for table in [rows::LOG, rows::SEEN] {
+        for item in db.scan_prefix([table]).values() {
+            logged.insert(hasher.hash_one(item?.as_ref()));
+        }
     }
     let mut done = Imported::default();
     let (mut batch, mut in_batch, mut next) = (sled::Batch::default(), 0, next_log_number(&db)?);
@@ -168,10 +171,10 @@ pub fn import(folder: &Path, mut from: impl BufRead, mut told: impl FnMut(u64)) 
         let row: Row = serde_json::from_str(&line).ok().with_context(place)?;
         let (at, value) = read(row).with_context(place)?;
         let new = match at.first() {
-            Some(&rows::LOG) => {
+            Some(table @ &(rows::LOG | rows::SEEN)) => {
                 let new = logged.insert(hasher.hash_one(value.as_slice()));
                 if new {
-                    batch.insert(rows::log_key(next), value);
+                    batch.insert(rows::counted_key(*table, next), value);
                     next += 1;
                 }
                 new
@@ -230,7 +233,7 @@ fn read(row: Row) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     at.extend(unhex(&row.key).context("no such key")?);
     anyhow::ensure!(!derived(&at), "no such row");
     let sound = match table {
-        rows::LOG => rows::counter(&at).is_some(),
+        rows::LOG | rows::SEEN => rows::counter(&at).is_some(),
         rows::CALL | rows::PAST | rows::FOLLOW_UP | rows::MISSED => at.len() == 17,
         rows::ENTRY => at.len() == 33,
         rows::CHOICE => rows::number_in(&at).is_some(),
@@ -261,6 +264,7 @@ pub(super) fn checked(table: u8, value: Value) -> anyhow::Result<Vec<u8>> {
         rows::FOLLOW_UP => typed::<FollowUp>(value),
         rows::MISSED => typed::<KeptMissed>(value),
         rows::CHOICE => typed::<Choice>(value),
+        rows::SEEN => typed::<Seen>(value),
         _ => Ok(encode(&value)),
     }
 }

@@ -11,9 +11,9 @@ use pinkas_protocol::{CallId, PastCall};
 use tokio::sync::{mpsc, watch};
 
 use super::opening::{Mark, writes};
-use super::rows::{self, encode, entry_key, key, line_key, log_key};
+use super::rows::{self, counted_key, encode, entry_key, key, line_key};
 use super::{Durable, LogEntry, Origin, Said, decode};
-use crate::core::{Keep, KeptCall};
+use crate::core::{Keep, KeptCall, Seen};
 
 const GROUP: usize = 512;
 /// How much is forgotten at once, so that new calls never wait long behind old ones.
@@ -109,7 +109,7 @@ impl Writer {
         let mut then = Then { next: self.next, ..Then::default() };
         let mut pasts = BTreeMap::<CallId, Box<PastCall>>::new();
         let log = |entry: LogEntry, then: &mut Then, batch: &mut sled::Batch| {
-            batch.insert(log_key(then.next), encode(&entry));
+            batch.insert(counted_key(rows::LOG, then.next), encode(&entry));
             then.next += 1;
         };
         for keep in keeps {
@@ -123,6 +123,10 @@ impl Writer {
                 Keep::Concluded { adapter, event } => {
                     let entry = LogEntry { kept_at: now, adapter, origin: None, event, repeated: false };
                     log(entry, &mut then, &mut batch);
+                }
+                Keep::Seen(seen) => {
+                    batch.insert(counted_key(rows::SEEN, then.next), encode(&seen));
+                    then.next += 1;
                 }
                 Keep::Call { call, kept } => row(&mut batch, key(rows::CALL, call.0), kept.as_ref()),
                 Keep::Line { line, kept } => row(&mut batch, line_key(&line), kept.as_ref()),
@@ -150,9 +154,11 @@ impl Writer {
     }
 }
 
+/// The call log and what was seen count with one counter, so that neither writes over a row of its own.
 pub(super) fn next_log_number(db: &sled::Db) -> anyhow::Result<u64> {
-    let last = db.scan_prefix([rows::LOG]).keys().next_back().transpose()?;
-    Ok(last.and_then(|key| rows::counter(&key)).map_or(1, |n| n + 1))
+    let last = |table: u8| db.scan_prefix([table]).keys().next_back().transpose();
+    let last = [last(rows::LOG)?, last(rows::SEEN)?].into_iter().flatten();
+    Ok(last.filter_map(|key| rows::counter(&key)).max().map_or(1, |n| n + 1))
 }
 
 fn row<T: serde::Serialize>(batch: &mut sled::Batch, key: Vec<u8>, value: Option<&T>) {
@@ -227,5 +233,14 @@ fn forget(db: &sled::Db, before: Timestamp, batch: &mut sled::Batch) -> anyhow::
         log_left -= 1;
         batch.remove(key);
     }
-    Ok(left == 0 || log_left == 0)
+    let mut seen_left = FORGET_LOG;
+    for item in db.scan_prefix([rows::SEEN]) {
+        let (key, value) = item?;
+        if seen_left == 0 || decode::<Seen>(&value)?.at >= before {
+            break;
+        }
+        seen_left -= 1;
+        batch.remove(key);
+    }
+    Ok(left == 0 || log_left == 0 || seen_left == 0)
 }

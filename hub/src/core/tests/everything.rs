@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pinkas_protocol::{Pause, PauseEvent, Private};
+use pinkas_protocol::card::Match;
+use pinkas_protocol::{Facts, Pause, PauseEvent, Private, StirShaken, Verdict};
 use proptest::prelude::*;
 
+use super::seen::{balance, filled, some_rights};
 use super::*;
 
 /// What one person may see of the hub's whole board, said independently of the code under test.
@@ -12,9 +14,11 @@ fn allowed(whole: &Board, rang: &BTreeMap<CallId, BTreeSet<Line>>, who: &str) ->
     let lines: &[&str] = match who {
         "ana" => &["101"],
         "bob" => &["102", "103"],
+        // Supervises the team of bob.
+        "tom" => &["102", "103"],
         _ => &[],
     };
-    let supervisor = who == "sima";
+    let supervisor = matches!(who, "sima" | "root");
     let mine = |line: &Line| lines.contains(&line.as_str());
     let mut board = whole.clone();
     board.calls.retain(|_, view| supervisor || view.offers.keys().any(mine));
@@ -25,6 +29,23 @@ fn allowed(whole: &Board, rang: &BTreeMap<CallId, BTreeSet<Line>>, who: &str) ->
                 let in_talk = matches!(offer.state, OfferState::Answered { .. } | OfferState::Left { .. });
                 mine(line) || in_talk || offer.passed_on_by.as_ref().is_some_and(mine)
             });
+        }
+    }
+    for view in board.calls.values_mut() {
+        let settled = view.who.customer().map(|customer| customer.key.clone());
+        let vouched = view.identified.as_ref().is_some_and(|said| Some(&said.customer) == settled.as_ref());
+        let verified = view.facts.caller.stir.is_some_and(|stir| stir.verdict == Verdict::Passed);
+        let exact = view.who.customer().is_none_or(|customer| customer.matched == Match::Number);
+        let verified = verified && exact && view.facts.caller.number.is_some();
+        view.cards.retain(|card| card.gives != Gives::Purchases || supervisor || who == "tom");
+        for card in &mut view.cards {
+            let CardState::Filled { facts: Facts::Balance(balance), .. } = &mut card.state else { continue };
+            if !vouched && !verified && balance.balance.take().is_some() {
+                card.folded.push("balance".to_owned());
+            }
+            if who != "root" {
+                balance.overdue = None;
+            }
         }
     }
     board.keep_ended(Board::MOST_ENDED);
@@ -39,15 +60,15 @@ proptest! {
     /// going and the hub restarting, each desktop's board is exactly what its person may see.
     #[test]
     fn every_board_is_always_exactly_what_its_person_may_see(
-        steps in proptest::collection::vec((0u8..28, 0u128..4, 0usize..3, 0u8..4), 0..80),
+        steps in proptest::collection::vec((0u8..32, 0u128..4, 0usize..3, 0u8..5), 0..80),
     ) {
-        let people = ["ana", "bob", "sima"];
-        let tickets = || vec![place("tickets", Gives::Custom, Needs::Call)];
-        let mut office = Office::with(tickets(), Kept::default());
+        let people = ["ana", "bob", "sima", "tom", "root"];
+        let open = |kept| Office::of(vec![place("tickets", Gives::Custom, Needs::Call)], some_rights(), kept);
+        let mut office = open(Kept::default());
         for (what, n, pick, extra) in steps {
             let line = ["101", "102", "103"][pick];
             let other = ["102", "103", "101"][pick];
-            let number = [NUMBER, "+48220000000", "101", "?"][usize::from(extra)];
+            let number = [NUMBER, "+48220000000", "101", "?"][usize::from(extra % 4)];
             match what {
                 0 => office.arrives(n, number),
                 1 => office.rings(n, line),
@@ -76,15 +97,18 @@ proptest! {
                 }
                 6 => office.says(Event::Line(LineEvent { line: id(line), heard_at: at(0), state: LineState::Busy })),
                 7 => {
-                    let found = (0..extra).map(|k| customer(&format!("C{k}"))).collect();
+                    // The last of five is guessed.
+                    let matched = |k| if k == 3 { Match::CompanyNumber } else { Match::Number };
+                    let found = (0..extra).map(|k| Customer { matched: matched(k), ..customer(&format!("C{k}")) });
+                    let found = if pick == 2 { found.rev().take(1).collect() } else { found.collect() };
                     office.found(n, [NUMBER, "+48220000000", "101"][pick], Ok(found));
                 }
                 8 => office.lands(n, [NUMBER, "+48220000000", "101"][pick], Card::new(id("books"), Gives::Balance, Some(id("C0")), CardState::Late { deadline_ms: u64::from(extra) })),
-                9 => office.choose(pick as u64, n, [Some("C0"), Some("C1"), Some("C9"), None][usize::from(extra)]),
-                10 => office.logs_in(pick as u64, people[pick]),
+                9 => office.choose(n as u64 + pick as u64 % 2, n, [Some("C0"), Some("C1"), Some("C9"), None][usize::from(extra % 4)]),
+                10 => office.logs_in(u64::from(extra), people[usize::from(extra)]),
                 11 => {
-                    office.happens(Input::AgentDown { viewer: ViewerId(pick as u64) });
-                    office.boards.remove(&ViewerId(pick as u64));
+                    office.happens(Input::AgentDown { viewer: ViewerId(u64::from(extra)) });
+                    office.boards.remove(&ViewerId(u64::from(extra)));
                 }
                 12 => office.happens(Input::Live { adapter: adapter(), calls: vec![call(n)], last: true }),
                 13 => office.event(n, CallChange::Known(CallFacts {
@@ -129,13 +153,26 @@ proptest! {
                 24 => {
                     let written = [record::note("x"), record::outcome("ordered"), record::follow_up("later"), record::note("")];
                     let id = Uuid::from_u128(n * 4 + pick as u128);
-                    office.happens(Input::Record { viewer: ViewerId(pick as u64), wish: Wish::Write { id, call: call(n), what: written[usize::from(extra)].clone() } });
+                    office.happens(Input::Record { viewer: ViewerId((n as u64 + pick as u64) % 5), wish: Wish::Write { id, call: call(n), what: written[usize::from(extra % 4)].clone() } });
                 }
-                25 => office.happens(Input::Record { viewer: ViewerId(pick as u64), wish: Wish::Handled { id: Uuid::nil(), row: call(n) } }),
-                26 => office.happens(Input::Record { viewer: ViewerId(pick as u64), wish: Wish::Done { id: Uuid::nil(), follow_up: Uuid::from_u128(n * 4 + pick as u128) } }),
+                25 => office.happens(Input::Record { viewer: ViewerId((n as u64 + pick as u64) % 5), wish: Wish::Handled { id: Uuid::nil(), row: call(n) } }),
+                26 => office.happens(Input::Record { viewer: ViewerId((n as u64 + pick as u64) % 5), wish: Wish::Done { id: Uuid::nil(), follow_up: Uuid::from_u128(n * 4 + pick as u128) } }),
+                27 => office.lands(n, number, filled("books", "C0", balance(i64::from(extra)))),
+                28 => {
+                    let verdict = if extra > 1 { Verdict::Passed } else { Verdict::Failed };
+                    let mut facts = facts(number);
+                    facts.caller.stir = Some(StirShaken { verdict, attestation: None });
+                    office.event(n, CallChange::Known(facts));
+                }
+                29 => office.happens(Input::Identified {
+                    viewer: ViewerId(u64::from(extra)),
+                    call: call(n),
+                    how: Private("asked".to_owned()),
+                }),
+                30 => office.happens(Input::Staff(staff())),
                 _ => {
                     let sequence = office.sequence;
-                    office = Office::with(tickets(), office.kept);
+                    office = open(office.kept);
                     office.sequence = sequence;
                 }
             }

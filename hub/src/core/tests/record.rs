@@ -199,17 +199,17 @@ fn a_look_back_is_for_what_its_person_may_see() {
         let find = Some(Private(" a\u{202E}b ".to_owned()));
         office.wishes(viewer, Wish::History { ask: viewer, before: None, find });
     }
-    let sights: Vec<&Sight> = office.looks.iter().map(|look| &look.sight).collect();
-    let lines = |lines: &[&str]| Sight::Lines(lines.iter().map(|line| id(line)).collect());
+    let sights: Vec<&Scope> = office.looks.iter().map(|look| &look.scope).collect();
+    let lines = |lines: &[&str]| Scope::Lines(lines.iter().map(|line| id(line)).collect());
     assert_eq!(
         sights,
-        [&lines(&["101"]), &lines(&["102", "103"]), &Sight::All],
+        [&lines(&["101"]), &lines(&["102", "103"]), &Scope::Everything],
         "a stranger looks at nothing"
     );
     assert!(office.looks.iter().all(|look| look.find == Some(Private("ab".to_owned()))));
     let past = office.past[&call(7)].clone();
-    let seen = |sight: &Sight| sight.of(past.clone()).map(|past| past.offers.len());
+    let seen = |scope: &Scope| scope.of(past.clone()).map(|past| past.offers.len());
     assert_eq!(seen(&lines(&["101"])), Some(2), "one's own phone, and who answered");
     assert_eq!(seen(&lines(&["102"])), Some(1), "not the phone of another where it only rang");
-    assert_eq!((seen(&lines(&["103"])), seen(&Sight::All)), (None, Some(2)));
+    assert_eq!((seen(&lines(&["103"])), seen(&Scope::Everything)), (None, Some(2)));
 }

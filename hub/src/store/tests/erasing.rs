@@ -1,7 +1,7 @@
 //! One caller or customer erased: no file of the folder holds anything of them, and the rest is as it was.
 
 use super::*;
-use crate::core::{Choice, KeptMissed};
+use crate::core::KeptMissed;
 
 const GONE: &str = "+48999888777";
 const STAYS: &str = "+48123456789";
@@ -18,6 +18,7 @@ fn view(n: u64, from: &str, who: Who) -> Keep {
         offers: Default::default(),
         who,
         cards: Vec::new(),
+        identified: None,
         ended: Some(Ended { at: at(n + 9), how: EndedHow::Abandoned }),
         entries: Vec::new(),
     };
@@ -60,12 +61,11 @@ async fn shelf() -> Shelf {
         let id = entry.id;
         Keep::FollowUp { id, kept: Some(Box::new(FollowUp { call: call(n), caller, customer: None, entry })) }
     };
-    let choice = |from: &str, key: &str| {
-        let kept = Choice { customer: Some(id(key)), by: id("ana"), at: at(1) };
-        Keep::Choice { number: number(from).expect("a number"), kept: Some(kept) }
-    };
     shelf
         .keeps(vec![
+            seen(1, "CANARY-KEY"),
+            seen(2, "C2"),
+            seen(2, "CANARY-KEY"),
             choice(GONE, "C2"),
             choice(STAYS, "CANARY-KEY"),
             choice("101", "C2"),
@@ -127,7 +127,8 @@ async fn nothing_is_left_of_an_erased_number_in_any_file() {
     assert_eq!(kept.choices.len(), 2);
     assert_eq!(kept.durable.values().copied().max(), Some(2), "the adapter need not say all again");
     store.close().await.expect("it closes");
-    assert_eq!(shelf.finds(Sight::All, None, "").0, [call(2)]);
+    assert_eq!(shelf.seen().len(), 2, "those of the other call");
+    assert_eq!(shelf.finds(Scope::Everything, None, "").0, [call(2)]);
     assert!(shelf.exported().contains("see also …, they said"));
     let again = erase(&shelf.folder, &whom).expect("erased");
     assert_eq!((again.calls, again.rows, again.cleaned), (0, 0, 0));
@@ -148,6 +149,7 @@ async fn nothing_is_left_of_an_erased_customer_in_any_file() {
     assert!(kept.choices.values().all(|choice| choice.customer == Some(id("C2"))));
     assert_eq!(kept.choices.len(), 2, "no choice becomes one of nobody");
     store.close().await.expect("it closes");
+    assert_eq!(shelf.seen().len(), 1, "who saw the other customer stays known");
     let whom = Whom { number: Some("101".to_owned()), customer: None };
     assert_eq!(erase(&shelf.folder, &whom).expect("erased").rows, 1, "a short number's choice goes too");
 }
