@@ -100,7 +100,9 @@ impl Sight<'_> {
     pub(super) fn who(&self, who: &mut Who) {
         match who {
             Who::Known { customer } => self.customer(customer),
-            Who::Several { customers, .. } | Who::NoneOf { customers, .. } => customers.iter_mut().for_each(|one| self.customer(one)),
+            Who::Several { customers, .. } | Who::NoneOf { customers, .. } => {
+                customers.iter_mut().for_each(|one| self.customer(one))
+            }
             Who::Asking | Who::Unknown { .. } | Who::NoNumber | Who::Failed { .. } => {}
         }
     }

@@ -213,3 +213,34 @@ fn a_look_back_is_for_what_its_person_may_see() {
     assert_eq!(seen(&lines(&["102"])), Some(1), "not the phone of another where it only rang");
     assert_eq!((seen(&lines(&["103"])), seen(&Scope::Everything)), (None, Some(2)));
 }
+
+#[test]
+fn a_supervisor_of_a_team_looks_back_at_its_calls_and_an_admin_at_all() {
+    let mut office = ring_all();
+    office.logs_in(4, "tom");
+    office.logs_in(5, "root");
+    for (n, line) in [(7, "101"), (8, "102")] {
+        office.arrives(n, ["+48220000007", "+48220000008"][n as usize - 7]);
+        office.rings(n, line);
+    }
+    assert!(kept(office.writes(1, 7, follow_up("send the offer"))));
+    assert!(kept(office.writes(2, 8, follow_up("call back"))));
+    for n in [7, 8] {
+        office.event(n, CallChange::Ended { how: EndedHow::Abandoned });
+    }
+    assert_eq!([office.missed(4), office.missed(5)], ["#8x1", "#7x1; #8x1"]);
+    let handled = |row| Wish::Handled { id: Uuid::nil(), row: call(row) };
+    assert_eq!(refused(office.wishes(4, handled(7))), Some(Refusal::NotYours));
+    assert!(kept(office.wishes(4, handled(8))) && kept(office.wishes(5, handled(7))));
+    for viewer in [4, 5] {
+        office.wishes(viewer, Wish::History { ask: viewer, before: None, find: None });
+    }
+    let scopes: Vec<&Scope> = office.looks.iter().map(|look| &look.scope).collect();
+    assert_eq!(scopes, [&Scope::Lines(["102", "103"].map(id).into()), &Scope::Everything]);
+    let of =
+        |who: &str| office.hub.follow_ups.values().find(|open| open.entry.by == id(who)).map(|o| o.entry.id);
+    let (anas, bobs) = (of("ana").expect("open"), of("bob").expect("open"));
+    let done = |follow_up| Wish::Done { id: Uuid::nil(), follow_up };
+    assert_eq!(refused(office.wishes(4, done(anas))), Some(Refusal::NotYours), "not of the team");
+    assert!(kept(office.wishes(4, done(bobs))) && kept(office.wishes(5, done(anas))));
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pinkas_protocol::card::{Balance, Customer};
+use pinkas_protocol::card::{Balance, Customer, Match};
 use pinkas_protocol::{Facts, Money, Private, StirShaken, Verdict};
 
 use super::*;
@@ -136,6 +136,44 @@ fn a_verified_number_folds_nothing_and_a_failed_check_folds_again() {
 }
 
 #[test]
+fn a_verified_number_vouches_for_nobody_who_was_guessed_or_keyed_in() {
+    for matched in [Match::CompanyNumber, Match::LastDigits { digits: 8 }, Match::KeyedIn] {
+        let mut office = Office::open_with(Kept::default(), some_rights());
+        office.logs_in(1, "ana");
+        let mut facts = facts(NUMBER);
+        facts.caller.stir = Some(StirShaken { verdict: Verdict::Passed, attestation: None });
+        office.event(7, CallChange::Arrived(facts));
+        office.rings(7, "101");
+        office.event(7, CallChange::Answered { line: id("101") });
+        office.found(7, NUMBER, Ok(vec![Customer { matched, ..customer("C1") }]));
+        office.lands(7, NUMBER, filled("books", "C1", balance(1)));
+        assert_eq!(books(&office, 1), "- - [\"balance\"]", "{matched:?}");
+        office.happens(identify(1, "asked"));
+        assert_eq!(books(&office, 1), "1 - []", "{matched:?}");
+        let by_whom = office.seen.iter().filter(|seen| seen.identified.is_some()).count();
+        assert_eq!(by_whom, 1, "the record says who vouched");
+    }
+}
+
+#[test]
+fn of_customers_who_were_all_denied_no_more_is_shown_than_before() {
+    let mut rights = some_rights();
+    rights.sensitive.insert(Field { of: Of::Gives(Gives::Customer), field: Some("place".to_owned()) });
+    let mut office = Office::open_with(Kept::default(), rights);
+    office.logs_in(1, "ana");
+    office.arrives(7, NUMBER);
+    office.rings(7, "101");
+    let found =
+        ["C1", "C2"].map(|key| Customer { place: Some(Private("Haifa".to_owned())), ..customer(key) });
+    office.found(7, NUMBER, Ok(found.to_vec()));
+    office.choose(1, 7, None);
+    let Who::NoneOf { customers, .. } = &office.boards[&ViewerId(1)].calls[&call(7)].who else {
+        panic!("none of them")
+    };
+    assert!(customers.len() == 2 && customers.iter().all(|customer| customer.place.is_none()));
+}
+
+#[test]
 fn the_record_says_once_who_was_shown_whose_card_and_what_was_unfolded() {
     let mut office = office();
     let rows = |office: &Office| {
@@ -205,7 +243,11 @@ fn every_request_of_every_person_does_what_the_table_allows() {
         assert_eq!(office.boards[&ViewerId(1)].calls.contains_key(&call(7)), sees, "{who} sees");
         let asked = |viewer, n, key: &str| {
             let mut office = begun(true);
-            office.happens(Input::Choose { viewer: ViewerId(viewer), call: call(n), customer: Some(id(key)) });
+            office.happens(Input::Choose {
+                viewer: ViewerId(viewer),
+                call: call(n),
+                customer: Some(id(key)),
+            });
             office.hub.board().calls[&call(7)].who.customer().is_some()
         };
         assert_eq!(asked(1, 7, "C2"), chooses, "{who} chooses");
