@@ -119,7 +119,7 @@ fn differ(disagreement: &Disagreement) -> String {
 type Line = [String; 5];
 
 fn line(source: &Asked, said: String, took: String, age: &str) -> Line {
-    [source.name().to_string(), source.gives().title().to_owned(), said, took, age.to_owned()]
+    [source.name().to_string(), source.title().to_owned(), said, took, age.to_owned()]
 }
 
 fn who(answer: &Result<Vec<Customer>, Failure>) -> Vec<String> {

@@ -64,7 +64,8 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let gather = Gather::new(config.sources, config.identify.clone(), landed_in);
     let mut outputs = Outputs::default();
     let access = Arc::new(Access::open(config.access)?);
-    let mut hub = Hub::new(access.staff(), places, config.identify, kept, &mut outputs).with_rights(config.rights);
+    let mut hub =
+        Hub::new(access.staff(), places, config.identify, kept, &mut outputs).with_rights(config.rights);
     hub.set_outcomes(config.outcomes);
     let durable = store.durable.clone();
     let clerk = Clerk::new(config.keep_days, Timestamp::now(), store.last_written);

@@ -153,7 +153,9 @@ async fn nonsense_from_a_hub_ends_the_link_and_not_the_program() {
 async fn a_token_stands_for_the_password_until_the_hub_ends_it() {
     let mut desk = desk().await;
     let mut hub = desk.hub().await;
-    let HubToAgent::Welcome { name, role, lines, now, board, outcomes, .. } = welcome() else { panic!("a welcome") };
+    let HubToAgent::Welcome { name, role, lines, now, board, outcomes, .. } = welcome() else {
+        panic!("a welcome")
+    };
     let token = Some(Private("pinkas_token".to_owned()));
     say(&mut hub, HubToAgent::Welcome { name, role, lines, now, token, board, outcomes }).await;
     assert!(matches!(desk.event().await, NetEvent::Welcome { .. }));

@@ -40,6 +40,11 @@ impl Asked {
         self.source.gives
     }
 
+    /// What its card is called.
+    pub(crate) fn title(&self) -> &str {
+        self.source.title.as_deref().unwrap_or(self.source.gives.title())
+    }
+
     pub(crate) fn needs(&self) -> Needs {
         self.source.needs
     }
