@@ -67,7 +67,17 @@ async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()
     agent.hear(Duration::from_secs(5)).await?;
     let (now, lines) = (Timestamp::now(), vec![sample::line("101")]);
     let board = if role == Role::Supervisor { busy(now) } else { past(now) };
-    agent.say(&HubToAgent::Welcome { name: "Dana Levi".to_owned(), role, lines, now, board }).await?;
+    agent
+        .say(&HubToAgent::Welcome {
+            name: "Dana Levi".to_owned(),
+            role,
+            lines,
+            now,
+            token: None,
+            board,
+            outcomes: Vec::new(),
+        })
+        .await?;
     loop {
         let scenes: Vec<&str> = if scene == "all" { SCENES.to_vec() } else { vec![scene] };
         for scene in scenes {
@@ -100,7 +110,8 @@ impl Agent {
                     println!("{agent} is here");
                     return Ok(());
                 }
-                AgentSays::Choose { call, customer } => self.chosen(call, customer).await?,
+                AgentSays::Choose { call, customer: Some(customer) } => self.chosen(call, customer).await?,
+                other => println!("said, and not answered here: {other:?}"),
             }
         }
     }

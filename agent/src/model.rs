@@ -130,7 +130,7 @@ impl Model {
 
     /// Whether every call and line is shown to this person.
     pub fn supervises(&self) -> bool {
-        self.me.as_ref().is_some_and(|me| me.role == Role::Supervisor)
+        self.me.as_ref().is_some_and(|me| me.role != Role::Agent)
     }
 
     /// This person's phones.
@@ -250,8 +250,13 @@ fn call_of(update: &Update) -> Option<CallId> {
         | Update::Offer { call, .. }
         | Update::Who { call, .. }
         | Update::Card { call, .. }
-        | Update::Ended { call, .. } => Some(*call),
-        Update::Line { .. } | Update::LineGone { .. } | Update::Adapter { .. } => None,
+        | Update::Ended { call, .. }
+        | Update::Written { call, .. } => Some(*call),
+        Update::Line { .. }
+        | Update::LineGone { .. }
+        | Update::Adapter { .. }
+        | Update::Missed { .. }
+        | Update::MissedGone { .. } => None,
     }
 }
 

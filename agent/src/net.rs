@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use pinkas_link::{Backoff, Ended, Link};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::close::Close;
-use pinkas_protocol::{Board, Line, Update, wire};
+use pinkas_protocol::{Board, Line, Private, Update, wire};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -92,9 +92,10 @@ pub async fn run(
     let screen = Screen { out, wake };
     let mut backoff = Backoff::default();
     let mut told = None;
+    let mut token = None;
     loop {
         let mut stood = false;
-        let ended = match attend(&config, &screen, &mut choices, &stop, &mut stood).await {
+        let ended = match attend(&config, &screen, &mut choices, &stop, (&mut stood, &mut token)).await {
             Stop::Wanted => return,
             Stop::Ended(ended) => ended,
         };
@@ -163,7 +164,7 @@ async fn attend(
     screen: &Screen,
     choices: &mut mpsc::Receiver<Choice>,
     stop: &CancellationToken,
-    stood: &mut bool,
+    (stood, token): (&mut bool, &mut Option<Private<String>>),
 ) -> Stop {
     let mut link = tokio::select! {
         () = stop.cancelled() => return Stop::Wanted,
@@ -172,10 +173,16 @@ async fn attend(
             Err(ended) => return ended.into(),
         },
     };
-    match talk(&mut link, config, screen, choices, stop, stood).await {
+    let secret = token.clone().unwrap_or_else(|| config.secret.clone());
+    match talk(&mut link, config, secret, screen, choices, stop, (stood, token)).await {
         Ok(()) | Err(Stop::Wanted) => {
             link.close().await;
             Stop::Wanted
+        }
+        // Whatever was wrong with the token, the password is asked for next.
+        Err(Stop::Ended(ended @ Ended::Closed(Close::WrongSecret | Close::Revoked))) => {
+            *token = None;
+            ended.into()
         }
         Err(ended) => ended,
     }
@@ -184,23 +191,28 @@ async fn attend(
 async fn talk(
     link: &mut Link,
     config: &Config,
+    secret: Private<String>,
     screen: &Screen,
     choices: &mut mpsc::Receiver<Choice>,
     stop: &CancellationToken,
-    stood: &mut bool,
+    (stood, token): (&mut bool, &mut Option<Private<String>>),
 ) -> Result<(), Stop> {
-    let (agent, secret) = (config.agent.clone(), config.secret.clone());
+    let agent = config.agent.clone();
     link.send(&AgentSays::Hello { version: wire::VERSION, agent, secret }).await?;
     loop {
         // Choices made while there was no link wait in their channel until the hub knows us again.
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             said = link.next::<HubToAgent>() => match said? {
-                HubToAgent::Welcome { name, role, lines, now: hub_now, board } => {
+                HubToAgent::Welcome { name, role, lines, now: hub_now, token: new, board, .. } => {
                     if !*stood {
                         tracing::info!("connected to the hub at {}", config.hub);
                     }
                     *stood = true;
+                    // Without the password's work on the hub's side, a whole office is back at once.
+                    if new.is_some() {
+                        *token = new;
+                    }
                     let me = Me { name, role, lines };
                     screen.tell(NetEvent::Welcome { at: Timestamp::now(), me, hub_now, board }).await?;
                 }
@@ -209,9 +221,14 @@ async fn talk(
                 HubToAgent::Update { update } => {
                     screen.tell(NetEvent::Update { at: Timestamp::now(), update }).await?;
                 }
+                // Answers to what this desktop does not ask.
+                HubToAgent::Kept { .. }
+                | HubToAgent::Refused { .. }
+                | HubToAgent::Page { .. }
+                | HubToAgent::FollowUps { .. } => {}
             },
             Some(Choice { call, customer }) = choices.recv(), if *stood => {
-                link.send(&AgentSays::Choose { call, customer }).await?;
+                link.send(&AgentSays::Choose { call, customer: Some(customer) }).await?;
             }
         }
     }
@@ -221,7 +238,9 @@ fn report(config: &Config, ended: &Ended) {
     let hub = &config.hub;
     match ended {
         Ended::OtherVersion(_)
-        | Ended::Closed(Close::WrongSecret | Close::WrongVersion | Close::Replaced) => {
+        | Ended::Closed(
+            Close::WrongSecret | Close::WrongVersion | Close::Replaced | Close::TooManyAttempts,
+        ) => {
             tracing::error!("hub at {hub}: {ended} (agent {}); trying again", config.agent);
         }
         _ => tracing::warn!("hub at {hub}: {ended}; trying again"),

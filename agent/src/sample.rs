@@ -36,7 +36,9 @@ pub fn arrived(call: CallId, number: &str, name: Option<&str>, who: Who, now: Ti
         offers: BTreeMap::new(),
         who,
         cards: Vec::new(),
+        identified: None,
         ended: None,
+        entries: Vec::new(),
     }
 }
 

@@ -155,6 +155,16 @@ impl<'a> Section<'a> {
         number
     }
 
+    /// `true` or `false`, when the key is there.
+    pub fn flag(&mut self, key: &str) -> Option<bool> {
+        let (value, at) = self.find(key)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.notes.add(at, format!("`{key}` must be true or false, without quotes"));
+        }
+        flag
+    }
+
     /// A list of texts; empty when the key is not there.
     pub fn texts(&mut self, key: &str) -> Vec<String> {
         let Some((value, at)) = self.find(key) else { return Vec::new() };
@@ -187,6 +197,11 @@ impl<'a> Section<'a> {
     /// A path, relative to the configuration file.
     pub fn path(&mut self, key: &str) -> Option<PathBuf> {
         self.text(key).map(|text| self.notes.dir.join(text))
+    }
+
+    /// A path beside the configuration file.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.notes.dir.join(name)
     }
 
     /// A secret, from `<key>_env` (name of an environment variable) or `<key>_file`; `None` without a
@@ -274,14 +289,20 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Every key of this section with its text, for tables whose keys are names chosen by the writer.
+    /// Every key of this section with its text, in the order they are written in, for tables whose keys
+    /// are names chosen by the writer. Keys asked for before are left out.
     pub fn entries(&mut self) -> Vec<(String, String)> {
-        let keys: Vec<String> = self
+        let mut keys: Vec<(usize, String)> = self
             .table
             .into_iter()
-            .flat_map(|table| table.keys().map(|key| key.get_ref().to_string()))
+            .flat_map(|table| table.keys().map(|key| (key.span().start, key.get_ref().to_string())))
+            .filter(|(_, key)| !self.known.contains(key))
             .collect();
-        keys.into_iter().filter_map(|key| self.text(&key).map(|text| (key, text))).collect()
+        keys.sort();
+        keys.into_iter()
+            .map(|(_, key)| key)
+            .filter_map(|key| self.text(&key).map(|text| (key, text)))
+            .collect()
     }
 }
 

@@ -1,16 +1,26 @@
 //! What an administrator writes for the hub, checked.
 
+mod rights;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use pinkas_config::{Mistakes, Secret, Section};
+use pinkas_config::{Mistakes, Section};
 use pinkas_protocol::agent_link::Role;
 use pinkas_protocol::number::EXTENSION_DIGITS;
-use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan};
+use pinkas_protocol::record::Outcome;
+use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan, OutcomeCode, TeamName, text};
 
-use crate::core::{Agent, Staff};
+use crate::access::{self, Settings};
+use crate::core::{Agent, Rights};
+use crate::identify::{FEWEST_DIGITS, Guess, LONGEST_STEM, Rules};
+use crate::links::{CertificateFiles, Door};
 use crate::sources::{self, ConfiguredSource};
+
+/// The most outcomes a company may name.
+const MOST_OUTCOMES: usize = 64;
 
 /// A checked configuration.
 pub struct Config {
@@ -20,14 +30,20 @@ pub struct Config {
     pub state: PathBuf,
     /// How numbers without a country code are read.
     pub numbers: NumberPlan,
-    /// Adapters and their secrets.
-    pub adapters: BTreeMap<AdapterId, Secret>,
-    /// People and their secrets.
-    pub agents: BTreeMap<AgentId, Secret>,
-    /// People and what they may see.
-    pub staff: Staff,
+    /// How connections come in.
+    pub door: Door,
+    /// Who may log in.
+    pub access: Settings,
+    /// What roles may see.
+    pub rights: Rights,
+    /// How customers are found.
+    pub identify: Rules,
     /// In the order in which cards are shown.
     pub sources: Vec<ConfiguredSource>,
+    /// What may come of a call.
+    pub outcomes: Vec<Outcome>,
+    /// For how many days calls are kept; `None`: for ever.
+    pub keep_days: Option<i64>,
 }
 
 impl Config {
@@ -35,11 +51,11 @@ impl Config {
     pub fn warnings(&self) -> Vec<&'static str> {
         let told = [
             (
-                self.adapters.is_empty(),
+                self.access.adapters.is_empty(),
                 "no adapter can log in, so no call is heard: write an [[adapter]] section for each",
             ),
             (
-                self.agents.is_empty(),
+                self.access.agents.is_empty(),
                 "nobody can log in, so no call is shown: write an [[agent]] section for each person",
             ),
             (
@@ -52,14 +68,18 @@ impl Config {
 
     /// How many of each, for `check`, and the warnings.
     pub fn summary(&self) -> String {
-        let (adapters, people, sources) = (self.adapters.len(), self.agents.len(), self.sources.len());
+        let (adapters, people, sources) =
+            (self.access.adapters.len(), self.access.agents.len(), self.sources.len());
         let warnings: String =
             self.warnings().iter().map(|warning| format!("\nwarning: {warning}")).collect();
         format!(
-            "adapters: {adapters}, people: {people}, sources: {sources}; nothing was asked of any of them{warnings}"
+            "adapters: {adapters}, people in this file: {people}, sources: {sources}; nothing was asked of any of them{warnings}"
         )
     }
 }
+
+/// The most last digits that may stand for a whole number: with more of them it is one.
+const MOST_LAST_DIGITS: u8 = 9;
 
 /// A file to start from, printed by `--print-default`.
 pub const DEFAULT: &str = include_str!("../default.toml");
@@ -97,15 +117,8 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         let name = table.text("name");
         let named = table.has("lines");
         let lines = table.parsed_list::<Line>("lines", "line names such as \"101\"");
-        let role = table.text("role");
-        let role = match role.as_deref() {
-            None | Some("agent") => Role::Agent,
-            Some("supervisor") => Role::Supervisor,
-            Some(_) => {
-                table.note("role", "`role` must be \"agent\" or \"supervisor\"");
-                Role::Agent
-            }
-        };
+        let role = access::read_role(&mut table);
+        let teams = table.parsed_list::<TeamName>("teams", "names of teams such as \"support\"");
         if role == Role::Agent && lines.is_empty() && !named {
             table.note(
                 "lines",
@@ -118,10 +131,92 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         if agents.insert(id.clone(), secret).is_some() {
             table.note("id", format!("there is another agent with the id \"{id}\": each needs their own"));
         }
-        people.push((id, Agent { name, lines, role }));
+        people.push((id, Agent { name, lines, role, teams: teams.into_iter().collect() }));
     }
+    let identify = identify(&mut section.table("identify"));
+    let outcomes = outcomes(section);
+    let keep_days = keep_days(section);
     let sources = sources::read(section, &numbers);
-    Some(Config { listen, state, numbers, adapters, agents, staff: Staff::new(people), sources })
+    let names: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.gives)).collect();
+    let rights = rights::read(section, &names);
+    let users = section.path("users").unwrap_or_else(|| section.beside("users.toml"));
+    let token_lasts = section.duration("token_lasts").unwrap_or(TOKEN_LASTS);
+    let tokens = state.join("tokens");
+    let access = Settings { agents, people, adapters, users, token_lasts, tokens };
+    let door = door(section, listen);
+    Some(Config { listen, state, numbers, door, access, rights, identify, sources, outcomes, keep_days })
+}
+
+/// A desktop comes back without its password for so long: longer than a working day.
+const TOKEN_LASTS: Duration = Duration::from_secs(12 * 3600);
+
+fn door(section: &mut Section<'_>, listen: SocketAddr) -> Door {
+    let origins = section.texts("origins");
+    let plain_text = section.flag("plain_text").unwrap_or_default();
+    let has_tls = section.has("tls");
+    let mut table = section.table("tls");
+    let files = has_tls.then(|| {
+        let mut file = |key: &str| {
+            if !table.has(key) {
+                table.note(key, format!("`{key}` is missing: write the name of a PEM file"));
+            }
+            table.path(key)
+        };
+        file("certificate").zip(file("key"))
+    });
+    drop(table);
+    if !has_tls && !plain_text && !listen.ip().is_loopback() {
+        section.note(
+            "listen",
+            "other machines can reach this address, so it needs a [tls] part with `certificate` and `key`; \
+             in a network that you trust with every secret, write `plain_text = true` instead",
+        );
+    }
+    let tls = files.flatten().map(|(certificate, key)| CertificateFiles { certificate, key });
+    Door { tls, origins }
+}
+
+fn identify(table: &mut Section<'_>) -> Rules {
+    let customer_tag = table.parsed("customer_tag", "the name of a tag such as \"customer\"");
+    let mut digits = |key, least: u8, most: u8| {
+        let digits = table.integer(key, least.into(), most.into());
+        digits.and_then(|digits| u8::try_from(digits).ok()).unwrap_or(0)
+    };
+    let stem = digits("guess_stem", 0, LONGEST_STEM);
+    let last_digits = digits("guess_last_digits", FEWEST_DIGITS, MOST_LAST_DIGITS);
+    Rules { customer_tag, guess: Guess { stem, last_digits } }
+}
+
+fn outcomes(section: &mut Section<'_>) -> Vec<Outcome> {
+    let mut outcomes = Vec::<Outcome>::new();
+    for mut table in section.tables("outcome") {
+        let code = table.need_parsed::<OutcomeCode>("code", "a short word such as \"ordered\"");
+        let label = table.text("label");
+        let queues = table.parsed_list("queues", "names of queues such as \"Support\"");
+        let Some(code) = code else { continue };
+        if outcomes.iter().any(|outcome| outcome.code == code) {
+            table.note("code", format!("there is another outcome with the code \"{code}\""));
+        } else if outcomes.len() == MOST_OUTCOMES {
+            table.note(
+                "code",
+                format!("more than {MOST_OUTCOMES} outcomes are more than a person can choose from"),
+            );
+        } else {
+            let label = label.and_then(|label| text::plain(&label, text::LONGEST));
+            outcomes.push(Outcome { label: label.unwrap_or_else(|| code.to_string()), code, queues });
+        }
+    }
+    outcomes
+}
+
+fn keep_days(section: &mut Section<'_>) -> Option<i64> {
+    let written = section.text("keep_calls")?;
+    let days = written.trim().strip_suffix("days").and_then(|days| days.trim().parse().ok());
+    let days = days.filter(|days| (1..=36_500).contains(days));
+    if days.is_none() {
+        section.note("keep_calls", "`keep_calls` must be a number of days such as \"400 days\"");
+    }
+    days
 }
 
 #[cfg(test)]
@@ -136,10 +231,52 @@ mod tests {
     }
 
     #[test]
+    fn how_customers_are_found_is_read_and_by_default_nobody_is_guessed() {
+        let read = |text: &str| match pinkas_config::parse(Path::new("hub.toml"), text, read) {
+            Ok(config) => {
+                let Rules { customer_tag, guess } = config.identify;
+                format!("{customer_tag:?} {} {}", guess.stem, guess.last_digits)
+            }
+            Err(mistakes) => mistakes.mistakes.iter().map(|m| format!("{}: {};", m.line, m.what)).collect(),
+        };
+        assert_eq!(read(""), "None 0 0");
+        let guide = include_str!("../../docs/sources.md").split("```conf\n").nth(1);
+        let guide = guide.and_then(|rest| rest.split("```").next()).expect("the guide's example");
+        assert_eq!(read(guide), "Some(TagName(customer)) 2 9");
+        assert_eq!(
+            read("[identify]\ncustomer_tag = \"account\"\nguess_stem = 2\nguess_last_digits = 9\n"),
+            "Some(TagName(account)) 2 9"
+        );
+        let wrong =
+            read("[identify]\ncustomer_tag = \"\"\nguess_stem = 5\nguess_last_digits = 6\nguess = 1\n");
+        for line in ["2: ", "3: ", "4: ", "5: `guess` is not a key here"] {
+            assert!(wrong.contains(line), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn other_machines_need_tls_or_words_that_say_otherwise() {
+        let told = |text: &str| {
+            let read = pinkas_config::parse(Path::new("hub.toml"), text, read);
+            read.err().map_or("no mistakes".to_owned(), |mistakes| mistakes.to_string())
+        };
+        let open = "listen = \"0.0.0.0:7420\"\n";
+        assert!(told(open).contains("hub.toml:1: other machines can reach this address"), "{}", told(open));
+        for fine in ["plain_text = true\n", "[tls]\ncertificate = \"a\"\nkey = \"b\"\n"] {
+            assert_eq!(told(&format!("{open}{fine}")), "no mistakes");
+        }
+        assert!(told("[tls]\ncertificate = \"a\"\n").contains("hub.toml:1: `key` is missing"));
+        assert!(told("plain_text = \"yes\"\n").contains("hub.toml:1: `plain_text` must be true or false"));
+    }
+
+    #[test]
     fn an_empty_file_is_a_hub_for_this_machine_only() {
         let config = pinkas_config::parse(Path::new("hub.toml"), "", read).unwrap_or_else(|e| panic!("{e}"));
         assert!(config.listen.ip().is_loopback());
-        assert!(config.agents.is_empty() && config.adapters.is_empty(), "no default secret lets anyone in");
+        assert!(
+            config.access.agents.is_empty() && config.access.adapters.is_empty(),
+            "no default secret lets anyone in"
+        );
         assert_eq!(config.warnings().len(), 3, "nobody notices by themselves that it can do nothing");
     }
 }

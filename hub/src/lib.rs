@@ -3,8 +3,11 @@
 
 pub mod core;
 
+pub mod access;
+pub mod arguments;
 pub mod config;
 pub mod gather;
+pub mod identify;
 pub mod links;
 pub mod lookup;
 pub mod run;

@@ -3,20 +3,32 @@
 //! needs no running hub and changes nothing.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
-use pinkas_protocol::{CardState, Customer, Facts, Failure, Money, NumberPlan};
+use pinkas_protocol::{
+    CardState, Customer, Disagreement, Fact, Facts, Failure, Money, NumberPlan, Said, disagreements,
+};
 use tokio::time::Instant;
 
+use crate::config::Config;
+use crate::gather::{of_answers, question};
+use crate::identify::{Before, Brought, Offered, Rules, offered, reason};
 use crate::sources::asking::Asked;
-use crate::sources::{ConfiguredSource, Question};
+use crate::sources::{ConfiguredSource, Needs, Question};
 
-/// Asks all `sources` about `raw_number`, all at once and each with its own deadline, and writes what they
-/// said to `out` in plain words. What comes long after a deadline is waited for, and marked late.
-pub async fn lookup(
+/// Asks all sources of `config` about `raw_number`, all at once and each with its own deadline, and writes
+/// what they said to `out` in plain words: who it may be, in the order in which an agent would be offered them, and of
+/// each what the other sources say. What comes long after a deadline is waited for, and marked late.
+pub async fn lookup(config: Config, raw_number: &str, out: &mut dyn Write) -> io::Result<()> {
+    ask(config.sources, config.identify, &config.numbers, raw_number, out).await
+}
+
+async fn ask(
     sources: Vec<ConfiguredSource>,
+    rules: Rules,
     plan: &NumberPlan,
     raw_number: &str,
     out: &mut dyn Write,
@@ -28,46 +40,86 @@ pub async fn lookup(
     if number.key().is_none() {
         return writeln!(out, "This cannot be read as a phone number, so no source is asked.");
     }
-    let sources: Vec<Asked> = sources.into_iter().map(Asked::new).collect();
-    let question = Question { number: Some(number), customer: None };
-
-    let directories: Vec<&Asked> = sources.iter().filter(|source| source.is_directory()).collect();
+    let sources: Vec<Arc<Asked>> = sources.into_iter().map(|source| Arc::new(Asked::new(source))).collect();
+    let brought = Brought { number: Some(number), ..Brought::default() };
+    let directories: Vec<_> = sources.iter().filter(|source| source.is_directory()).cloned().collect();
     if directories.is_empty() {
         return writeln!(out, "No source gives \"customer\", so nobody can be found.");
     }
-    let asked = directories.iter().map(|directory| async {
+    let question = question(&brought, None);
+    let asked = join_all(directories.iter().map(|directory| async {
         let since = Instant::now();
         (directory.who(&question).await, since.elapsed())
-    });
-    let answers = join_all(asked).await;
+    }));
+    let (answers, by_call) = join(asked, cards(&sources, Needs::Call, &question)).await;
     let lines = directories.iter().zip(&answers).flat_map(|(directory, (answer, took))| {
         who(answer).into_iter().map(|said| line(directory, said, took_words(*took), ""))
     });
+    let lines = lines.chain(by_call.iter().flat_map(|(source, state)| card(source, state, Timestamp::now())));
     table(out, lines.collect())?;
 
-    let mut customers: Vec<Customer> = Vec::new();
-    for customer in answers.into_iter().filter_map(|(answer, _)| answer.ok()).flatten() {
-        if !customers.iter().any(|known| known.key == customer.key) {
-            customers.push(customer);
+    let answers = answers.into_iter().map(|(answer, _)| answer).collect();
+    let found = of_answers(&directories, answers, &brought, &rules).await.unwrap_or_default();
+    let customers = match offered(found, &Before::Nothing) {
+        Offered::Nobody => Vec::new(),
+        Offered::One(customer) => vec![customer],
+        Offered::Several(customers) => customers,
+    };
+    for customer in customers {
+        let reason = reason(customer.matched).map(|reason| format!(", {reason}")).unwrap_or_default();
+        writeln!(out, "\n{} ({}){reason}", customer.name.0, customer.key)?;
+        let key = customer.key.clone();
+        let question = Question { customer: Some(customer), ..question.clone() };
+        let states = cards(&sources, Needs::Customer, &question).await;
+        let now = Timestamp::now();
+        table(out, states.iter().flat_map(|(source, state)| card(source, state, now)).collect())?;
+        let shown = states.into_iter().map(|(source, state)| source.card(Some(&key), state));
+        let shown: Vec<_> =
+            shown.chain(by_call.iter().map(|(source, state)| source.card(None, state.clone()))).collect();
+        for disagreement in disagreements(&shown) {
+            writeln!(out, "  {}", differ(&disagreement))?;
         }
     }
-    for customer in customers {
-        writeln!(out, "\n{} ({})", customer.name.0, customer.key)?;
-        let question = Question { customer: Some(customer), ..question.clone() };
-        let cards: Vec<&Asked> = sources.iter().filter(|source| !source.is_directory()).collect();
-        let states = join_all(cards.iter().map(|source| source.settled(&question))).await;
-        let now = Timestamp::now();
-        let lines = cards.iter().zip(states).flat_map(|(source, state)| card(source, &state, now));
-        table(out, lines.collect())?;
-    }
     Ok(())
+}
+
+/// What the sources that need this say in the end.
+async fn cards<'a>(
+    sources: &'a [Arc<Asked>],
+    needs: Needs,
+    question: &Question,
+) -> Vec<(&'a Asked, CardState)> {
+    let asked = sources.iter().filter(|source| !source.is_directory() && source.needs() == needs);
+    join_all(asked.map(|source| async { (&**source, source.settled(question).await) })).await
+}
+
+fn differ(disagreement: &Disagreement) -> String {
+    let fact = match disagreement.fact {
+        Fact::Balance => "balance",
+        Fact::Overdue => "overdue part",
+        Fact::OldestDue => "oldest due date",
+        Fact::Limit => "limit",
+        Fact::Available => "what is left of the limit",
+        Fact::Days => "days",
+        Fact::Hold => "hold",
+    };
+    let said = disagreement.said.iter().map(|(source, said)| {
+        let said = match said {
+            Said::Money(amount) => money(amount),
+            Said::Date(date) => date.to_string(),
+            Said::Days(days) => days.to_string(),
+            Said::Hold(hold) => if *hold { "on hold" } else { "not on hold" }.to_owned(),
+        };
+        format!("{source} says {said}")
+    });
+    format!("The sources disagree on {fact}: {}.", said.collect::<Vec<_>>().join(", "))
 }
 
 /// Source, title, what was said, how long it took, how old it is.
 type Line = [String; 5];
 
 fn line(source: &Asked, said: String, took: String, age: &str) -> Line {
-    [source.name().to_string(), source.gives().title().to_owned(), said, took, age.to_owned()]
+    [source.name().to_string(), source.title().to_owned(), said, took, age.to_owned()]
 }
 
 fn who(answer: &Result<Vec<Customer>, Failure>) -> Vec<String> {
@@ -199,10 +251,9 @@ fn table(out: &mut dyn Write, lines: Vec<Line>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     use futures_util::future::BoxFuture;
-    use pinkas_protocol::card::{Balance, Purchase};
+    use pinkas_protocol::card::{Balance, Match, Purchase};
     use pinkas_protocol::{CustomerKey, Gives, SourceName};
 
     use crate::sources::{Answer, Source};
@@ -219,12 +270,9 @@ mod tests {
     }
 
     fn source(name: &str, gives: Gives, after_ms: u64, answer: Result<Answer, Failure>) -> ConfiguredSource {
-        ConfiguredSource {
-            name: SourceName::parse(name).expect("a name"),
-            gives,
-            deadline: Duration::from_millis(800),
-            source: Arc::new(After(Duration::from_millis(after_ms), answer)),
-        }
+        let name = SourceName::parse(name).expect("a name");
+        let source = Arc::new(After(Duration::from_millis(after_ms), answer));
+        ConfiguredSource::new(name, gives, Duration::from_millis(800), source)
     }
 
     fn levi() -> Customer {
@@ -240,7 +288,7 @@ mod tests {
     async fn printed(sources: Vec<ConfiguredSource>, number: &str) -> String {
         let plan = NumberPlan::new("IL", 4).expect("a known country");
         let mut out = Vec::new();
-        lookup(sources, &plan, number, &mut out).await.expect("written");
+        ask(sources, Rules::default(), &plan, number, &mut out).await.expect("written");
         String::from_utf8(out).expect("text")
     }
 
@@ -279,6 +327,33 @@ Levi Bakery (1001)
                                 2026-11-20  2 ×  flour  80 ILS
   terms       Credit terms      cannot be reached                   7 ms
   more terms  Credit terms      no answer in 800 ms             10000 ms
+";
+        assert_eq!(printed(sources, "050-123-4567").await, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guess_is_marked_and_sources_that_disagree_are_told() {
+        let balance = |amount| {
+            let balance = Balance { balance: Some(ils(amount)), ..Balance::default() };
+            Ok(Answer::Facts { facts: Facts::Balance(balance), as_of: None })
+        };
+        let guess = Customer { matched: Match::CompanyNumber, ..levi() };
+        let tickets = source("tickets", Gives::Custom, 3, Ok(Answer::Nothing));
+        let sources = vec![
+            source("directory", Gives::Customer, 12, Ok(Answer::Customers(vec![guess]))),
+            source("accounting", Gives::Balance, 1, balance(10)),
+            source("old books", Gives::Balance, 1, balance(11)),
+            ConfiguredSource { needs: Needs::Call, ..tickets },
+        ];
+        let expected = "\
++972 50-123-4567
+  directory  Customer  Levi Bakery (1001), VIP         12 ms
+  tickets    More      holds nothing on this customer   3 ms
+
+Levi Bakery (1001), a guess: the number begins like theirs
+  accounting  Balance  10 ILS  1 ms  as of now
+  old books   Balance  11 ILS  1 ms  as of now
+  The sources disagree on balance: accounting says 10 ILS, old books says 11 ILS.
 ";
         assert_eq!(printed(sources, "050-123-4567").await, expected);
     }

@@ -8,7 +8,9 @@ use anyhow::Context;
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use pinkas_protocol::adapter_link::HubToAdapter;
+use pinkas_protocol::agent_link::HubToAgent;
 use pinkas_protocol::close::Close;
+use pinkas_protocol::record::Refusal;
 use pinkas_protocol::{AdapterId, number, wire};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -16,11 +18,13 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::config::Config;
 use crate::core::{Ask, Hub, Input, Outputs, ViewerId};
 use crate::gather::{Gather, Landed, LandedWhat};
 use crate::links::{self, Doors, ToHub, ToLink};
-use crate::store::{self, Durable, Store};
+use crate::sources::ConfiguredSource;
+use crate::store::{self, Clerk, Durable, Said, Store, history};
 
 /// From links to the core; when it is full, links wait, and with them whoever sends.
 const INBOX: usize = 4096;
@@ -54,21 +58,35 @@ pub async fn run_here(config: Config, stop: CancellationToken) -> anyhow::Result
 /// Serves on `listener` until `stop`.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
     number::warm_up();
-    let (store, kept) = store::open(&config.state)?;
+    let (store, kept) = store::open(&config.state, config.numbers)?;
     let (inbox_in, mut inbox) = mpsc::channel(INBOX);
     let (landed_in, mut landed) = mpsc::channel(LANDED);
-    let names = config.sources.iter().map(|source| (source.name.clone(), source.gives)).collect();
-    let gather = Gather::new(config.sources, landed_in);
+    let places = config.sources.iter().map(ConfiguredSource::place).collect();
+    let gather = Gather::new(config.sources, config.identify.clone(), landed_in);
     let mut outputs = Outputs::default();
-    let hub = Hub::new(config.staff, names, kept, &mut outputs);
+    let access = Arc::new(Access::open(config.access)?);
+    let mut hub =
+        Hub::new(access.staff(), places, config.identify, kept, &mut outputs).with_rights(config.rights);
+    hub.set_outcomes(config.outcomes);
     let durable = store.durable.clone();
-    let mut desk =
-        Desk { hub, gather, store, viewers: BTreeMap::new(), adapters: BTreeMap::new(), recording: true };
+    let clerk = Clerk::new(config.keep_days, Timestamp::now(), store.last_written);
+    let mut desk = Desk {
+        hub,
+        gather,
+        store,
+        viewers: BTreeMap::new(),
+        adapters: BTreeMap::new(),
+        recording: true,
+        clerk,
+    };
     desk.carry_out(outputs);
 
     let address = listener.local_addr()?;
-    let doors = Doors { adapters: config.adapters, agents: config.agents, hub: inbox_in };
-    let serving = tokio::spawn(links::serve(listener, Arc::new(doors), stop.clone()));
+    let people = access.clone();
+    let (news, stopped) = (inbox_in.clone(), stop.clone());
+    tokio::spawn(async move { people.keep_current(news, stopped).await });
+    let doors = Doors { access, hub: inbox_in };
+    let serving = tokio::spawn(links::serve(listener, config.door, Arc::new(doors), stop.clone()));
     tracing::info!("hub listens on {address}");
     let worked = desk.work(&mut inbox, &mut landed, durable, &stop).await;
     desk.close_all();
@@ -87,6 +105,7 @@ struct Desk {
     adapters: BTreeMap<AdapterId, AdapterLink>,
     /// What happens still goes to the store.
     recording: bool,
+    clerk: Clerk,
 }
 
 struct AdapterLink {
@@ -115,8 +134,8 @@ impl Desk {
                 Some(landed) = landed.recv() => {
                     let call = landed.call;
                     let input = match landed.what {
-                        LandedWhat::Who { number, found } => Input::Who { call, number, found },
-                        LandedWhat::Card { number, card } => Input::Card { call, number, card: *card },
+                        LandedWhat::Who { brought, found } => Input::Who { call, brought, found },
+                        LandedWhat::Card { brought, card } => Input::Card { call, brought, card: *card },
                     };
                     self.hub.handle(Timestamp::now(), input, &mut outputs);
                 }
@@ -125,8 +144,12 @@ impl Desk {
                         let now = durable.borrow_and_update().clone();
                         self.tell_durable(&now);
                     }
-                    Err(_) => self.recording = false,
+                    Err(_) => self.record_stopped(),
                 },
+                Some(said) = self.store.said.recv() => self.store_said(said),
+                () = self.clerk.forget_due(), if self.recording => {
+                    outputs.keep.extend(self.clerk.forget(Timestamp::now()));
+                }
             }
             self.carry_out(outputs);
         }
@@ -151,9 +174,9 @@ impl Desk {
                     self.hub.handle(now, Input::AdapterDown { adapter }, outputs);
                 }
             }
-            ToHub::AgentUp { viewer, agent, out } => {
+            ToHub::AgentUp { viewer, agent, token, out } => {
                 self.viewers.insert(viewer, out);
-                self.hub.handle(now, Input::AgentUp { viewer, agent }, outputs);
+                self.hub.handle(now, Input::AgentUp { viewer, agent, token }, outputs);
             }
             ToHub::AgentDown { viewer } => {
                 self.viewers.remove(&viewer);
@@ -165,9 +188,17 @@ impl Desk {
                     self.hub.handle(now, *input, outputs);
                 }
             }
+            ToHub::Identified { viewer, call, how } => {
+                self.hub.handle(now, Input::Identified { viewer, call, how }, outputs);
+            }
+            ToHub::Staff(staff) => self.hub.handle(now, Input::Staff(staff), outputs),
             ToHub::Chose { viewer, call, customer } => {
                 self.hub.handle(now, Input::Choose { viewer, call, customer }, outputs);
             }
+            ToHub::Record { viewer, wish } => match wish.writes() {
+                Some(id) if !self.recording => self.tell(viewer, &refused(id)),
+                _ => self.hub.handle(now, Input::Record { viewer, wish: *wish }, outputs),
+            },
         }
     }
 
@@ -187,19 +218,63 @@ impl Desk {
         }
         for ask in outputs.ask {
             match ask {
-                Ask::Who { call, number } => self.gather.ask_who(call, number),
-                Ask::Cards { call, number, customer } => self.gather.ask_cards(call, number, *customer),
+                Ask::Who { call, brought } => self.gather.ask_who(call, brought),
+                Ask::Call { call, brought } => self.gather.ask_call(call, brought),
+                Ask::Cards { call, brought, customer } => self.gather.ask_cards(call, brought, *customer),
             }
         }
         // The core never waits for the disk. Once the record has stopped it stays so: what comes later
         // must not be called durable while something before it is missing.
+        for look in outputs.look {
+            let (viewer, busy) = (look.viewer, history::busy(&look));
+            if !self.clerk.looks(viewer) {
+                self.tell(viewer, &busy);
+            } else if self.store.look.try_send(look).is_err() {
+                self.clerk.looked(viewer);
+                self.tell(viewer, &busy);
+            }
+        }
         if self.recording && !outputs.keep.is_empty() {
+            self.clerk.waits_for(&outputs.keep);
             let kept = self.store.keep.try_send(outputs.keep);
-            self.recording = kept.is_ok();
+            if kept.is_err() {
+                self.record_stopped();
+            }
             // A store that failed has said so itself.
             if let Err(TrySendError::Full(_)) = kept {
                 tracing::error!("the disk does not keep up, so the record has stopped: start the hub again");
             }
+        }
+    }
+
+    fn store_said(&mut self, said: Said) {
+        match said {
+            Said::Kept { viewer, id } => {
+                self.clerk.kept(viewer, id);
+                self.tell(viewer, &HubToAgent::Kept { id });
+            }
+            Said::Page { viewer, page } => {
+                self.clerk.looked(viewer);
+                self.tell(viewer, &page);
+            }
+            Said::Forgot { more } => self.clerk.forgot(more),
+        }
+    }
+
+    /// Who still waits to hear that a word of theirs is kept hears that it is not.
+    fn record_stopped(&mut self) {
+        self.recording = false;
+        for (viewer, id) in self.clerk.gives_up() {
+            self.tell(viewer, &refused(id));
+        }
+    }
+
+    fn tell(&mut self, viewer: ViewerId, message: &HubToAgent) {
+        let frame = ToLink::Frame(Utf8Bytes::from(wire::encode(message)));
+        if let Some(Err(_)) = self.viewers.get(&viewer).map(|out| out.try_send(frame)) {
+            self.viewers.remove(&viewer);
+            let mut nothing = Outputs::default();
+            self.hub.handle(Timestamp::now(), Input::AgentDown { viewer }, &mut nothing);
         }
     }
 
@@ -219,6 +294,10 @@ impl Desk {
             let _ = out.try_send(ToLink::Close(Close::Stopping));
         }
     }
+}
+
+fn refused(id: Uuid) -> HubToAgent {
+    HubToAgent::Refused { id, why: Refusal::RecordStopped }
 }
 
 /// A full queue only delays an acknowledgement: the next one covers it.

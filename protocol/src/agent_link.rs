@@ -4,10 +4,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::board::{Board, Update};
 use crate::ids::{AgentId, CallId, CustomerKey, Line};
 use crate::private::Private;
+use crate::record::{FollowUp, Outcome, PastCall, Refusal, Searched, Written};
 
 /// From the desktop to the hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,15 +21,64 @@ pub enum AgentSays {
         version: u32,
         /// Who this is.
         agent: AgentId,
-        /// Their secret.
+        /// Their password, or the token of an earlier welcome.
         secret: Private<String>,
     },
-    /// Of several customers on one number, this one is calling.
+    /// Of the customers found, this one is calling, or none of them. May be said again: the last word counts,
+    /// also the next time this number calls.
     Choose {
         /// On which call; it must be one this agent was offered.
         call: CallId,
-        /// One of the customers found.
-        customer: CustomerKey,
+        /// One of the customers found; absent: none of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        customer: Option<CustomerKey>,
+    },
+    /// Writes about a call; answered by `kept` once it is on the disk, or by `refused`.
+    Write {
+        /// Made by the desktop (UUIDv4 or v7). Said again, it is answered again and written once.
+        id: Uuid,
+        /// About which call; it must be on this person's board.
+        call: CallId,
+        /// What.
+        #[serde(flatten)]
+        what: Written,
+    },
+    /// A caller who was missed has been spoken with, for the whole team; answered as `write` is.
+    Handled {
+        /// As for `write`.
+        id: Uuid,
+        /// Which row.
+        row: CallId,
+    },
+    /// A follow-up is done; answered as `write` is.
+    Done {
+        /// As for `write`.
+        id: Uuid,
+        /// The id of its entry.
+        follow_up: Uuid,
+    },
+    /// Asks for calls that are over; answered by `page`.
+    History {
+        /// Comes back with the answer.
+        ask: u64,
+        /// Only calls before this one; what an earlier page said as `more`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<CallId>,
+        /// Only calls with this number, customer's key, or text in a name or note.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        find: Option<Private<String>>,
+    },
+    /// Asks for this person's open follow-ups; answered by `follow_ups`.
+    FollowUps {
+        /// Comes back with the answer.
+        ask: u64,
+    },
+    /// The caller was identified in the conversation: fields that were kept back may now be shown.
+    Identified {
+        /// On which call; it must be one this agent has talked on.
+        call: CallId,
+        /// How, in the agent's words; plain text, not empty.
+        how: Private<String>,
     },
 }
 
@@ -45,22 +96,66 @@ pub enum HubToAgent {
         lines: Vec<Line>,
         /// The hub's clock, for ages shown on a machine whose clock is wrong.
         now: Timestamp,
+        /// Lets this person in again instead of the password until it expires or is revoked; only in the
+        /// welcome that follows a password.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Private<String>>,
         /// Everything, at this moment.
         board: Board,
+        /// What may come of a call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outcomes: Vec<Outcome>,
     },
     /// One change.
     Update {
         /// What changed.
         update: Update,
     },
+    /// What was written is on the disk.
+    Kept {
+        /// What the desktop called it.
+        id: Uuid,
+    },
+    /// What was written is not kept.
+    Refused {
+        /// What the desktop called it.
+        id: Uuid,
+        /// Why.
+        why: Refusal,
+    },
+    /// Calls that are over, newest first, at most [`crate::record::PAGE`].
+    Page {
+        /// The question's number.
+        ask: u64,
+        /// The calls, each as this person may see it.
+        calls: Vec<PastCall>,
+        /// There may be more before this call: ask again with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        more: Option<CallId>,
+        /// How far back the search came, when it stopped on its way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        back_to: Option<Timestamp>,
+        /// How it went.
+        #[serde(default, skip_serializing_if = "Searched::is_fully")]
+        searched: Searched,
+    },
+    /// Open follow-ups, those due first at the top.
+    FollowUps {
+        /// The question's number.
+        ask: u64,
+        /// The follow-ups.
+        follow_ups: Vec<FollowUp>,
+    },
 }
 
 /// What a person may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The calls that ring at their own lines.
     Agent,
-    /// Every call and every line.
+    /// Every call and every line, or those of their teams.
     Supervisor,
+    /// Every call and every line; runs the hub.
+    Admin,
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CallFacts, EndedHow, LineState, Pause, Withdrawal};
 use crate::card::{Card, Customer, Failure};
 use crate::ids::{AdapterId, CallId, CustomerKey, Line, QueueName};
+use crate::private::Private;
+use crate::record::{Entry, Missed};
 
 /// Everything a viewer sees.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub struct Board {
     pub lines: BTreeMap<Line, LineView>,
     /// The adapters and whether they are heard: without one, no call of its phone system shows.
     pub adapters: BTreeMap<AdapterId, AdapterView>,
+    /// Missed calls, a row for each caller, by the first call of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missed: BTreeMap<CallId, Missed>,
 }
 
 /// One call as it is shown.
@@ -40,9 +45,28 @@ pub struct CallView {
     pub who: Who,
     /// One card per source, in the order of the configuration.
     pub cards: Vec<Card>,
+    /// An agent said how the caller was identified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identified: Option<Box<Identified>>,
     /// When and how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// What people wrote about it, oldest first, at most [`crate::record::MOST_ENTRIES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<Entry>,
+}
+
+/// Who vouches for the caller being a customer, and why. It holds for that customer only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identified {
+    /// Which customer the caller is.
+    pub customer: CustomerKey,
+    /// The colleague who said so.
+    pub by: String,
+    /// How, in the colleague's words.
+    pub how: Private<String>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A place in a queue.
@@ -129,7 +153,8 @@ pub enum Who {
     },
     /// Several customers share the number. Their cards are asked for once one is chosen.
     Several {
-        /// In the order of the directory.
+        /// The likeliest first: who was chosen before, then whole numbers, then guesses. It may be one alone:
+        /// an agent said before that the caller was not this customer, or confirmed a guess.
         customers: Vec<Customer>,
         /// The one an agent chose.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +166,17 @@ pub enum Who {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         country: Option<String>,
         /// Calls from this number before, newest first, at most [`MOST_EARLIER`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        earlier: Vec<Earlier>,
+    },
+    /// Whoever answers says that the caller is none of the customers found.
+    NoneOf {
+        /// Those who were found; one of them can still be chosen.
+        customers: Vec<Customer>,
+        /// As in `Unknown`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        country: Option<String>,
+        /// As in `Unknown`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         earlier: Vec<Earlier>,
     },
@@ -173,6 +209,15 @@ impl Who {
             Who::Known { customer } => Some(customer),
             Who::Several { customers, chosen: Some(key) } => customers.iter().find(|c| c.key == *key),
             _ => None,
+        }
+    }
+
+    /// Everyone who was found, chosen or not.
+    pub fn found(&self) -> &[Customer] {
+        match self {
+            Who::Known { customer } => std::slice::from_ref(customer),
+            Who::Several { customers, .. } | Who::NoneOf { customers, .. } => customers,
+            _ => &[],
         }
     }
 }
@@ -282,6 +327,23 @@ pub enum Update {
         adapter: AdapterId,
         /// What it does now.
         view: AdapterView,
+    },
+    /// Somebody wrote about a call, or a follow-up of it is done.
+    Written {
+        /// Which call.
+        call: CallId,
+        /// What; it takes the place of an entry with the same id.
+        entry: Entry,
+    },
+    /// A caller was missed, again or for the first time, or has been spoken with.
+    Missed {
+        /// The row as it is now.
+        row: Box<Missed>,
+    },
+    /// A row of missed calls is shown no more.
+    MissedGone {
+        /// Which.
+        row: CallId,
     },
 }
 
@@ -423,6 +485,18 @@ impl Board {
             Update::Adapter { adapter, view } => {
                 self.adapters.insert(adapter, view);
             }
+            Update::Written { call, entry } => {
+                if let Some(view) = self.calls.get_mut(&call) {
+                    match view.entries.iter_mut().find(|old| old.id == entry.id) {
+                        Some(old) => *old = entry,
+                        None => view.entries.push(entry),
+                    }
+                }
+            }
+            Update::Missed { row } => {
+                self.missed.insert(row.id, *row);
+            }
+            Update::MissedGone { row } => drop(self.missed.remove(&row)),
         }
     }
 }

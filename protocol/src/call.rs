@@ -29,6 +29,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The carrier vouches that the number is the caller's: the check passed, and whoever signed does not say
+    /// that it knows less than that (RFC 8588).
+    pub fn is_verified(&self) -> bool {
+        let full = |attestation| matches!(attestation, None | Some(Attestation::A));
+        let passed = |stir: StirShaken| stir.verdict == Verdict::Passed && full(stir.attestation);
+        !self.withheld && self.number.is_some() && self.stir.is_some_and(passed)
+    }
+
     /// Whether two claims may be one caller's: ways of hearing differ in how they write a name.
     pub fn looks_like(&self, other: &Caller) -> bool {
         match (&self.number, &other.number) {

@@ -346,6 +346,11 @@ pub enum Failure {
     Busy,
     /// It failed again and again, so it is left alone for a while.
     Resting,
+    /// It was not asked, because there is nothing to ask it with.
+    NotAsked {
+        /// What is lacking, in a few words, without any of the customer's data.
+        what: String,
+    },
 }
 
 impl Card {
@@ -369,6 +374,7 @@ impl fmt::Display for Failure {
             Failure::NotUnderstood { what } => write!(f, "answer not understood: {what}"),
             Failure::TooLarge => f.write_str("answer too large"),
             Failure::Busy => f.write_str("too busy"),
+            Failure::NotAsked { what } => write!(f, "not asked: {what}"),
             Failure::Resting => f.write_str("failed again and again; left alone for a while"),
         }
     }

@@ -25,10 +25,14 @@ pub enum Close {
     TooSlow,
     /// The same name logged in again, from elsewhere.
     Replaced,
+    /// The token has expired or was revoked, or the person may no longer log in.
+    Revoked,
+    /// Too many attempts with a wrong secret.
+    TooManyAttempts,
 }
 
 impl Close {
-    const ALL: [Close; 7] = [
+    const ALL: [Close; 9] = [
         Close::Stopping,
         Close::WrongSecret,
         Close::WrongVersion,
@@ -36,6 +40,8 @@ impl Close {
         Close::NoHello,
         Close::TooSlow,
         Close::Replaced,
+        Close::Revoked,
+        Close::TooManyAttempts,
     ];
 
     /// The WebSocket close code.
@@ -48,6 +54,8 @@ impl Close {
             Close::NoHello => 4004,
             Close::TooSlow => 4005,
             Close::Replaced => 4006,
+            Close::Revoked => 4007,
+            Close::TooManyAttempts => 4008,
         }
     }
 
@@ -73,9 +81,11 @@ impl Close {
     /// and people should not have to restart a program for that.
     pub fn retry_after(self) -> Duration {
         match self {
-            Close::Stopping | Close::TooSlow => Duration::from_millis(200),
+            Close::Stopping | Close::TooSlow | Close::Revoked => Duration::from_millis(200),
             Close::BadMessage | Close::NoHello => Duration::from_secs(5),
-            Close::WrongSecret | Close::WrongVersion | Close::Replaced => Duration::from_secs(10),
+            Close::WrongSecret | Close::WrongVersion | Close::Replaced | Close::TooManyAttempts => {
+                Duration::from_secs(10)
+            }
         }
     }
 }
@@ -90,6 +100,8 @@ impl fmt::Display for Close {
             Close::NoHello => "no hello came in time",
             Close::TooSlow => "updates were not read fast enough",
             Close::Replaced => "the same name logged in from another place",
+            Close::Revoked => "this login has ended; log in with the password",
+            Close::TooManyAttempts => "too many attempts with a wrong secret; wait a minute",
         })
     }
 }

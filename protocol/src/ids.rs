@@ -148,12 +148,20 @@ text_id!(
     QueueName
 );
 text_id!(
+    /// A team of the company's people, for example `support`.
+    TeamName
+);
+text_id!(
     /// What the company's own systems call a customer: the key the other sources are asked with.
     CustomerKey
 );
 text_id!(
     /// A configured source, for example `accounting`.
     SourceName
+);
+text_id!(
+    /// What a configuration calls an outcome of a call, for example `ordered`.
+    OutcomeCode
 );
 text_id!(
     /// What a configuration calls something a phone system tells of a call, for example `customer`.

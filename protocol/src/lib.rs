@@ -8,9 +8,11 @@ pub mod board;
 pub mod call;
 pub mod card;
 pub mod close;
+pub mod disagreement;
 pub mod ids;
 pub mod number;
 pub mod private;
+pub mod record;
 pub mod text;
 pub mod wire;
 
@@ -20,6 +22,10 @@ pub use call::{
     PauseEvent, StirShaken, Verdict, Withdrawal,
 };
 pub use card::{Card, CardState, Customer, Facts, Failure, Gives, Money};
-pub use ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName, SourceName, TagName};
+pub use disagreement::{Disagreement, Fact, Said, disagreements};
+pub use ids::{
+    AdapterId, AgentId, CallId, CustomerKey, Line, OutcomeCode, QueueName, SourceName, TagName, TeamName,
+};
 pub use number::{Number, NumberPlan};
 pub use private::Private;
+pub use record::{Entry, FollowUp, Missed, PastCall, Written};

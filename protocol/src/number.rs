@@ -86,6 +86,20 @@ impl Number {
         }
     }
 
+    /// The number as people of its own country dial it, digits only (`0501234567`); of a phone of the
+    /// company, its short number. `None` where a lookup would be a guess.
+    pub fn national(&self) -> Option<String> {
+        match self {
+            Number::E164 { e164 } => {
+                let number = phonenumber::parse(None, e164).ok()?;
+                let written = number.format().mode(Mode::National).to_string();
+                Some(written.chars().filter(char::is_ascii_digit).collect())
+            }
+            Number::Extension { digits } => Some(digits.clone()),
+            Number::Other { .. } => None,
+        }
+    }
+
     /// The country a public number belongs to, as an ISO 3166 code (`IL`), where that is certain.
     pub fn country(&self) -> Option<String> {
         let Number::E164 { e164 } = self else { return None };
@@ -281,6 +295,18 @@ mod tests {
         assert_eq!(number.shown(), "+48 12 345 67 89");
         assert_eq!(number.country().as_deref(), Some("PL"));
         assert_eq!(format!("{number:?}"), "Number::E164(…)");
+    }
+
+    #[test]
+    fn a_number_is_known_as_its_own_country_dials_it() {
+        let national = |raw: &str| NumberPlan::new("IL", 4)?.read(raw)?.national();
+        assert_eq!(national("+972 50-123-4567").as_deref(), Some("0501234567"));
+        assert_eq!(national("03 555 0100").as_deref(), Some("035550100"));
+        assert_eq!(national("+48 12 345 67 89").as_deref(), Some("123456789"));
+        assert_eq!(national("+44 20 7946 0018").as_deref(), Some("02079460018"));
+        assert_eq!(national("+1 201 555 0123").as_deref(), Some("2015550123"));
+        assert_eq!(national("101").as_deref(), Some("101"));
+        assert_eq!(national("anonymous"), None);
     }
 
     #[test]

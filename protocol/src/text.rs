@@ -51,6 +51,30 @@ fn is_plain(raw: &[u8]) -> bool {
             .all(|pair| matches!(pair, (b' ', b'!'..=b'~') | (b'!'..=b'~', b' '..=b'~')))
 }
 
+/// `raw` as several lines of plain text: as [`plain`], but line breaks stay (at most one empty line
+/// between two others). `None` when nothing readable is left.
+pub fn plain_lines(raw: &str, longest: usize) -> Option<String> {
+    let mut out = String::new();
+    let mut left = longest;
+    let mut empty = 0;
+    for line in raw.lines().take(longest) {
+        let Some(line) = plain(line, left) else {
+            empty += 1;
+            continue;
+        };
+        if !out.is_empty() {
+            out.push_str(if empty > 0 { "\n\n" } else { "\n" });
+        }
+        empty = 0;
+        left = longest.saturating_sub(out.chars().count() + line.chars().count());
+        out.push_str(&line);
+        if left == 0 {
+            break;
+        }
+    }
+    (!out.is_empty()).then_some(out)
+}
+
 fn invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
@@ -93,6 +117,16 @@ mod tests {
     fn long_text_is_cut_and_says_so() {
         let cut = plain(&"x".repeat(4096), 10).expect("text is left");
         assert_eq!(cut, "xxxxxxxxxx…");
+    }
+
+    #[test]
+    fn lines_of_a_note_stay_lines() {
+        let check = |raw: &str, expected: Option<&str>| {
+            assert_eq!(plain_lines(raw, 20).as_deref(), expected, "for {raw:?}");
+        };
+        check("one\r\ntwo\n", Some("one\ntwo"));
+        check("\n\none\n\n\n\ntwo  \t three\u{202E}", Some("one\n\ntwo three"));
+        check(" \n\u{200B}\n", None);
     }
 
     proptest::proptest! {

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Gets what the whole test-suite needs on a fresh Debian 12: packages from apt, and real phone
-# systems (two Asterisks, a Kamailio) unpacked into a cache folder outside the clone, so that none
-# of them is installed or started on this machine. Safe to run again at any time; does nothing when
-# everything is there. What cannot be had is told in one line and noted under $LAB/missing/, where
+# systems (two Asterisks, a Kamailio), a database and a directory (MariaDB, OpenLDAP) unpacked into a
+# cache folder outside the clone, so that none of them is installed or started on this machine. Safe to
+# run again at any time; does nothing when everything is there. What cannot be had is told in one line and
+# noted under $LAB/missing/, where
 # the tests read why they skip.
 #
 #   setup.sh valgrind   also what only `make bench` needs
@@ -30,10 +31,12 @@ declare -A PACKAGES=(
 # Those that are provided: what is named on the command line besides the usual.
 WANTED=(sipp postgres xvfb "$@")
 
-# Releases of phone systems: the Debian suite and the packages each is taken from, and its program.
-declare -A SUITES=([asterisk-16]=bullseye [asterisk-22]=sid [kamailio]=bookworm)
-declare -A RELEASES=([asterisk-16]="asterisk" [asterisk-22]="asterisk" [kamailio]="kamailio kamailio-extra-modules kamailio-postgres-modules")
-declare -A PROGRAMS=([asterisk-16]=asterisk [asterisk-22]=asterisk [kamailio]=kamailio)
+# Releases that are unpacked: the Debian suite and the packages each is taken from, and its program.
+UNPACKED="asterisk-16 asterisk-22 kamailio mariadb slapd"
+declare -A SUITES=([asterisk-16]=bullseye [asterisk-22]=sid [kamailio]=bookworm [mariadb]=bookworm [slapd]=bookworm)
+declare -A RELEASES=([asterisk-16]="asterisk" [asterisk-22]="asterisk"
+  [kamailio]="kamailio kamailio-extra-modules kamailio-postgres-modules" [mariadb]="mariadb-server-core" [slapd]="slapd")
+declare -A PROGRAMS=([asterisk-16]=asterisk [asterisk-22]=asterisk [kamailio]=kamailio [mariadb]=mariadbd [slapd]=slapd)
 # Of a package that was added later: a folder without this file is older and is made anew, the others are left alone.
 declare -A ADDED=([kamailio]=modules/db_postgres.so)
 
@@ -46,7 +49,7 @@ main() {
   trap clean_up EXIT
   clean_up
   provide_packages
-  for release in asterisk-16 asterisk-22 kamailio; do
+  for release in $UNPACKED; do
     provide_release "$release"
   done
   provide_test_runner
@@ -124,7 +127,7 @@ allow_system_database() {
   "${AS_ROOT[@]}" rm -f "$NO_CLUSTER"
 }
 
-# ---------------------------------------------------------------- phone systems
+# ---------------------------------------------------------------- unpacked releases
 
 provide_release() {
   local release=$1 suite=${SUITES[$1]} began=$SECONDS building=$LAB/.building-$1
@@ -149,7 +152,7 @@ complete() {
 }
 
 able_to_unpack() {
-  if ! command -v apt-get >/dev/null; then echo "this is not a Debian system (no apt-get): there is no phone system to unpack"
+  if ! command -v apt-get >/dev/null; then echo "this is not a Debian system (no apt-get): there is nothing to unpack"
   elif [ "$(dpkg --print-architecture)" != amd64 ]; then echo "only amd64 machines are provided for, this is $(dpkg --print-architecture)"
   elif [ -z "$(mirror)" ]; then echo "no Debian mirror found in /etc/apt: the package sources of this machine must name one"
   else return 0; fi
@@ -180,18 +183,26 @@ unpack_release() {
     dpkg --extract "$deb" "$building/root" || return 1
   done
   rm -rf "$building"/root/usr/share/{doc,man,locale,info,perl}
-  # The same three names for every suite, so that whoever starts it need not know where Debian put things.
+  # The same names for every suite, so that whoever starts it need not know where Debian put things.
   local root=$building/root libs=x86_64-linux-gnu
   ln -s "$(cd "$root" && first_of lib/$libs/ld-linux-x86-64.so.2 usr/lib/$libs/ld-linux-x86-64.so.2)" "$root/loader"
-  ln -s "$(cd "$root" && first_of usr/lib/$libs/asterisk/modules usr/lib/asterisk/modules usr/lib/$libs/kamailio/modules)" "$root/modules"
-  ln -s "usr/share/$program" "$root/data"
   local libraries=$root/usr/lib/$libs:$root/lib/$libs:$root/usr/lib
   # Kamailio's own libraries are in a folder of theirs.
   libraries+=:$root/usr/lib/$libs/$program
   case $program in
-    asterisk) logged "$root/loader" --library-path "$libraries" "$root/usr/sbin/asterisk" -V ;;
-    kamailio) logged "$root/loader" --library-path "$libraries" "$root/usr/sbin/kamailio" -v ;;
-  esac || return 1
+    asterisk | kamailio)
+      ln -s "$(cd "$root" && first_of usr/lib/$libs/asterisk/modules usr/lib/asterisk/modules usr/lib/$libs/kamailio/modules)" "$root/modules"
+      ln -s "usr/share/$program" "$root/data"
+      ;;
+  esac
+  case $program in
+    asterisk | slapd) local version=(-V) ;;
+    kamailio) local version=(-v) ;;
+    mariadbd) local version=(--no-defaults --version) ;;
+  esac
+  # slapd says its version as an error: what counts is that it ran far enough to say it.
+  logged "$root/loader" --library-path "$libraries" "$root/usr/sbin/$program" "${version[@]}" ||
+    { [ "$program" = slapd ] && tail -n 20 "$LAB/setup.log" | grep -q 'OpenLDAP: slapd'; } || return 1
   echo "$RECIPE" >"$root/.recipe"
 }
 

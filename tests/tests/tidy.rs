@@ -75,9 +75,11 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
 ];
 
 /// What decides: data and the time in, data out.
-const PURE: [&str; 9] = [
+const PURE: [&str; 11] = [
     "protocol/src/",
     "hub/src/core/",
+    "hub/src/identify.rs",
+    "hub/src/identify/",
     "sip-adapter/src/calls.rs",
     "sip-adapter/src/calls/",
     "sip-adapter/src/hear/shadow/registration.rs",
@@ -392,7 +394,9 @@ fn story() -> Vec<NetEvent> {
         offers: [(line.clone(), offer(OfferState::Ringing))].into(),
         who: Who::Asking,
         cards: Vec::new(),
+        identified: None,
         ended: None,
+        entries: Vec::new(),
     };
     let me = Me { name: "Ana".to_owned(), role: Role::Agent, lines: vec![line.clone()] };
     let answered = offer(OfferState::Answered { at: at(9), held: None });

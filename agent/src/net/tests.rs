@@ -39,10 +39,14 @@ async fn desk() -> Desk {
 impl Desk {
     /// The next link, after its hello.
     async fn hub(&self) -> WebSocketStream<TcpStream> {
+        self.hub_with("s3cret").await
+    }
+
+    async fn hub_with(&self, expected: &str) -> WebSocketStream<TcpStream> {
         let (stream, _) = self.listener.accept().await.expect("a connection");
         let mut socket = accept_async(stream).await.expect("a handshake");
         let AgentSays::Hello { version, agent, secret } = said(&mut socket).await else { panic!("a hello") };
-        assert_eq!((version, agent.as_str(), secret.0.as_str()), (wire::VERSION, "dana", "s3cret"));
+        assert_eq!((version, agent.as_str(), secret.0.as_str()), (wire::VERSION, "dana", expected));
         socket
     }
 
@@ -71,7 +75,15 @@ async fn say(socket: &mut WebSocketStream<TcpStream>, message: HubToAgent) {
 
 fn welcome() -> HubToAgent {
     let (now, lines) = (sample::at(0), vec![sample::line("101")]);
-    HubToAgent::Welcome { name: "Dana".to_owned(), role: Role::Agent, lines, now, board: Board::default() }
+    HubToAgent::Welcome {
+        name: "Dana".to_owned(),
+        role: Role::Agent,
+        lines,
+        now,
+        token: None,
+        board: Board::default(),
+        outcomes: Vec::new(),
+    }
 }
 
 #[tokio::test]
@@ -121,7 +133,9 @@ async fn a_choice_made_while_there_is_no_link_reaches_the_hub_after_the_welcome(
     desk.choices.send(choice.clone()).await.expect("room");
     let mut hub = desk.hub().await;
     say(&mut hub, welcome()).await;
-    let AgentSays::Choose { call, customer } = said(&mut hub).await else { panic!("a choice") };
+    let AgentSays::Choose { call, customer: Some(customer) } = said(&mut hub).await else {
+        panic!("a choice")
+    };
     assert_eq!((call, customer), (choice.call, choice.customer));
     desk.end().await;
 }
@@ -132,5 +146,24 @@ async fn nonsense_from_a_hub_ends_the_link_and_not_the_program() {
     let mut hub = desk.hub().await;
     hub.send(Message::text("{\"say\":\"surprise\"}")).await.expect("sent");
     assert!(matches!(desk.event().await, NetEvent::Disconnected { why: Ended::NotUnderstood(_), .. }));
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn a_token_stands_for_the_password_until_the_hub_ends_it() {
+    let mut desk = desk().await;
+    let mut hub = desk.hub().await;
+    let HubToAgent::Welcome { name, role, lines, now, board, outcomes, .. } = welcome() else {
+        panic!("a welcome")
+    };
+    let token = Some(Private("pinkas_token".to_owned()));
+    say(&mut hub, HubToAgent::Welcome { name, role, lines, now, token, board, outcomes }).await;
+    assert!(matches!(desk.event().await, NetEvent::Welcome { .. }));
+    drop(hub);
+    let mut hub = desk.hub_with("pinkas_token").await;
+    let frame = CloseFrame { code: Close::Revoked.code().into(), reason: "".into() };
+    hub.close(Some(frame)).await.expect("closed");
+    drop(hub);
+    drop(desk.hub().await);
     desk.end().await;
 }

@@ -276,7 +276,9 @@ fn chips(view: &CallView, customer: Option<&Customer>, name: &str) -> Vec<Chip> 
     }
     match &view.who {
         Who::Several { customers, .. } if customers.len() > 1 => add(sharers(customers.len()), Tone::Warn),
-        Who::Unknown { country: Some(code), .. } => add(words::country(code), Tone::Dim),
+        Who::Unknown { country: Some(code), .. } | Who::NoneOf { country: Some(code), .. } => {
+            add(words::country(code), Tone::Dim)
+        }
         _ => {}
     }
     if let Some(place) = customer.and_then(|customer| customer.place.as_ref()) {
@@ -327,6 +329,7 @@ fn note(view: &CallView) -> Option<Note> {
     let (text, tone) = match &view.who {
         Who::Asking => ("Looking up…".to_owned(), Tone::Dim),
         Who::Unknown { .. } => ("No customer has this number".to_owned(), Tone::Dim),
+        Who::NoneOf { .. } => ("None of the customers on this number".to_owned(), Tone::Dim),
         Who::NoNumber => ("Ask for the customer or invoice number".to_owned(), Tone::Dim),
         Who::Failed { failure } => {
             (format!("Customer not looked up: {}", words::plain(&failure.to_string())), Tone::Warn)
@@ -341,7 +344,12 @@ fn note(view: &CallView) -> Option<Note> {
 }
 
 fn choices(view: &CallView) -> Vec<ChoiceData> {
-    let Who::Several { customers, chosen } = &view.who else { return Vec::new() };
+    let (customers, chosen) = match &view.who {
+        Who::Several { customers, chosen } => (customers, chosen.as_ref()),
+        // It may have been a mistake.
+        Who::NoneOf { customers, .. } => (customers, None),
+        _ => return Vec::new(),
+    };
     customers
         .iter()
         .map(|customer| {
@@ -353,7 +361,7 @@ fn choices(view: &CallView) -> Vec<ChoiceData> {
                 customer: customer.key.clone(),
                 name: words::plain(&customer.name.0),
                 detail: details.join(" · "),
-                chosen: chosen.as_ref() == Some(&customer.key),
+                chosen: chosen == Some(&customer.key),
             }
         })
         .collect()

@@ -1,12 +1,13 @@
 //! Who is connected and who may see what. An update goes only to those whose phone it concerns or whose
 //! role allows it; what an agent may not see is never put into a message for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pinkas_protocol::agent_link::{HubToAgent, Role};
-use pinkas_protocol::{AgentId, Board, CallId, CallView, Line, Offer, OfferState};
+use pinkas_protocol::{AgentId, Board, CallId, CallView, Line, Offer, OfferState, Private, TeamName};
 
+use super::record::keep_written;
 use super::{Hub, Outputs};
 
 /// One connection of a desktop.
@@ -22,12 +23,14 @@ pub struct Agent {
     pub lines: Vec<Line>,
     /// What they may see.
     pub role: Role,
+    /// Where they belong; of a supervisor: whom they see. A supervisor of no team sees everybody.
+    pub teams: BTreeSet<TeamName>,
 }
 
 /// Everyone who may log in.
 #[derive(Debug, Clone, Default)]
 pub struct Staff {
-    agents: BTreeMap<AgentId, Agent>,
+    agents: BTreeMap<AgentId, Person>,
     names: BTreeMap<Line, String>,
 }
 
@@ -40,7 +43,20 @@ impl Staff {
                 names.entry(line.clone()).or_insert_with(|| agent.name.clone());
             }
         }
-        Staff { agents: agents.into_iter().collect(), names }
+        let team = |agent: &Agent| {
+            let others = agents.iter().map(|(_, other)| other);
+            let others = others.filter(|other| !other.teams.is_disjoint(&agent.teams));
+            others.flat_map(|other| &other.lines).chain(&agent.lines).cloned().collect()
+        };
+        let scope = |agent: &Agent| match agent.role {
+            Role::Agent => Scope::Lines(agent.lines.iter().cloned().collect()),
+            Role::Supervisor if !agent.teams.is_empty() => Scope::Lines(team(agent)),
+            Role::Supervisor | Role::Admin => Scope::Everything,
+        };
+        let people = agents
+            .iter()
+            .map(|(id, agent)| (id.clone(), Person { scope: scope(agent), agent: agent.clone() }));
+        Staff { agents: people.collect(), names }
     }
 
     /// Whose line it is.
@@ -49,23 +65,65 @@ impl Staff {
     }
 
     /// A person by their id.
-    pub fn agent(&self, id: &AgentId) -> Option<&Agent> {
+    pub fn agent(&self, id: &AgentId) -> Option<&Person> {
         self.agents.get(id)
     }
 }
 
-impl Agent {
-    /// A call concerns an agent once it has rung at one of their lines.
-    pub fn sees(&self, view: &CallView) -> bool {
-        self.role == Role::Supervisor || view.offers.keys().any(|line| self.lines.contains(line))
+/// Someone, and whose calls they see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    agent: Agent,
+    scope: Scope,
+}
+
+/// Whose calls a person sees, while they last and when they are over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Every call and every line.
+    Everything,
+    /// These lines, and calls that have rung there.
+    Lines(BTreeSet<Line>),
+}
+
+impl std::ops::Deref for Person {
+    type Target = Agent;
+
+    fn deref(&self) -> &Agent {
+        &self.agent
+    }
+}
+
+impl Person {
+    /// Whose calls they see.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
-    /// What a call they see does at one phone: at their own, where they passed it on to, and who took it.
+    /// Whether the work of `other` is theirs to settle: an admin's and a supervisor's for the people they see.
+    /// Who is nobody any more is for those who see everything.
+    pub fn oversees(&self, other: Option<&Person>) -> bool {
+        let sees = other.is_some_and(|other| other.lines.iter().any(|line| self.sees_line(line)));
+        self.role != Role::Agent && (self.scope == Scope::Everything || sees)
+    }
+
+    /// A line whose state and calls this person sees.
+    pub fn sees_line(&self, line: &Line) -> bool {
+        match &self.scope {
+            Scope::Everything => true,
+            Scope::Lines(lines) => lines.contains(line),
+        }
+    }
+
+    /// A call concerns a person once it has rung at a line they see.
+    pub fn sees(&self, view: &CallView) -> bool {
+        self.scope == Scope::Everything || view.offers.keys().any(|line| self.sees_line(line))
+    }
+
+    /// What a call they see does at one phone: at one they see, where they passed it on to, and who took it.
     pub fn sees_offer(&self, line: &Line, offer: &Offer) -> bool {
-        let mine = |line: &Line| self.lines.contains(line);
-        self.role == Role::Supervisor
-            || mine(line)
-            || offer.passed_on_by.as_ref().is_some_and(mine)
+        self.sees_line(line)
+            || offer.passed_on_by.as_ref().is_some_and(|by| self.sees_line(by))
             || matches!(offer.state, OfferState::Answered { .. } | OfferState::Left { .. })
     }
 
@@ -78,7 +136,14 @@ impl Agent {
 }
 
 impl Hub {
-    pub(super) fn agent_up(&mut self, now: Timestamp, viewer: ViewerId, agent: AgentId, out: &mut Outputs) {
+    pub(super) fn agent_up(
+        &mut self,
+        now: Timestamp,
+        viewer: ViewerId,
+        agent: AgentId,
+        token: Option<Private<String>>,
+        out: &mut Outputs,
+    ) {
         let Some(person) = self.staff.agent(&agent) else { return };
         let calls = self
             .board
@@ -86,27 +151,48 @@ impl Hub {
             .values()
             .filter(|view| person.sees(view))
             .map(|view| (view.id, person.view_of(view)));
-        let all_lines = person.role == Role::Supervisor;
-        let lines = self.board.lines.iter().filter(|(line, _)| all_lines || person.lines.contains(line));
+        let lines = self.board.lines.iter().filter(|(line, _)| person.sees_line(line));
         let mut board = Board {
             calls: calls.collect(),
             lines: lines.map(|(line, view)| (line.clone(), view.clone())).collect(),
             adapters: self.board.adapters.clone(),
+            missed: self
+                .missed
+                .iter()
+                .filter(|(_, kept)| person.sees_missed(kept))
+                .map(|(id, kept)| (*id, kept.row.clone()))
+                .collect(),
         };
         board.keep_ended(Board::MOST_ENDED);
+        keep_written(&mut board);
         let welcome = HubToAgent::Welcome {
             name: person.name.clone(),
             role: person.role,
             lines: person.lines.clone(),
             now,
+            token,
             board,
+            outcomes: self.outcomes.clone(),
         };
         self.viewers.insert(viewer, agent);
         out.tell.push((vec![viewer], welcome));
     }
 
+    /// Who may see what changed: those it concerns get their whole board anew, and who is nobody any more
+    /// hears nothing more.
+    pub(super) fn staff_is(&mut self, now: Timestamp, staff: Staff, out: &mut Outputs) {
+        let old = std::mem::replace(&mut self.staff, staff);
+        let (staff, viewers) = (&self.staff, &mut self.viewers);
+        viewers.retain(|_, id| staff.agent(id).is_some());
+        let changed = viewers.iter().filter(|(_, id)| staff.agent(id) != old.agent(id));
+        let changed: Vec<_> = changed.map(|(viewer, id)| (*viewer, id.clone())).collect();
+        for (viewer, agent) in changed {
+            self.agent_up(now, viewer, agent, None, out);
+        }
+    }
+
     /// The connections whose people `may` be told.
-    pub(super) fn viewers_who(&self, may: impl Fn(&Agent) -> bool) -> Vec<ViewerId> {
+    pub(super) fn viewers_who(&self, may: impl Fn(&Person) -> bool) -> Vec<ViewerId> {
         let allowed = |id: &AgentId| self.staff.agent(id).is_some_and(&may);
         self.viewers.iter().filter(|(_, agent)| allowed(agent)).map(|(viewer, _)| *viewer).collect()
     }

@@ -8,6 +8,7 @@ use pinkas_protocol::{
 };
 
 use super::{Hub, Keep, MOST_ENDED, Noted, Outputs, ViewerId};
+use crate::identify::Brought;
 
 impl Hub {
     pub(super) fn noted(&mut self, adapter: &AdapterId, event: &Event, out: &mut Outputs) -> Noted {
@@ -101,13 +102,15 @@ impl Hub {
             self.owner.insert(call, adapter.clone());
             let view = CallView {
                 id: call,
-                who: Hub::before_asking(&facts.caller),
+                who: self.before_asking(&Brought::by(&facts)),
                 facts,
                 arrived_at: at,
                 waits: None,
                 offers: Default::default(),
-                cards: Vec::new(),
+                cards: self.call_cards().collect(),
+                identified: None,
                 ended: None,
+                entries: Vec::new(),
             };
             let update = Update::Call { view: Box::new(view) };
             self.board.fold(update.clone());
@@ -119,12 +122,10 @@ impl Hub {
         if view.facts == facts {
             return;
         }
-        let same_number = view.facts.caller.number == facts.caller.number;
+        let before = Brought::by(&view.facts);
         let waits = view.waits.clone();
         self.facts_are(call, facts, waits, out);
-        if !same_number {
-            self.ask_anew(call, out);
-        }
+        self.ask_anew(call, &before, out);
     }
 
     fn waits(
@@ -152,7 +153,12 @@ impl Hub {
 
     fn facts_are(&mut self, call: CallId, facts: CallFacts, waits: Option<Waiting>, out: &mut Outputs) {
         let update = Update::Facts { call, facts, waits };
+        let kept_back = self.keeps_back(call);
         self.board.fold(update.clone());
+        // A verdict on the number folds or unfolds cards.
+        if self.keeps_back(call) != kept_back {
+            return self.tell_whole(call, out);
+        }
         out.update(self.viewers_of(call), update);
     }
 
@@ -194,6 +200,7 @@ impl Hub {
             None => Offer { agent: self.staff.name_at(line), rang_at: at, passed_on_by: None, state },
         };
         self.offer_is(call, line, offer, out);
+        self.spoken(call, line, at, out);
     }
 
     /// Tells the change to those who may see the offer now; who sees the call first by it, or could see
@@ -224,8 +231,11 @@ impl Hub {
         let update = Update::Ended { call, ended };
         self.board.fold(update.clone());
         out.update(self.viewers_of(call), update);
+        self.joined(call, ended.how, out);
+        self.missed(call, ended, out);
         for dropped in self.board.keep_ended(MOST_ENDED) {
             self.owner.remove(&dropped);
+            self.shown.remove(&dropped);
             out.keep.push(Keep::Call { call: dropped, kept: None });
         }
     }

@@ -1,60 +1,115 @@
-//! Who is calling and what the sources say: answers folded into the board as they land.
+//! Who is calling and what the sources say: answers folded into the board as they land, and what agents
+//! say of who it is. Whom to offer is decided in `identify`; here it becomes what people see.
 
-use pinkas_protocol::{CallId, Caller, Card, CardState, Customer, CustomerKey, Failure, Number, Update, Who};
+use jiff::Timestamp;
+use pinkas_protocol::board::{Earlier, MOST_EARLIER};
+use pinkas_protocol::{
+    CallId, CallView, Card, CardState, Customer, CustomerKey, Failure, Number, Update, Who,
+};
 
-use super::{Ask, Hub, Outputs, ViewerId};
-
-/// More customers on one number than an agent could choose from are not kept.
-const MOST_CUSTOMERS: usize = 10;
+use super::{Ask, Choice, Hub, Keep, MOST_CHOICES, Outputs, ViewerId};
+use crate::identify::{self, Before, Brought, Offered};
+use crate::sources::Needs;
 
 impl Hub {
     pub(super) fn who_found(
         &mut self,
         call: CallId,
-        number: &Number,
+        brought: &Brought,
         found: Result<Vec<Customer>, Failure>,
         out: &mut Outputs,
     ) {
         let Some(view) = self.board.calls.get(&call) else { return };
-        // What was found for a number that has turned out not to be the caller's is dropped.
-        if view.who != Who::Asking || view.facts.caller.number.as_ref() != Some(number) {
+        // What was found by what has turned out not to be the caller's is dropped.
+        if view.who != Who::Asking || Brought::by(&view.facts) != *brought {
             return;
         }
-        let who = match found {
+        let before = brought.number.as_ref().and_then(|number| self.choices.get(number));
+        let before = before.map_or(Before::Nothing, |choice| {
+            choice.customer.as_ref().map_or(Before::ChoseNone, Before::Chose)
+        });
+        let who = match found.map(|found| identify::offered(found, &before)) {
             Err(failure) => Who::Failed { failure },
-            Ok(mut customers) => match customers.len() {
-                0 => Who::Unknown { country: number.country(), earlier: Vec::new() },
-                1 => Who::Known { customer: customers.remove(0) },
-                _ => {
-                    customers.truncate(MOST_CUSTOMERS);
-                    Who::Several { customers, chosen: None }
+            Ok(Offered::One(customer)) => Who::Known { customer },
+            Ok(Offered::Several(customers)) => Who::Several { customers, chosen: None },
+            Ok(Offered::Nobody) => match &brought.number {
+                Some(number) if number.key().is_some() => {
+                    Who::Unknown { country: number.country(), earlier: self.earlier(call, number) }
                 }
+                // Somebody keyed in what no directory knows.
+                _ => Who::NoNumber,
             },
         };
         self.who_is(call, who, out);
     }
 
-    pub(super) fn chosen(&mut self, viewer: ViewerId, call: CallId, key: &CustomerKey, out: &mut Outputs) {
+    pub(super) fn chosen(
+        &mut self,
+        now: Timestamp,
+        viewer: ViewerId,
+        call: CallId,
+        key: Option<CustomerKey>,
+        out: &mut Outputs,
+    ) {
         let may = self.viewers_of(call).contains(&viewer);
         let Some(view) = self.board.calls.get(&call).filter(|_| may) else { return };
-        let Who::Several { customers, chosen } = &view.who else { return };
+        let customers = view.who.found().to_vec();
         // Only one of those found, never a key that a desktop made up.
-        if chosen.as_ref() == Some(key) || !customers.iter().any(|customer| customer.key == *key) {
+        if customers.is_empty() || key.as_ref().is_some_and(|key| !customers.iter().any(|c| c.key == *key)) {
             return;
         }
-        let who = Who::Several { customers: customers.clone(), chosen: Some(key.clone()) };
+        let said_already = match &view.who {
+            Who::Several { chosen, .. } => key.is_some() && *chosen == key,
+            // To confirm a guess says something.
+            Who::Known { customer } => !customer.matched.is_guess() && key.as_ref() == Some(&customer.key),
+            _ => key.is_none(),
+        };
+        if said_already {
+            return;
+        }
+        let number = Brought::by(&view.facts).number.filter(|number| number.key().is_some());
+        let who = match &key {
+            Some(_) => Who::Several { customers, chosen: key.clone() },
+            None => Who::NoneOf {
+                customers,
+                country: number.as_ref().and_then(Number::country),
+                earlier: number.as_ref().map_or(Vec::new(), |number| self.earlier(call, number)),
+            },
+        };
+        if let (Some(number), Some(by)) = (number, self.viewers.get(&viewer).cloned()) {
+            self.remember(number, Choice { customer: key, by, at: now }, out);
+        }
         self.who_is(call, who, out);
     }
 
-    pub(super) fn card_landed(
-        &mut self,
-        call: CallId,
-        number: Option<&Number>,
-        card: Card,
-        out: &mut Outputs,
-    ) {
+    fn remember(&mut self, number: Number, choice: Choice, out: &mut Outputs) {
+        if self.choices.len() >= MOST_CHOICES && !self.choices.contains_key(&number) {
+            let oldest = self.choices.iter().min_by_key(|(_, choice)| choice.at);
+            if let Some(oldest) = oldest.map(|(number, _)| number.clone()) {
+                self.choices.remove(&oldest);
+                out.keep.push(Keep::Choice { number: oldest, kept: None });
+            }
+        }
+        self.choices.insert(number.clone(), choice.clone());
+        out.keep.push(Keep::Choice { number, kept: Some(choice) });
+    }
+
+    /// The last calls from a number before this one, newest first.
+    fn earlier(&self, call: CallId, number: &Number) -> Vec<Earlier> {
+        let before = self.board.calls.range(..call).rev().map(|(_, view)| view);
+        let same = before.filter(|view| view.facts.caller.number.as_ref() == Some(number));
+        let earlier = |view: &CallView| Earlier {
+            at: view.arrived_at,
+            answered_by: view
+                .answered()
+                .map(|(line, offer)| offer.agent.clone().unwrap_or_else(|| line.to_string())),
+        };
+        same.take(MOST_EARLIER).map(earlier).collect()
+    }
+
+    pub(super) fn card_landed(&mut self, call: CallId, brought: &Brought, card: Card, out: &mut Outputs) {
         let Some(view) = self.board.calls.get(&call) else { return };
-        let expected = view.facts.caller.number.as_ref() == number
+        let expected = Brought::by(&view.facts) == *brought
             && view.cards.iter().any(|c| {
                 (&c.source, c.gives, &c.customer) == (&card.source, card.gives, &card.customer)
                     && c.state != card.state
@@ -69,47 +124,91 @@ impl Hub {
     }
 
     /// Who a caller is before anybody was asked.
-    pub(super) fn before_asking(caller: &Caller) -> Who {
-        let asked = caller.number.as_ref().is_some_and(|number| number.key().is_some());
-        if asked { Who::Asking } else { Who::NoNumber }
+    pub(super) fn before_asking(&self, brought: &Brought) -> Who {
+        if brought.can_be_asked(&self.rules) { Who::Asking } else { Who::NoNumber }
     }
 
-    /// The call turned out to be from another number: nothing found for the old one stands.
-    pub(super) fn ask_anew(&mut self, call: CallId, out: &mut Outputs) {
+    /// It is better known what the call brings. Where that is something else than `before`, nothing that was
+    /// found by it stands, but what an agent said of this same number does.
+    pub(super) fn ask_anew(&mut self, call: CallId, before: &Brought, out: &mut Outputs) {
         let Some(view) = self.board.calls.get(&call) else { return };
-        let who = Hub::before_asking(&view.facts.caller);
-        self.who_is(call, who, out);
+        let brought = Brought::by(&view.facts);
+        if brought == *before {
+            return;
+        }
+        let said = matches!(&view.who, Who::Several { chosen: Some(_), .. } | Who::NoneOf { .. });
+        let who = match said && brought.number == before.number {
+            true => view.who.clone(),
+            false => self.before_asking(&brought),
+        };
+        let anew = self.call_cards().collect();
+        self.who_is_with(call, who, anew, out);
         self.ask_again(call, out);
     }
 
     /// Asks what has not been answered: at a call's beginning, and again after a restart.
     pub(super) fn ask_again(&mut self, call: CallId, out: &mut Outputs) {
         let Some(view) = self.board.calls.get(&call) else { return };
-        let number = view.facts.caller.number.clone();
+        let brought = Brought::by(&view.facts);
+        let open = |of_customer: Option<&CustomerKey>| {
+            view.cards.iter().any(|card| {
+                card.customer.as_ref() == of_customer
+                    && matches!(card.state, CardState::Waiting | CardState::Late { .. })
+            })
+        };
+        if open(None) {
+            out.ask.push(Ask::Call { call, brought: brought.clone() });
+        }
         if view.who == Who::Asking {
-            out.ask.extend(number.map(|number| Ask::Who { call, number }));
-        } else if let Some(customer) = view.who.customer().cloned() {
-            let open =
-                view.cards.iter().any(|c| matches!(c.state, CardState::Waiting | CardState::Late { .. }));
-            if open {
-                out.ask.push(Ask::Cards { call, number, customer: Box::new(customer) });
-            }
+            out.ask.push(Ask::Who { call, brought });
+        } else if let Some(customer) = view.who.customer()
+            && open(Some(&customer.key))
+        {
+            out.ask.push(Ask::Cards { call, brought, customer: Box::new(customer.clone()) });
         }
     }
 
-    fn who_is(&mut self, call: CallId, who: Who, out: &mut Outputs) {
-        let customer = who.customer().cloned();
-        let cards = customer.as_ref().map_or(Vec::new(), |customer| {
-            let blank = self.blank_cards.iter().map(|(source, gives)| {
-                Card::new(source.clone(), *gives, Some(customer.key.clone()), CardState::Waiting)
-            });
-            blank.collect()
-        });
+    /// The cards that need only the call, before anybody was asked.
+    pub(super) fn call_cards(&self) -> impl Iterator<Item = Card> {
+        let places = self.places.iter().filter(|place| place.needs == Needs::Call);
+        places.map(|place| Card {
+            title: place.title.clone(),
+            ..Card::new(place.source.clone(), place.gives, None, CardState::Waiting)
+        })
+    }
+
+    /// It is known who it is; what was asked by the call itself stands.
+    pub(super) fn who_is(&mut self, call: CallId, who: Who, out: &mut Outputs) {
+        let Some(view) = self.board.calls.get(&call) else { return };
+        let by_call = view.cards.iter().filter(|card| card.customer.is_none()).cloned().collect();
+        self.who_is_with(call, who, by_call, out);
+        let Some(view) = self.board.calls.get(&call) else { return };
+        let brought = Brought::by(&view.facts);
+        let customer = view.who.customer().cloned();
+        out.ask.extend(customer.map(|customer| Ask::Cards { call, brought, customer: Box::new(customer) }));
+    }
+
+    fn who_is_with(&mut self, call: CallId, who: Who, by_call: Vec<Card>, out: &mut Outputs) {
+        let customer = who.customer().map(|customer| customer.key.clone());
+        let mut by_call = by_call.into_iter().peekable();
+        let mut cards = Vec::new();
+        // In the order of the configuration, whatever a card needs.
+        for place in &self.places {
+            match (place.needs, &customer) {
+                (Needs::Call, _) => cards.extend(by_call.next_if(|card| card.source == place.source)),
+                (Needs::Customer, Some(key)) => cards.push(Card {
+                    title: place.title.clone(),
+                    ..Card::new(place.source.clone(), place.gives, Some(key.clone()), CardState::Waiting)
+                }),
+                (Needs::Customer, None) => {}
+            }
+        }
+        // Of a source that stands in the configuration no more.
+        cards.extend(by_call);
         let update = Update::Who { call, who, cards };
         self.board.fold(update.clone());
         out.update(self.viewers_of(call), update);
+        self.missed_known(call, out);
         self.keep_call(call, out);
-        let number = self.board.calls.get(&call).and_then(|view| view.facts.caller.number.clone());
-        out.ask.extend(customer.map(|customer| Ask::Cards { call, number, customer: Box::new(customer) }));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use pinkas_protocol::agent_link::Role;
 use pinkas_protocol::board::PauseView;
 use pinkas_protocol::{AdapterId, Line, LineEvent, LineState, LineView, PauseEvent, Update};
 
@@ -89,6 +88,6 @@ impl Hub {
 
     /// The connections that see a line.
     fn viewers_at(&self, line: &Line) -> Vec<ViewerId> {
-        self.viewers_who(|agent| agent.role == Role::Supervisor || agent.lines.contains(line))
+        self.viewers_who(|person| person.sees_line(line))
     }
 }

@@ -5,21 +5,31 @@ mod agents;
 mod calls;
 mod cards;
 mod lines;
+mod record;
+mod rights;
+mod seen;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pinkas_protocol::agent_link::HubToAgent;
 use pinkas_protocol::board::AdapterView;
+use pinkas_protocol::record::Outcome;
 use pinkas_protocol::{
-    AdapterId, AgentId, Board, CallId, CallView, Card, Customer, CustomerKey, Event, Failure, Gives, Line,
-    LineView, Number, SourceName, Update,
+    AdapterId, AgentId, Board, CallId, CallView, Card, Customer, CustomerKey, Entry, Event, Failure,
+    FollowUp, Gives, Line, LineView, Missed, Number, PastCall, Private, SourceName, Update,
 };
 use uuid::Uuid;
 
-pub use agents::{Agent, Staff, ViewerId};
+pub use agents::{Agent, Scope, Staff, ViewerId};
+pub use record::{Look, MOST_MISSED, MOST_WRITTEN, Wish, written_bytes};
+pub use rights::{Field, Fields, Of, Rights, fields_of};
+pub use seen::Seen;
+
+use crate::identify::{Brought, Rules};
+use crate::sources::Needs;
 
 /// How many ended calls the hub holds for desktops to look back at.
 pub const MOST_ENDED: usize = 2_000;
@@ -29,6 +39,9 @@ const MOST_AHEAD: u64 = 1 << 40;
 
 /// The most live calls, and the most lines, one adapter may name.
 const MOST_FOLLOWED: usize = 100_000;
+
+/// The most numbers of which it is remembered who calls from them; the oldest word is forgotten first.
+pub const MOST_CHOICES: usize = 100_000;
 
 /// One thing that happened, in the order in which it did.
 #[derive(Debug, Clone)]
@@ -78,36 +91,56 @@ pub enum Input {
         viewer: ViewerId,
         /// Who sits there.
         agent: AgentId,
+        /// Lets them in again without a password.
+        token: Option<Private<String>>,
     },
     /// A desktop's link ended.
     AgentDown {
         /// Its connection.
         viewer: ViewerId,
     },
-    /// An agent says which of several customers is calling.
+    /// An agent says which of the customers found is calling.
     Choose {
         /// From which connection.
         viewer: ViewerId,
         /// On which call.
         call: CallId,
-        /// Which of them.
-        customer: CustomerKey,
+        /// Which of them; `None`: none of them.
+        customer: Option<CustomerKey>,
     },
+    /// A desktop writes into the record, or looks into it.
+    Record {
+        /// From which connection.
+        viewer: ViewerId,
+        /// What it wants.
+        wish: Wish,
+    },
+    /// An agent says how the caller was identified.
+    Identified {
+        /// From which connection.
+        viewer: ViewerId,
+        /// On which call.
+        call: CallId,
+        /// In the agent's words.
+        how: Private<String>,
+    },
+    /// These are the people from now on.
+    Staff(Staff),
     /// The directories said who it is.
     Who {
         /// For which call.
         call: CallId,
-        /// The number that was asked about.
-        number: Number,
-        /// All customers on the number, or why nobody could say.
+        /// What they were asked with.
+        brought: Brought,
+        /// Everyone found ([`crate::identify::merged`]), or why nobody could say.
         found: Result<Vec<Customer>, Failure>,
     },
     /// A source answered, was late or failed.
     Card {
         /// For which call.
         call: CallId,
-        /// The caller's number when it was asked.
-        number: Option<Number>,
+        /// What it was asked with.
+        brought: Brought,
         /// What to show.
         card: Card,
     },
@@ -122,24 +155,33 @@ pub struct Outputs {
     pub ask: Vec<Ask>,
     /// What goes to disk, in this order.
     pub keep: Vec<Keep>,
+    /// Looks into the record, to be answered beside the core.
+    pub look: Vec<Look>,
 }
 
 /// A question to the sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// Who has this number?
+    /// Who is it?
     Who {
         /// For which call.
         call: CallId,
-        /// The caller's.
-        number: Number,
+        /// What there is to ask with.
+        brought: Brought,
+    },
+    /// Everything that needs no more than what the call brings.
+    Call {
+        /// For which call.
+        call: CallId,
+        /// What there is to ask with.
+        brought: Brought,
     },
     /// Everything about this customer.
     Cards {
         /// For which call.
         call: CallId,
-        /// The caller's number.
-        number: Option<Number>,
+        /// What the call brings.
+        brought: Brought,
         /// Who it is.
         customer: Box<Customer>,
     },
@@ -176,6 +218,8 @@ pub enum Keep {
         /// As it stands.
         kept: Option<Box<KeptCall>>,
     },
+    /// Somebody was shown cards of a customer.
+    Seen(Box<Seen>),
     /// A line as it stands, or `None` once nobody follows it.
     Line {
         /// Which.
@@ -183,6 +227,76 @@ pub enum Keep {
         /// As it stands.
         kept: Option<Box<KeptLine>>,
     },
+    /// What an agent last said of who calls from a number, or `None` once it is forgotten.
+    Choice {
+        /// The caller's.
+        number: Number,
+        /// What was said.
+        kept: Option<Choice>,
+    },
+    /// A call that is over, as it is remembered, without what was written about it.
+    Past {
+        /// All of it.
+        past: Box<PastCall>,
+    },
+    /// Something a person wrote about a call.
+    Entry {
+        /// Which call.
+        call: CallId,
+        /// What; it takes the place of one with the same id.
+        entry: Box<Entry>,
+    },
+    /// A follow-up, or `None` once it is done.
+    FollowUp {
+        /// The id of its entry.
+        id: Uuid,
+        /// As it stands.
+        kept: Option<Box<FollowUp>>,
+    },
+    /// A row of missed calls, or `None` once it is shown no more.
+    Missed {
+        /// Which.
+        row: CallId,
+        /// As it stands.
+        kept: Option<Box<KeptMissed>>,
+    },
+    /// Calls that are older are to be forgotten, some at a time.
+    Forget {
+        /// Than this.
+        before: Timestamp,
+    },
+    /// All before this is to be on the disk; then this viewer is told that its word is kept.
+    Acknowledge {
+        /// Whom to tell.
+        viewer: ViewerId,
+        /// What the desktop called it.
+        id: Uuid,
+    },
+}
+
+/// What an agent said of who calls from a number: offered first the next time.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Choice {
+    /// This customer; absent: none of those found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerKey>,
+    /// Who said so.
+    pub by: AgentId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The place of a source among the cards of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardPlace {
+    /// Who is asked.
+    pub source: SourceName,
+    /// What it gives.
+    pub gives: Gives,
+    /// The card's title, where it has one of its own.
+    pub title: Option<String>,
+    /// When it can be asked.
+    pub needs: Needs,
 }
 
 /// A call with what is not shown of it.
@@ -205,6 +319,17 @@ pub struct KeptLine {
     pub view: LineView,
 }
 
+/// A row of missed calls with what is not shown of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KeptMissed {
+    /// What is shown.
+    pub row: Missed,
+    /// The phones at which any of its calls rang: whom it concerns.
+    pub lines: BTreeSet<Line>,
+    /// The last of its calls.
+    pub last_call: CallId,
+}
+
 /// What a hub starts with: the disk's word.
 #[derive(Debug, Default)]
 pub struct Kept {
@@ -214,12 +339,22 @@ pub struct Kept {
     pub lines: BTreeMap<Line, KeptLine>,
     /// The last sequence number on disk, by adapter and outbox.
     pub durable: BTreeMap<(AdapterId, Uuid), u64>,
+    /// What agents said of who calls from a number.
+    pub choices: BTreeMap<Number, Choice>,
+    /// Missed calls.
+    pub missed: BTreeMap<CallId, KeptMissed>,
+    /// Open follow-ups, by the id of their entry.
+    pub follow_ups: BTreeMap<Uuid, FollowUp>,
 }
 
 /// The whole state of a hub.
 pub struct Hub {
     staff: Staff,
-    blank_cards: Vec<(SourceName, Gives)>,
+    places: Vec<CardPlace>,
+    rules: Rules,
+    choices: BTreeMap<Number, Choice>,
+    rights: Rights,
+    shown: seen::Shown,
     board: Board,
     owner: BTreeMap<CallId, AdapterId>,
     line_owner: BTreeMap<Line, AdapterId>,
@@ -229,16 +364,29 @@ pub struct Hub {
     followed: BTreeMap<AdapterId, Vec<CallId>>,
     /// Parts of an adapter's list of lines, until its last.
     listed: BTreeMap<AdapterId, Vec<Line>>,
+    outcomes: Vec<Outcome>,
+    missed: BTreeMap<CallId, KeptMissed>,
+    follow_ups: BTreeMap<Uuid, FollowUp>,
 }
 
 impl Hub {
     /// A hub for these people and sources (in the order in which cards are shown) that goes on from
     /// what was kept; `outputs` gets the questions that were open.
-    pub fn new(staff: Staff, sources: Vec<(SourceName, Gives)>, kept: Kept, outputs: &mut Outputs) -> Hub {
-        let blank_cards = sources.into_iter().filter(|(_, gives)| *gives != Gives::Customer).collect();
+    pub fn new(
+        staff: Staff,
+        sources: Vec<CardPlace>,
+        rules: Rules,
+        kept: Kept,
+        outputs: &mut Outputs,
+    ) -> Hub {
+        let places = sources.into_iter().filter(|place| place.gives != Gives::Customer).collect();
         let mut hub = Hub {
             staff,
-            blank_cards,
+            places,
+            rules,
+            choices: kept.choices,
+            rights: Rights::default(),
+            shown: seen::Shown::new(),
             board: Board::default(),
             owner: BTreeMap::new(),
             line_owner: BTreeMap::new(),
@@ -246,7 +394,11 @@ impl Hub {
             viewers: BTreeMap::new(),
             followed: BTreeMap::new(),
             listed: BTreeMap::new(),
+            outcomes: Vec::new(),
+            missed: kept.missed,
+            follow_ups: kept.follow_ups,
         };
+        hub.board.missed = hub.missed.iter().map(|(id, kept)| (*id, kept.row.clone())).collect();
         for (line, KeptLine { adapter, mut view }) in kept.lines {
             hub.line_owner.extend(adapter.map(|adapter| (line.clone(), adapter)));
             // Whose phone it is may have been written otherwise since.
@@ -265,8 +417,20 @@ impl Hub {
         hub
     }
 
+    /// With what roles may see; without it, every role sees every card.
+    pub fn with_rights(mut self, rights: Rights) -> Hub {
+        self.rights = rights;
+        self
+    }
+
     /// Takes in one input.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
+        let from = out.tell.len();
+        self.decide(now, input, out);
+        self.let_out(now, from, out);
+    }
+
+    fn decide(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
         match input {
             Input::AdapterUp { adapter } => {
                 self.followed.remove(&adapter);
@@ -299,11 +463,14 @@ impl Hub {
                     self.only_live(now, &adapter, &followed, out);
                 }
             }
-            Input::AgentUp { viewer, agent } => self.agent_up(now, viewer, agent, out),
+            Input::AgentUp { viewer, agent, token } => self.agent_up(now, viewer, agent, token, out),
             Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
-            Input::Choose { viewer, call, customer } => self.chosen(viewer, call, &customer, out),
-            Input::Who { call, number, found } => self.who_found(call, &number, found, out),
-            Input::Card { call, number, card } => self.card_landed(call, number.as_ref(), card, out),
+            Input::Choose { viewer, call, customer } => self.chosen(now, viewer, call, customer, out),
+            Input::Record { viewer, wish } => self.wished(now, viewer, wish, out),
+            Input::Who { call, brought, found } => self.who_found(call, &brought, found, out),
+            Input::Card { call, brought, card } => self.card_landed(call, &brought, card, out),
+            Input::Identified { viewer, call, how } => self.identified(now, viewer, call, &how, out),
+            Input::Staff(staff) => self.staff_is(now, staff, out),
         }
     }
 
@@ -322,8 +489,14 @@ impl Hub {
     /// Puts a call on the disk as it stands now.
     fn keep_call(&self, call: CallId, out: &mut Outputs) {
         let kept = self.board.calls.get(&call).zip(self.owner.get(&call));
-        let kept =
-            kept.map(|(view, adapter)| Box::new(KeptCall { adapter: adapter.clone(), view: view.clone() }));
+        if let Some(past) = kept.and_then(|(view, _)| PastCall::of(view)) {
+            // What was written is kept by itself, entry for entry.
+            out.keep.push(Keep::Past { past: Box::new(PastCall { entries: Vec::new(), ..past }) });
+        }
+        let kept = kept.map(|(view, adapter)| {
+            let view = CallView { entries: Vec::new(), ..view.clone() };
+            Box::new(KeptCall { adapter: adapter.clone(), view })
+        });
         out.keep.push(Keep::Call { call, kept });
     }
 }

@@ -7,15 +7,23 @@ use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::CallState;
 use pinkas_protocol::{
     AdapterId, Board, CallChange, CallEvent, CallFacts, CallId, Caller, Card, CardState, Customer, EndedHow,
-    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, SourceName, Who,
+    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, PastCall, Who,
     Withdrawal,
 };
 use uuid::Uuid;
 
 mod everything;
+mod record;
+mod seen;
 mod ways;
+mod who;
 
-use super::{Agent, Ask, Hub, Input, Keep, Kept, KeptCall, Outputs, Staff, ViewerId};
+use super::{
+    Agent, Ask, CardPlace, Choice, Hub, Input, Keep, Kept, KeptCall, Look, MOST_CHOICES, Outputs, Rights,
+    Scope, Seen, Staff, ViewerId, Wish,
+};
+use crate::identify::{Brought, Rules};
+use crate::sources::Needs;
 
 fn id<T: std::str::FromStr>(text: &str) -> T
 where
@@ -35,12 +43,18 @@ fn call(n: u128) -> CallId {
 fn staff() -> Staff {
     let agent = |name: &str, lines: &[&str], role| {
         let lines = lines.iter().map(|line| id(line)).collect();
-        (id(&name.to_lowercase()), Agent { name: name.to_owned(), lines, role })
+        let teams = match name {
+            "Bob" | "Tom" => [id("sales")].into(),
+            _ => Default::default(),
+        };
+        (id(&name.to_lowercase()), Agent { name: name.to_owned(), lines, role, teams })
     };
     Staff::new(vec![
         agent("Ana", &["101"], Role::Agent),
         agent("Bob", &["102", "103"], Role::Agent),
         agent("Sima", &[], Role::Supervisor),
+        agent("Tom", &[], Role::Supervisor),
+        agent("Root", &[], Role::Admin),
     ])
 }
 
@@ -55,29 +69,64 @@ struct Office {
     asked: Vec<Ask>,
     kept: Kept,
     log: Vec<Event>,
+    seen: Vec<Seen>,
     sequence: u64,
     second: i64,
+    /// What desktops were answered, and what they were told is kept.
+    answers: Vec<(ViewerId, HubToAgent)>,
+    looks: Vec<Look>,
+    past: BTreeMap<CallId, PastCall>,
+}
+
+/// A source's place among the cards.
+fn place(source: &str, gives: Gives, needs: Needs) -> CardPlace {
+    CardPlace { source: id(source), gives, title: None, needs }
 }
 
 impl Office {
     fn open(kept: Kept) -> Office {
-        let sources: Vec<(SourceName, Gives)> = vec![
-            (id("customers"), Gives::Customer),
-            (id("books"), Gives::Balance),
-            (id("till"), Gives::Purchases),
-        ];
+        Office::of(Vec::new(), Rights::default(), kept)
+    }
+
+    /// An office whose sources are the usual ones and, before them, these.
+    fn with(sources: Vec<CardPlace>, kept: Kept) -> Office {
+        Office::of(sources, Rights::default(), kept)
+    }
+
+    fn open_with(kept: Kept, rights: Rights) -> Office {
+        Office::of(Vec::new(), rights, kept)
+    }
+
+    fn of(mut sources: Vec<CardPlace>, rights: Rights, kept: Kept) -> Office {
+        sources.extend([
+            place("customers", Gives::Customer, Needs::Call),
+            place("books", Gives::Balance, Needs::Customer),
+            place("till", Gives::Purchases, Needs::Customer),
+        ]);
         let mut out = Outputs::default();
-        let again =
-            Kept { calls: kept.calls.clone(), lines: kept.lines.clone(), durable: kept.durable.clone() };
-        let hub = Hub::new(staff(), sources, kept, &mut out);
+        let again = Kept {
+            calls: kept.calls.clone(),
+            lines: kept.lines.clone(),
+            durable: kept.durable.clone(),
+            choices: kept.choices.clone(),
+            missed: kept.missed.clone(),
+            follow_ups: kept.follow_ups.clone(),
+        };
+        let rules = Rules { customer_tag: Some(id("customer")), ..Rules::default() };
+        let mut hub = Hub::new(staff(), sources, rules, kept, &mut out).with_rights(rights);
+        hub.set_outcomes(record::outcomes());
         let mut office = Office {
             hub,
             boards: BTreeMap::new(),
             asked: Vec::new(),
             kept: again,
             log: Vec::new(),
+            seen: Vec::new(),
             sequence: 0,
             second: 0,
+            answers: Vec::new(),
+            looks: Vec::new(),
+            past: BTreeMap::new(),
         };
         office.carry_out(out);
         office
@@ -90,10 +139,12 @@ impl Office {
                 match message.clone() {
                     HubToAgent::Welcome { board: whole, .. } => *board = whole,
                     HubToAgent::Update { update } => board.apply(update),
+                    answer => self.answers.push((viewer, answer)),
                 }
             }
         }
         self.asked.extend(out.ask);
+        self.looks.extend(out.look);
         for keep in out.keep {
             match keep {
                 Keep::Noted { adapter, outbox, sequence, event, .. } => {
@@ -101,14 +152,42 @@ impl Office {
                     self.log.push(event);
                 }
                 Keep::Concluded { event, .. } => self.log.push(event),
+                Keep::Seen(seen) => self.seen.push(*seen),
                 Keep::Call { call, kept } => match kept {
-                    Some(kept) => drop(self.kept.calls.insert(call, *kept)),
+                    Some(mut kept) => {
+                        let before = self.kept.calls.remove(&call).map(|before| before.view.entries);
+                        kept.view.entries = before.unwrap_or_default();
+                        self.kept.calls.insert(call, *kept);
+                    }
                     None => drop(self.kept.calls.remove(&call)),
+                },
+                Keep::Choice { number, kept } => match kept {
+                    Some(kept) => drop(self.kept.choices.insert(number, kept)),
+                    None => drop(self.kept.choices.remove(&number)),
                 },
                 Keep::Line { line, kept } => match kept {
                     Some(kept) => drop(self.kept.lines.insert(line, *kept)),
                     None => drop(self.kept.lines.remove(&line)),
                 },
+                Keep::Past { past } => drop(self.past.insert(past.id, *past)),
+                Keep::Entry { call, entry } => {
+                    if let Some(kept) = self.kept.calls.get_mut(&call) {
+                        let entries = &mut kept.view.entries;
+                        entries.retain(|old| old.id != entry.id);
+                        entries.push(*entry);
+                        entries.sort_by_key(|entry| entry.at);
+                    }
+                }
+                Keep::FollowUp { id, kept } => match kept {
+                    Some(kept) => drop(self.kept.follow_ups.insert(id, *kept)),
+                    None => drop(self.kept.follow_ups.remove(&id)),
+                },
+                Keep::Missed { row, kept } => match kept {
+                    Some(kept) => drop(self.kept.missed.insert(row, *kept)),
+                    None => drop(self.kept.missed.remove(&row)),
+                },
+                Keep::Acknowledge { viewer, id } => self.answers.push((viewer, HubToAgent::Kept { id })),
+                Keep::Forget { .. } => {}
             }
         }
     }
@@ -121,7 +200,7 @@ impl Office {
     }
 
     fn logs_in(&mut self, viewer: u64, who: &str) {
-        self.happens(Input::AgentUp { viewer: ViewerId(viewer), agent: id(who) });
+        self.happens(Input::AgentUp { viewer: ViewerId(viewer), agent: id(who), token: None });
     }
 
     fn event(&mut self, n: u128, change: CallChange) {
@@ -145,12 +224,16 @@ impl Office {
 
     /// The directories answered about `number`.
     fn found(&mut self, n: u128, number: &str, found: Result<Vec<Customer>, Failure>) {
-        let number = read(number).expect("a number");
-        self.happens(Input::Who { call: call(n), number, found });
+        self.happens(Input::Who { call: call(n), brought: brought(number), found });
     }
 
     fn lands(&mut self, n: u128, number: &str, card: Card) {
-        self.happens(Input::Card { call: call(n), number: read(number), card });
+        self.happens(Input::Card { call: call(n), brought: brought(number), card });
+    }
+
+    fn choose(&mut self, viewer: u64, n: u128, key: Option<&str>) {
+        let customer = key.map(id);
+        self.happens(Input::Choose { viewer: ViewerId(viewer), call: call(n), customer });
     }
 
     fn shown(&self, viewer: u64) -> String {
@@ -170,6 +253,10 @@ impl Office {
                 }
                 Who::Asking => "asking".to_owned(),
                 Who::Unknown { country, .. } => format!("unknown {}", country.as_deref().unwrap_or("-")),
+                Who::NoneOf { customers, .. } => {
+                    let keys: Vec<_> = customers.iter().map(|c| c.key.as_str()).collect();
+                    format!("none of {}", keys.join("|"))
+                }
                 Who::NoNumber => "no number".to_owned(),
                 Who::Failed { failure } => failure.to_string(),
             };
@@ -181,6 +268,11 @@ impl Office {
 
 fn read(number: &str) -> Option<Number> {
     NumberPlan::new("PL", 4).expect("a country").read(number)
+}
+
+/// What a call from this number brings.
+fn brought(number: &str) -> Brought {
+    Brought::by(&facts(number))
 }
 
 fn facts(number: &str) -> CallFacts {
@@ -256,15 +348,14 @@ fn a_choice_is_believed_only_from_those_who_see_the_call_and_only_for_those_foun
     office.found(7, NUMBER, Ok(vec![customer("C1"), customer("C2")]));
     assert_eq!(office.shown(1), "#7 rings [101] C1|C2 chosen - 0 cards");
     let asked = office.asked.len();
-    let choose =
-        |viewer, key: &str| Input::Choose { viewer: ViewerId(viewer), call: call(7), customer: id(key) };
-    office.happens(choose(2, "C1"));
-    office.happens(choose(1, "C9"));
-    office.happens(choose(9, "C1"));
+    office.choose(2, 7, Some("C1"));
+    office.choose(2, 7, None);
+    office.choose(1, 7, Some("C9"));
+    office.choose(9, 7, Some("C1"));
     assert_eq!(office.asked.len(), asked, "nothing was asked for them");
-    office.happens(choose(1, "C2"));
+    office.choose(1, 7, Some("C2"));
     assert_eq!(office.shown(1), "#7 rings [101] C1|C2 chosen C2 2 cards");
-    office.happens(choose(1, "C1"));
+    office.choose(1, 7, Some("C1"));
     let stale = Card::new(id("books"), Gives::Balance, Some(id("C2")), CardState::Nothing { took_ms: 1 });
     office.lands(7, NUMBER, stale);
     let cards = &office.boards[&ViewerId(1)].calls[&call(7)].cards;

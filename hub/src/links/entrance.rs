@@ -1,12 +1,12 @@
-//! The listening socket: a connection that has not become a link in time is cut, so that nobody can
-//! fill the hub with connections that say nothing. What a link may do afterwards is not its business.
+//! The listening socket: a connection that has not become a link in time, TLS included, is cut, so that
+//! nobody can fill the hub with connections that say nothing. What a link may do afterwards is not its business.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
@@ -14,19 +14,57 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{Accept, TlsAcceptor};
 
 /// A connection must have asked to become a link within this time.
 pub(super) const ENTERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where connections come in.
-pub(super) struct Entrance(pub TcpListener);
+pub(super) struct Entrance {
+    /// The socket.
+    pub listener: TcpListener,
+    /// Makes handshakes; without it, plain text.
+    pub tls: Option<TlsAcceptor>,
+}
 
 /// One connection.
 pub(super) struct Guest {
-    stream: TcpStream,
+    stream: Stream,
+    from: SocketAddr,
     admitted: Admitted,
     /// Gone once it is a link.
     patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a connection is made of. A handshake is made by whoever reads, so that a slow one delays no other.
+enum Stream {
+    Plain(TcpStream),
+    Greeting(Box<Accept<TcpStream>>),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Goes on with the handshake; ready when there is none or it is done.
+    fn poll_greeted(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Stream::Greeting(accept) = self {
+            match Pin::new(accept).poll(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Ready(Ok(stream)) => *self = Stream::Tls(Box::new(stream)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Where a connection comes from, and the way to say that it has become a link.
+#[derive(Clone)]
+pub(super) struct Arrival {
+    /// Says so.
+    pub admitted: Admitted,
+    /// From here.
+    pub from: SocketAddr,
 }
 
 /// Whether a connection has become a link.
@@ -45,21 +83,26 @@ impl Listener for Entrance {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Guest, SocketAddr) {
-        let (stream, from) = Listener::accept(&mut self.0).await;
+        let (stream, from) = Listener::accept(&mut self.listener).await;
         // A card is one small frame: it must not wait for more.
         let _ = stream.set_nodelay(true);
         let patience = Some(Box::pin(tokio::time::sleep(ENTERS_WITHIN)));
-        (Guest { stream, admitted: Admitted::default(), patience }, from)
+        let stream = match &self.tls {
+            Some(tls) => Stream::Greeting(Box::new(tls.accept(stream))),
+            None => Stream::Plain(stream),
+        };
+        (Guest { stream, from, admitted: Admitted::default(), patience }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
-impl Connected<IncomingStream<'_, Entrance>> for Admitted {
+impl Connected<IncomingStream<'_, Entrance>> for Arrival {
     fn connect_info(incoming: IncomingStream<'_, Entrance>) -> Self {
-        incoming.io().admitted.clone()
+        let guest = incoming.io();
+        Arrival { admitted: guest.admitted.clone(), from: guest.from }
     }
 }
 
@@ -77,7 +120,12 @@ impl AsyncRead for Guest {
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        Pin::new(&mut self.stream).poll_read(context, into)
+        ready!(self.stream.poll_greeted(context))?;
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, into),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, into),
+            Stream::Greeting(_) => Poll::Pending,
+        }
     }
 }
 
@@ -87,15 +135,28 @@ impl AsyncWrite for Guest {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        ready!(self.stream.poll_greeted(context))?;
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Greeting(_) => Poll::Pending,
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Greeting(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Greeting(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_write_vectored(
@@ -103,18 +164,25 @@ impl AsyncWrite for Guest {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        ready!(self.stream.poll_greeted(context))?;
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Stream::Greeting(_) => Poll::Pending,
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        // rustls takes many parts as well.
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::links::{Doors, serve};
+    use crate::access::testing;
+    use crate::links::{Door, Doors, serve};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::{Instant, timeout};
     use tokio_util::sync::CancellationToken;
@@ -123,8 +191,9 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (hub, _) = tokio::sync::mpsc::channel(1);
-        let doors = Doors { adapters: Default::default(), agents: Default::default(), hub };
-        tokio::spawn(serve(listener, Arc::new(doors), CancellationToken::new()));
+        let access = Arc::new(testing::nobody());
+        let doors = Doors { access, hub };
+        tokio::spawn(serve(listener, Door::default(), Arc::new(doors), CancellationToken::new()));
         address
     }
 

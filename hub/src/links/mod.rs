@@ -4,8 +4,9 @@
 mod adapter;
 mod agent;
 mod entrance;
+mod tls;
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,19 +19,19 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use pinkas_config::Secret;
 use pinkas_protocol::close::Close;
 use pinkas_protocol::{AdapterId, AgentId, CallId, CustomerKey, Private, wire};
 use serde::de::DeserializeOwned;
-use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::entrance::{Admitted, Entrance};
-use crate::core::{Input, ViewerId};
+use self::entrance::{Arrival, Entrance};
+pub use self::tls::CertificateFiles;
+use crate::access::Access;
+use crate::core::{Input, Staff, ViewerId, Wish};
 
 /// A hello must come within this time.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
@@ -47,12 +48,19 @@ const SEND_WITHIN: Duration = Duration::from_secs(10);
 
 /// Who may come in, and where what they say goes.
 pub struct Doors {
-    /// Adapters and their secrets.
-    pub adapters: BTreeMap<AdapterId, Secret>,
-    /// People and their secrets.
-    pub agents: BTreeMap<AgentId, Secret>,
+    /// Who is known.
+    pub access: Arc<Access>,
     /// The core's inbox.
     pub hub: mpsc::Sender<ToHub>,
+}
+
+/// How connections come in.
+#[derive(Debug, Clone, Default)]
+pub struct Door {
+    /// By TLS with this certificate; else in plain text.
+    pub tls: Option<CertificateFiles>,
+    /// Pages whose browsers are served.
+    pub origins: Vec<String>,
 }
 
 /// From links to the core.
@@ -90,6 +98,8 @@ pub enum ToHub {
         viewer: ViewerId,
         /// Who.
         agent: AgentId,
+        /// Lets them in again without a password.
+        token: Option<Private<String>>,
         /// The way back.
         out: mpsc::Sender<ToLink>,
     },
@@ -98,14 +108,32 @@ pub enum ToHub {
         /// Its connection.
         viewer: ViewerId,
     },
+    /// An agent says how the caller was identified.
+    Identified {
+        /// From which connection.
+        viewer: ViewerId,
+        /// On which call.
+        call: CallId,
+        /// In the agent's words.
+        how: Private<String>,
+    },
+    /// These are the people from now on.
+    Staff(Staff),
     /// An agent chose a customer.
     Chose {
         /// From which connection.
         viewer: ViewerId,
         /// On which call.
         call: CallId,
-        /// Whom.
-        customer: CustomerKey,
+        /// Whom; `None`: none of those found.
+        customer: Option<CustomerKey>,
+    },
+    /// A desktop writes into the record, or looks into it.
+    Record {
+        /// From which connection.
+        viewer: ViewerId,
+        /// What it wants.
+        wish: Box<Wish>,
     },
 }
 
@@ -124,18 +152,24 @@ struct Entry {
 }
 
 /// Serves until `stop`, then lets links say goodbye for a moment.
-pub async fn serve(listener: TcpListener, doors: Arc<Doors>, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    door: Door,
+    doors: Arc<Doors>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let tls = door.tls.map(|files| tls::acceptor(files, stop.clone())).transpose()?;
     let entry = Entry { doors, strangers: Arc::new(Semaphore::new(STRANGERS)), links: AtomicU64::new(1) };
     let router = Router::new()
         .route("/adapter", get(adapter_enters))
         .route("/agent", get(agent_enters))
-        .layer(middleware::from_fn(no_browser))
+        .layer(middleware::from_fn_with_state(Arc::new(door.origins), only_listed))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(Arc::new(entry));
     let gone = stop.clone();
-    let router = router.into_make_service_with_connect_info::<Admitted>();
-    let served =
-        axum::serve(Entrance(listener), router).with_graceful_shutdown(async move { gone.cancelled().await });
+    let router = router.into_make_service_with_connect_info::<Arrival>();
+    let served = axum::serve(Entrance { listener, tls }, router)
+        .with_graceful_shutdown(async move { gone.cancelled().await });
     tokio::select! {
         served = async { served.await } => served.context("the listener failed"),
         () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_millis(500)).await } => Ok(()),
@@ -144,8 +178,10 @@ pub async fn serve(listener: TcpListener, doors: Arc<Doors>, stop: CancellationT
 
 /// A page in a browser must not reach the hub with a user's network (CWE-1385): browsers always send
 /// an Origin with a WebSocket handshake, our programs never do.
-async fn no_browser(request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::ORIGIN) {
+async fn only_listed(State(origins): State<Arc<Vec<String>>>, request: Request, next: Next) -> Response {
+    let mut named = request.headers().get_all(header::ORIGIN).iter();
+    let listed = named.all(|origin| origins.iter().any(|listed| listed.as_bytes() == origin.as_bytes()));
+    if !listed {
         return (StatusCode::FORBIDDEN, "browsers are not served here\n").into_response();
     }
     next.run(request).await
@@ -153,21 +189,21 @@ async fn no_browser(request: Request, next: Next) -> Response {
 
 async fn adapter_enters(
     State(entry): State<Arc<Entry>>,
-    ConnectInfo(admitted): ConnectInfo<Admitted>,
+    ConnectInfo(arrival): ConnectInfo<Arrival>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    enter(entry, admitted, upgrade, adapter::serve)
+    enter(entry, arrival, upgrade, adapter::serve)
 }
 
 async fn agent_enters(
     State(entry): State<Arc<Entry>>,
-    ConnectInfo(admitted): ConnectInfo<Admitted>,
+    ConnectInfo(arrival): ConnectInfo<Arrival>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    enter(entry, admitted, upgrade, agent::serve)
+    enter(entry, arrival, upgrade, agent::serve)
 }
 
-fn enter<F, S>(entry: Arc<Entry>, admitted: Admitted, upgrade: WebSocketUpgrade, serve: S) -> Response
+fn enter<F, S>(entry: Arc<Entry>, arrival: Arrival, upgrade: WebSocketUpgrade, serve: S) -> Response
 where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Stranger, Arc<Doors>, u64) -> F + Send + 'static,
@@ -183,8 +219,8 @@ where
         .max_message_size(wire::LARGEST_UP)
         .max_frame_size(wire::LARGEST_UP)
         .on_upgrade(move |socket| {
-            admitted.admit();
-            let stranger = Stranger { socket, _permit: permit };
+            arrival.admitted.admit();
+            let stranger = Stranger { socket, from: arrival.from.ip(), _permit: permit };
             serve(stranger, entry.doors.clone(), link)
         })
 }
@@ -192,6 +228,8 @@ where
 /// A socket that has not yet said who it is.
 struct Stranger {
     socket: WebSocket,
+    /// Where it comes from.
+    from: IpAddr,
     _permit: tokio::sync::OwnedSemaphorePermit,
 }
 
@@ -212,26 +250,20 @@ impl Stranger {
     }
 }
 
-/// Compares in constant time; an unknown name takes as long as a wrong secret.
-fn secret_matches(known: Option<&Secret>, given: &Private<String>) -> bool {
-    let nobody = Private(String::new());
-    let expected = known.unwrap_or(&nobody);
-    let equal: bool = expected.0.as_bytes().ct_eq(given.0.as_bytes()).into();
-    equal && known.is_some() && !given.0.is_empty()
-}
-
 async fn say_close(socket: &mut WebSocket, close: Close) {
     let frame = CloseFrame { code: close.code(), reason: close.reason().into() };
     let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(Some(frame)))).await;
 }
 
-/// Carries frames both ways until one side ends; `read` says what a message is to the core.
+/// Carries frames both ways until one side ends or `over` says why it is to; `read` says what a message is to the core.
 async fn carry<T: DeserializeOwned>(
     socket: &mut WebSocket,
     out: &mut mpsc::Receiver<ToLink>,
     hub: &mpsc::Sender<ToHub>,
     read: impl Fn(T) -> Result<ToHub, Close>,
+    over: impl Future<Output = Close>,
 ) -> Option<Close> {
+    tokio::pin!(over);
     let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
     let mut heard_at = Instant::now();
     loop {
@@ -242,6 +274,7 @@ async fn carry<T: DeserializeOwned>(
                 // The core dropped this link because its queue was full.
                 None => return Some(Close::TooSlow),
             },
+            close = &mut over => return Some(close),
             received = socket.recv() => {
                 heard_at = Instant::now();
                 match received {

@@ -1,12 +1,14 @@
-//! The address of a web service with places for the caller's number and the customer's key. A value is
+//! The address of a web service with places for what a question brings. A value is
 //! percent-encoded as one path segment or one query value; whatever it holds, the host and the shape of
 //! the path stay those of the configuration.
 
-use pinkas_protocol::{Failure, Gives};
+use std::borrow::Cow;
+
+use pinkas_protocol::Failure;
 use url::Url;
 
 use super::Question;
-use super::template::{self, Piece, Place};
+use super::template::{self, Braces, Piece, Place};
 
 /// Where the service is, with places for what the question brings.
 pub struct Address {
@@ -17,16 +19,8 @@ pub struct Address {
 
 impl Address {
     /// Reads a template; the error is a sentence about what is wrong with it.
-    pub fn new(text: &str, gives: Gives) -> Result<Self, String> {
-        let pieces = template::pieces(text)?;
-        let places: Vec<Place> = pieces
-            .iter()
-            .filter_map(|piece| match piece {
-                Piece::Place(place) => Some(*place),
-                Piece::Text(_) => None,
-            })
-            .collect();
-        template::fitting(&places, gives == Gives::Customer)?;
+    pub fn new(text: &str) -> Result<Self, String> {
+        let pieces = template::pieces(text, Braces::Places)?;
         // The host ends where the path begins: a place before that would let a caller choose whom to ask.
         let fixed = match pieces.first() {
             Some(Piece::Text(text)) => text.as_str(),
@@ -36,52 +30,52 @@ impl Address {
         if !fixed[after_scheme..].contains(['/', '?']) {
             return Err("its host must be written out, without {…}".to_owned());
         }
-        let url = Url::parse(&filled(&pieces, |_| "x")).map_err(|e| e.to_string())?;
+        let example = filled(&pieces, |_| Ok(Cow::Borrowed("x"))).unwrap_or_default();
+        let url = Url::parse(&example).map_err(|e| e.to_string())?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err("it must begin with https:// or http://".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("no user or password belongs there; use `bearer_env` or `bearer_file`".to_owned());
+            return Err("no user or password belongs there; use `user` and `password_env`".to_owned());
         }
         if url.fragment().is_some() {
             return Err("what stands after # is never sent".to_owned());
         }
-        if climbs(&filled(&pieces, |_| "x")) {
+        if climbs(&example) {
             return Err("write it without . and .. between slashes".to_owned());
         }
         Ok(Address { origin: url.origin(), pieces })
     }
 
-    /// The address for `question`; `Ok(None)` when it brings nothing to look up.
-    pub fn for_question(&self, question: &Question) -> Result<Option<Url>, Failure> {
-        let mut known = true;
-        let text = filled(&self.pieces, |place| {
-            place.value(question).unwrap_or_else(|| {
-                known = false;
-                "x"
-            })
-        });
-        if !known {
-            return Ok(None);
-        }
+    /// What has to be put in it.
+    pub fn places(&self) -> Vec<Place> {
+        template::places(&self.pieces)
+    }
+
+    /// The address for `question`; an error also when it does not bring all that belongs there.
+    pub fn for_question(&self, question: &Question) -> Result<Url, Failure> {
+        let text = filled(&self.pieces, |place| place.value(question))?;
         // `.` and `..` mean another path even when percent-encoded (WHATWG URL, "double-dot path segment").
         let url = Url::parse(&text).ok().filter(|url| url.origin() == self.origin && !climbs(&text));
         match url {
-            Some(url) => Ok(Some(url)),
+            Some(url) => Ok(url),
             None => Err(Failure::Refused { what: "the key cannot be put in an address".to_owned() }),
         }
     }
 }
 
-fn filled<'a>(pieces: &'a [Piece], mut value: impl FnMut(Place) -> &'a str) -> String {
+fn filled<'a>(
+    pieces: &[Piece],
+    value: impl Fn(&Place) -> Result<Cow<'a, str>, Failure>,
+) -> Result<String, Failure> {
     let mut out = String::new();
     for piece in pieces {
         match piece {
             Piece::Text(text) => out.push_str(text),
-            Piece::Place(place) => encode(value(*place), &mut out),
+            Piece::Place(place) => encode(&value(place)?, &mut out),
         }
     }
-    out
+    Ok(out)
 }
 
 /// Only what RFC 3986 calls unreserved stays as it is: the value is one path segment or one query value.
@@ -116,10 +110,9 @@ mod tests {
     use crate::sources::testing::question;
 
     fn check(template: &str, key: &str, expected: &str) {
-        let address = Address::new(template, Gives::Balance).expect("a right template");
+        let address = Address::new(template).expect("a right template");
         let found = match address.for_question(&question(key)) {
-            Ok(Some(url)) => url.to_string(),
-            Ok(None) => "nothing to ask".to_owned(),
+            Ok(url) => url.to_string(),
             Err(failure) => failure.to_string(),
         };
         assert_eq!(found, expected, "for {key:?}");
@@ -145,16 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn a_question_without_the_value_asks_nothing() {
-        let address = Address::new("http://erp/{number}/{customer.id}", Gives::Balance).expect("right");
+    fn a_question_without_the_value_is_not_asked() {
+        let address = Address::new("http://erp/{number}/{customer.id}").expect("right");
         let mut question = question("7");
         question.number = Some(Number::Other { text: "../x".to_owned() });
-        assert_eq!(address.for_question(&question).map(|url| url.is_some()), Ok(false));
+        let said = address.for_question(&question).map_err(|failure| failure.to_string());
+        assert_eq!(said, Err("not asked: the call brings no number".to_owned()));
     }
 
     #[test]
     fn a_template_that_lets_a_caller_choose_the_host_is_refused() {
-        let wrong = |text: &str| Address::new(text, Gives::Balance).err().unwrap_or_default();
+        let wrong = |text: &str| Address::new(text).err().unwrap_or_default();
         for text in ["https://{customer.id}/x", "https://erp.{customer.id}/x", "https://erp:{customer.id}"] {
             assert_eq!(wrong(text), "its host must be written out, without {…}");
         }
@@ -163,15 +157,14 @@ mod tests {
         assert!(wrong("https://me:pw@erp/{customer.id}").contains("no user or password"));
         assert!(wrong("https://erp/../{customer.id}").contains("without . and .."));
         assert!(wrong("https://erp/x#{customer.id}").contains("never sent"));
-        assert!(wrong("https://erp/x").contains("same answer"));
     }
 
     proptest::proptest! {
         #[test]
         fn whatever_the_key_the_path_has_the_shape_of_the_template(key in "[^\\pC]{1,64}") {
             let Ok(key) = CustomerKey::parse(&key) else { return Ok(()) };
-            let address = Address::new("http://erp/a/{customer.id}/b", Gives::Balance).expect("right");
-            if let Ok(Some(url)) = address.for_question(&question(key.as_str())) {
+            let address = Address::new("http://erp/a/{customer.id}/b").expect("right");
+            if let Ok(url) = address.for_question(&question(key.as_str())) {
                 proptest::prop_assert_eq!(url.host_str(), Some("erp"));
                 let segments: Vec<_> = url.path_segments().into_iter().flatten().collect();
                 proptest::prop_assert_eq!(segments.len(), 3);

@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::fields::not_in_the_future;
-use super::{Answer, ConfiguredSource, Question, give_up};
+use super::{Answer, ConfiguredSource, Needs, Question, give_up};
+use crate::identify::Search;
 
 /// The most questions one source has at a time, waiting or running; the next one is told busy.
 pub const MOST_AT_ONCE: usize = 16;
@@ -39,9 +40,34 @@ impl Asked {
         self.source.gives
     }
 
-    /// The source's card on a customer's pop-up.
-    pub(crate) fn card(&self, customer: &CustomerKey, state: CardState) -> Card {
-        Card::new(self.source.name.clone(), self.source.gives, Some(customer.clone()), state)
+    /// What its card is called.
+    pub(crate) fn title(&self) -> &str {
+        self.source.title.as_deref().unwrap_or(self.source.gives.title())
+    }
+
+    pub(crate) fn needs(&self) -> Needs {
+        self.source.needs
+    }
+
+    /// The source's card, about a customer or about the call itself.
+    pub(crate) fn card(&self, customer: Option<&CustomerKey>, state: CardState) -> Card {
+        let title = self.source.title.clone();
+        Card { title, ..Card::new(self.source.name.clone(), self.source.gives, customer.cloned(), state) }
+    }
+
+    /// Searches a directory that is held in memory, on a thread of its own; one that takes longer than its
+    /// deadline, fails inside or has its fill of questions finds nobody.
+    pub(crate) async fn find(&self, search: &Search) -> Vec<Customer> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else { return Vec::new() };
+        let (source, search) = (self.source.source.clone(), search.clone());
+        let finding = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            source.find(&search)
+        });
+        match tokio::time::timeout(self.source.deadline, finding).await {
+            Ok(Ok(found)) => found,
+            _ => Vec::new(),
+        }
     }
 
     /// Starts asking. Must be called inside a Tokio runtime.

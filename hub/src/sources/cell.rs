@@ -8,6 +8,9 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
+/// The most of one text that is taken, in bytes; far more than any field shows.
+pub const LONGEST_CELL: usize = 4096;
+
 /// One value of a record.
 #[derive(Clone)]
 pub enum Cell {
@@ -36,7 +39,8 @@ pub struct Wrong(pub &'static str);
 impl Cell {
     /// A cell of text; blank text says that nothing is known.
     pub fn of_text(text: &str) -> Cell {
-        let text = text.trim();
+        // Cut before it is copied: a source may hold a whole file in one value.
+        let text = text.get(..text.floor_char_boundary(LONGEST_CELL)).unwrap_or(text).trim();
         if text.is_empty() { Cell::Null } else { Cell::Text(text.to_owned()) }
     }
 
@@ -53,6 +57,15 @@ impl Cell {
             Cell::Number(number) => Ok(Some(number.to_string())),
             Cell::Date(date) => Ok(Some(date.to_string())),
             Cell::Bool(_) | Cell::Time(_) | Cell::Odd => Err(Wrong("not text")),
+        }
+    }
+
+    /// As text for a row that the configuration made up, where anything readable will do.
+    pub fn shown(&self) -> Result<Option<String>, Wrong> {
+        match self {
+            Cell::Bool(value) => Ok(Some(if *value { "yes" } else { "no" }.to_owned())),
+            Cell::Time(time) => Ok(Some(time.strftime("%Y-%m-%d %H:%M UTC").to_string())),
+            _ => self.text(),
         }
     }
 

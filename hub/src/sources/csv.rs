@@ -8,15 +8,16 @@ use std::time::Duration;
 use encoding_rs::Encoding;
 use futures_util::future::BoxFuture;
 use pinkas_config::Section;
-use pinkas_protocol::{Failure, Gives, NumberPlan};
+use pinkas_protocol::{Customer, Failure, Gives};
 use tokio::time::Instant;
 
 use super::csv_table::{Layout, Stamp, Table};
-use super::template::Place;
-use super::{About, Answer, Question, Source};
+use super::template::{self, Braces, Piece, Place};
+use super::{About, Answer, Needs, Question, Source};
+use crate::identify::Search;
 
 /// The keys of this kind of source.
-pub const KEYS: &[&str] = &["csv", "key", "separator", "charset", "fields"];
+pub const KEYS: &[&str] = &["csv", "key", "by", "separator", "charset", "fields"];
 
 /// A file is looked at no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -41,12 +42,15 @@ struct State {
     tried: Stamp,
 }
 
-/// Reads the keys of this kind and the file itself, noting every mistake.
-pub fn read(table: &mut Section<'_>, about: About, plan: &NumberPlan) -> Option<Csv> {
+/// Reads the keys of this kind and the file itself, noting every mistake; `named` are the columns of what
+/// has names of its own.
+pub fn read(table: &mut Section<'_>, about: About, named: Vec<String>) -> Option<(Csv, Needs)> {
     let file = table.path("csv");
-    let key = table.text("key").unwrap_or_else(|| {
-        let key = if about.gives == Gives::Customer { "number" } else { "customer_id" };
-        key.to_owned()
+    let by = by(table, about.gives);
+    let key = table.text("key").unwrap_or_else(|| match &by {
+        Some((Place::CustomerId, _)) => "customer_id".to_owned(),
+        Some((Place::CustomerKey(name) | Place::Tag(name), _)) => name.to_string(),
+        _ => "number".to_owned(),
     });
     let separator = match table.text("separator").as_deref() {
         None => Some(b','),
@@ -68,25 +72,46 @@ pub fn read(table: &mut Section<'_>, about: About, plan: &NumberPlan) -> Option<
         }
     };
     let mapping = super::mapping(table, about.gives, |column| Ok(column.to_owned()));
+    let (by, needs) = by?;
     let layout = Layout {
         file: file?,
         key,
+        by,
         separator: separator?,
         charset: charset?,
         mapping: mapping?,
+        named,
         about,
-        plan: plan.clone(),
     };
     match Table::load(&layout) {
         Ok(loaded) => {
             tell_skipped(&layout, &loaded);
-            Some(Csv::new(layout, loaded))
+            Some((Csv::new(layout, loaded), needs))
         }
         Err(broken) => {
             table.note("csv", format!("{}: {broken}", layout.file.display()));
             None
         }
     }
+}
+
+/// `by`: what the key column is looked in for, and what that needs.
+fn by(table: &mut Section<'_>, gives: Gives) -> Option<(Place, Needs)> {
+    let text = table
+        .text("by")
+        .unwrap_or_else(|| if gives == Gives::Customer { "{number}" } else { "{customer.id}" }.to_owned());
+    let place = match template::pieces(&text, Braces::Places) {
+        Ok(pieces) => match <[Piece; 1]>::try_from(pieces) {
+            Ok([Piece::Place(place)]) => Ok(place),
+            _ => Err("it must be one place and nothing else, such as \"{customer.id}\"".to_owned()),
+        },
+        Err(what) => Err(what),
+    };
+    let read = place.and_then(|place| {
+        let needs = template::fitting(std::slice::from_ref(&place), gives == Gives::Customer)?;
+        Ok((place, needs))
+    });
+    read.map_err(|what| table.note("by", format!("`by` cannot be used: {what}"))).ok()
 }
 
 impl Csv {
@@ -156,13 +181,20 @@ fn tell_skipped(layout: &Layout, table: &Table) {
 impl Source for Csv {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
         Box::pin(async move {
-            let about = &self.held.layout.about;
-            let place = if about.gives == Gives::Customer { Place::Number } else { Place::CustomerId };
-            match place.value(question) {
-                Some(key) => self.held.table().await.answer(about, key),
-                None => Ok(Answer::Nothing),
-            }
+            let layout = &self.held.layout;
+            // Both ways of writing the caller's number find it: the file's numbers are read as numbers.
+            let place = match &layout.by {
+                Place::National => &Place::Number,
+                place => place,
+            };
+            let key = place.value(question)?;
+            self.held.table().await.answer(&layout.about, &key)
         })
+    }
+
+    fn find(&self, search: &Search) -> Vec<Customer> {
+        let table = self.held.state(|state| state.table.clone());
+        table.find(search)
     }
 }
 
@@ -213,6 +245,57 @@ mod tests {
                     not a number,1003,Nobody,,,\n\
                     050-123-4567,,No key,,,\n";
         check(CUSTOMERS, file, "1001=Levi VIP Haifa Dana;1002=Cohen;").await;
+    }
+
+    #[tokio::test]
+    async fn a_file_may_be_looked_in_by_anything_the_question_brings() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let said = async |config: &str, file: &str| {
+            fs::write(dir.path().join("c.csv"), file).expect("written");
+            let mut asked = question("7");
+            let name = |name: &str| pinkas_protocol::TagName::parse(name).expect("a name");
+            let value = |value: &str| pinkas_protocol::Private(value.to_owned());
+            asked.tags.insert(name("customer"), value("1001"));
+            asked.customer.as_mut().expect("a customer").keys.insert(name("tax_id"), value("51"));
+            match configured(dir.path(), config) {
+                Ok(source) => line(source.ask(&asked).await),
+                Err(mistakes) => mistakes,
+            }
+        };
+        let by_tax = format!("{CREDIT}by = \"{{customer.tax_id}}\"\n");
+        assert_eq!(said(&by_tax, "tax_id,days\n51,30\n").await, "None Some(30) None None");
+        let by_number = format!("{CREDIT}by = \"{{number.national}}\"\n");
+        let numbers = "number,days\n050-123-4567;03 555 0100,60\n1,2\n";
+        assert_eq!(said(&by_number, numbers).await, "None Some(60) None None");
+        let by_tag = format!("{CUSTOMERS}by = \"{{tag.customer}}\"\nkey = \"id\"\n");
+        assert_eq!(said(&by_tag, "id,name\n1001,Levi\n1002,Cohen\n").await, "1001=Levi;");
+        for (by, wrong) in
+            [("x", "one place"), ("{number}{number}", "one place"), ("{customer.name}", "not known")]
+        {
+            let told = said(&format!("{CREDIT}by = \"{by}\"\n"), "customer_id,days\n").await;
+            assert!(told.starts_with("6: `by` cannot be used") && told.contains(wrong), "{told}");
+        }
+        let told = said(&format!("{CUSTOMERS}by = \"{{customer.id}}\"\n"), "id,name\n").await;
+        assert!(told.contains("not known yet when a directory is asked"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_directory_gives_numbers_and_keys_and_a_file_may_be_shown_as_rows() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = "number,id,name,VAT\n050-123-4567;03 555 0100,1001,Levi, 51-4 \n";
+        fs::write(dir.path().join("c.csv"), file).expect("written");
+        let config = format!("{CUSTOMERS}[source.keys]\ntax_id = \"vat\"\n");
+        let source = configured(dir.path(), &config).expect("right");
+        let Ok(Answer::Customers(found)) = source.ask(&question("1")).await else { panic!("customers") };
+        assert_eq!(found[0].numbers.len(), 2);
+        assert_eq!(found[0].keys.values().next().map(|key| key.0.as_str()), Some("51-4"));
+        let missing = configured(dir.path(), &config.replace("\"vat\"", "\"tax\"")).err().unwrap_or_default();
+        assert!(missing.contains("has no column `tax`"), "{missing}");
+
+        fs::write(dir.path().join("c.csv"), "customer_id,tickets,tier\n1,3,gold\n").expect("written");
+        let show = "[[source]]\nname = \"crm\"\ngives = \"custom\"\ncsv = \"c.csv\"\n[source.show]\nTier = \"tier\"\n\"Open tickets\" = \"tickets\"\n";
+        let source = configured(dir.path(), show).expect("right");
+        assert_eq!(line(source.ask(&question("1")).await), "Tier=gold;Open tickets=3;");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! One CSV file as it stands in memory: read whole, checked whole, so that a half-copied or broken file is
 //! noticed before anything of it is used. What is told of a fault is the line, never its content.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -9,11 +9,14 @@ use std::time::SystemTime;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1255};
 use jiff::Timestamp;
-use pinkas_protocol::{Customer, Gives, NumberPlan};
+use pinkas_protocol::card::Match;
+use pinkas_protocol::{Customer, CustomerKey, Gives};
 
 use super::cell::Cell;
 use super::fields::{self, Field, MOST_CUSTOMERS, Row};
+use super::template::Place;
 use super::{About, Answer};
+use crate::identify::Search;
 
 /// How a file is to be read.
 #[derive(Debug, Clone)]
@@ -24,14 +27,16 @@ pub struct Layout {
     pub separator: u8,
     /// How its text is written, when the configuration says.
     pub charset: Option<&'static Encoding>,
-    /// The column that is looked in: numbers for a directory, else customer keys.
+    /// The column that is looked in.
     pub key: String,
+    /// What it is looked in for; numbers are read as callers' numbers are, anything else is taken as it is.
+    pub by: Place,
     /// Columns named for fields; the others are looked for under the field's own name.
     pub mapping: Vec<(Field, String)>,
+    /// Columns of what has names of its own.
+    pub named: Vec<String>,
     /// What it gives.
     pub about: About,
-    /// How a directory's numbers are read: as callers' numbers are.
-    pub plan: NumberPlan,
 }
 
 /// A file's size and time of change: the cheap way to see that it is another file now.
@@ -59,7 +64,7 @@ pub struct Table {
     rows: Rows,
 }
 
-/// One record's values, in the order of the fields.
+/// One record's values: those of the fields in their order, then those with names of their own.
 type Values = Box<[Box<str>]>;
 
 enum Rows {
@@ -124,7 +129,12 @@ impl Table {
             Rows::Facts { fields, by_key } => {
                 let found = by_key.get(key).map(Vec::as_slice).unwrap_or_default();
                 let cells = |row: &[Box<str>]| {
-                    Row(fields.iter().zip(row).map(|(field, text)| (*field, Cell::of_text(text))).collect())
+                    let (cells, named) = row.split_at(fields.len().min(row.len()));
+                    let cells = fields.iter().zip(cells).map(|(field, text)| (*field, Cell::of_text(text)));
+                    Row {
+                        cells: cells.collect(),
+                        named: named.iter().map(|text| Cell::of_text(text)).collect(),
+                    }
                 };
                 let rows: Vec<Row> = found.iter().map(|row| cells(row)).collect();
                 let mut answer = fields::answer(&about.asked(), &rows)?;
@@ -134,6 +144,24 @@ impl Table {
                 Ok(answer)
             }
         }
+    }
+}
+
+impl Table {
+    /// Everyone `search` finds, each once and with the reason; looks at every number of the file.
+    pub fn find(&self, search: &Search) -> Vec<Customer> {
+        let Rows::Customers(by_number) = &self.rows else { return Vec::new() };
+        let mut found: BTreeMap<&CustomerKey, (Match, &Customer)> = BTreeMap::new();
+        for (number, customers) in by_number {
+            for customer in customers {
+                let Some(matched) = search.finds(customer, number) else { continue };
+                // No order of numbers decides which of two reasons is told.
+                let known = found.entry(&customer.key).or_insert((matched, customer));
+                known.0 = known.0.min(matched);
+            }
+        }
+        let found = found.into_values().take(MOST_CUSTOMERS);
+        found.map(|(matched, customer)| Customer { matched, ..customer.clone() }).collect()
     }
 }
 
@@ -167,16 +195,19 @@ fn rows(layout: &Layout, text: &str) -> Result<(Rows, Skipped), Broken> {
             return Err(Broken::TooManyRows);
         }
         let key = record.get(columns.key).unwrap_or_default();
-        let kept = if layout.about.gives == Gives::Customer {
-            keep_customer(layout, &columns, &record, key, &mut customers)
-        } else if key.is_empty() {
+        let keys = keys(layout, key);
+        let kept = if keys.is_empty() {
             false
+        } else if layout.about.gives == Gives::Customer {
+            keep_customer(layout, &columns, &record, keys, &mut customers)
         } else {
-            let rows = facts.entry(key.into()).or_default();
-            if rows.len() < most {
-                rows.push(
-                    columns.fields.iter().map(|(_, at)| record.get(*at).unwrap_or_default().into()).collect(),
-                );
+            let places = columns.fields.iter().map(|(_, at)| at).chain(&columns.named);
+            let values: Values = places.map(|at| record.get(*at).unwrap_or_default().into()).collect();
+            for key in keys {
+                let rows = facts.entry(key).or_default();
+                if rows.len() < most {
+                    rows.push(values.clone());
+                }
             }
             true
         };
@@ -195,35 +226,51 @@ fn rows(layout: &Layout, text: &str) -> Result<(Rows, Skipped), Broken> {
     Ok((rows, skipped))
 }
 
-/// Puts a customer under each of its numbers; `false` when there is none that can be looked up.
+/// What a record is found by; nothing when it holds nothing that can be looked up.
+fn keys(layout: &Layout, written: &str) -> Vec<Box<str>> {
+    match layout.by {
+        _ if layout.by.is_number() => {
+            let numbers = fields::split_numbers(&layout.about.plan, written);
+            numbers.iter().filter_map(|number| number.key().map(Into::into)).collect()
+        }
+        _ if written.is_empty() => Vec::new(),
+        _ => vec![written.into()],
+    }
+}
+
+/// Puts a customer under each of the keys; `false` when there is none.
 fn keep_customer(
     layout: &Layout,
     columns: &Columns,
     record: &::csv::StringRecord,
-    numbers: &str,
+    keys: Vec<Box<str>>,
     customers: &mut HashMap<Box<str>, Vec<Customer>>,
 ) -> bool {
     let cell = |at: &usize| Cell::of_text(record.get(*at).unwrap_or_default());
-    let row = Row(columns.fields.iter().map(|(field, at)| (*field, cell(at))).collect());
+    let row = Row {
+        cells: columns.fields.iter().map(|(field, at)| (*field, cell(at))).collect(),
+        named: columns.named.iter().map(cell).collect(),
+    };
     let Ok(Answer::Customers(read)) = fields::answer(&layout.about.asked(), &[row]) else { return false };
-    let Some(customer) = read.first() else { return false };
-    let mut kept = false;
-    for number in numbers.split(';') {
-        let Some(number) = layout.plan.read(number) else { continue };
-        let Some(key) = number.key() else { continue };
-        let known = customers.entry(key.into()).or_default();
+    let Some(mut customer) = read.into_iter().next() else { return false };
+    if customer.numbers.is_empty() && layout.by.is_number() {
+        customer.numbers =
+            fields::split_numbers(&layout.about.plan, record.get(columns.key).unwrap_or_default());
+    }
+    for key in keys {
+        let known = customers.entry(key).or_default();
         if known.len() < MOST_CUSTOMERS && !known.iter().any(|other| other.key == customer.key) {
             known.push(customer.clone());
         }
-        kept = true;
     }
-    kept
+    true
 }
 
 /// Where in a record things are.
 struct Columns {
     key: usize,
     fields: Vec<(Field, usize)>,
+    named: Vec<usize>,
 }
 
 impl Columns {
@@ -239,16 +286,20 @@ impl Columns {
             };
             match at {
                 Some(at) => fields.push((*field, at)),
+                None if layout.about.has_own_rows() => {}
                 None if Field::needed(layout.about.gives).contains(field) => {
                     return Err(Broken::NoColumn(field.word().to_owned()));
                 }
                 None => {}
             }
         }
-        if !fields.iter().any(|(field, _)| *field != Field::Currency && *field != Field::AsOf) {
+        let says = fields.iter().any(|(field, _)| *field != Field::Currency && *field != Field::AsOf);
+        if !says && !layout.about.has_own_rows() {
             return Err(Broken::NoColumn("limit".to_owned()));
         }
-        Ok(Columns { key, fields })
+        let named = layout.named.iter();
+        let named = named.map(|column| find(column).ok_or_else(|| Broken::NoColumn(column.clone())));
+        Ok(Columns { key, fields, named: named.collect::<Result<_, _>>()? })
     }
 }
 

@@ -2,12 +2,16 @@
 //! a row of cells becomes a customer, a balance, terms or purchases. Every kind of source ends here, so
 //! all of them are strict in the same way. Failure texts name fields, never what was in them.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use pinkas_protocol::card::{
-    Balance, Credit, CustomRow, MOST_NOTES, MOST_PURCHASES, MOST_ROWS, Purchase, SourceNote,
+    Balance, Credit, CustomRow, MOST_NOTES, MOST_NUMBERS, MOST_PURCHASES, MOST_ROWS, Purchase, SourceNote,
 };
 use pinkas_protocol::text::{LONGEST, plain};
-use pinkas_protocol::{Customer, CustomerKey, Facts, Failure, Gives, Money, Private, SourceName};
+use pinkas_protocol::{
+    Customer, CustomerKey, Facts, Failure, Gives, Money, Number, NumberPlan, Private, SourceName, TagName,
+};
 
 use super::Answer;
 use super::cell::{Cell, Wrong};
@@ -57,6 +61,8 @@ pub enum Field {
     Offer,
     /// The language to speak with the customer.
     Language,
+    /// The customer's phone numbers, separated by `;`.
+    Numbers,
     /// What a note says.
     Text,
     /// Who wrote a note.
@@ -74,7 +80,7 @@ impl Field {
     pub fn of(gives: Gives) -> &'static [Field] {
         use Field::*;
         match gives {
-            Gives::Customer => &[Id, Name, Class, Place, AccountManager, Language],
+            Gives::Customer => &[Id, Name, Class, Place, AccountManager, Language, Numbers],
             Gives::Balance => &[Balance, Overdue, OldestDue, Currency, AsOf],
             Gives::Credit => &[Limit, Available, Days, Hold, Offer, Note, Currency, AsOf],
             Gives::Purchases => &[Date, Product, Quantity, Amount, Currency],
@@ -119,6 +125,7 @@ impl Field {
             Field::AsOf => "as_of",
             Field::Offer => "offer",
             Field::Language => "language",
+            Field::Numbers => "numbers",
             Field::Text => "text",
             Field::By => "by",
             Field::Label => "label",
@@ -138,13 +145,28 @@ impl Field {
     }
 }
 
-/// One record of a source: the cells of the fields that were asked of it.
+/// One record of a source.
 #[derive(Default)]
-pub struct Row(pub Vec<(Field, Cell)>);
+pub struct Row {
+    /// The cells of the fields that were asked of it.
+    pub cells: Vec<(Field, Cell)>,
+    /// Those that the configuration gave names of its own ([`Named`]), in its order.
+    pub named: Vec<Cell>,
+}
+
+/// What the configuration gave names of its own: the keys of a directory's customers
+/// (`[source.keys]`), the rows of a card (`[source.show]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// Keys other systems know a customer by.
+    Keys(Vec<TagName>),
+    /// The labels of a card that has the same rows for every customer.
+    Rows(Vec<String>),
+}
 
 impl Row {
     fn cell(&self, field: Field) -> &Cell {
-        self.0.iter().find(|(name, _)| *name == field).map_or(&Cell::Missing, |(_, cell)| cell)
+        self.cells.iter().find(|(name, _)| *name == field).map_or(&Cell::Missing, |(_, cell)| cell)
     }
 
     fn read<T>(&self, field: Field, read: fn(&Cell) -> Result<T, Wrong>) -> Result<T, Failure> {
@@ -172,6 +194,10 @@ pub struct Asked<'a> {
     pub source: &'a SourceName,
     /// The currency of amounts that come without one.
     pub currency: Option<&'a str>,
+    /// How phone numbers are read: as callers' numbers are.
+    pub plan: &'a NumberPlan,
+    /// What has names of its own.
+    pub named: &'a Named,
 }
 
 /// The most customers taken from one directory for one number.
@@ -200,7 +226,10 @@ pub fn answer(asked: &Asked<'_>, rows: &[Row]) -> Result<Answer, Failure> {
             list(rows, |row| purchase(asked, row), |purchases| Facts::Purchases { purchases })
         }
         Gives::Notes => list(rows, note, |notes| Facts::Notes { notes }),
-        Gives::Custom => list(rows, custom, |rows| Facts::Custom { rows }),
+        Gives::Custom => match asked.named {
+            Named::Rows(labels) if !labels.is_empty() => labelled(labels, rows.first()),
+            _ => list(rows, custom, |rows| Facts::Custom { rows }),
+        },
         Gives::Balance => facts(rows, |row| Ok(balance(asked, row)?.map(Facts::Balance))),
         Gives::Credit => facts(rows, |row| Ok(credit(asked, row)?.map(Facts::Credit))),
     }
@@ -237,8 +266,44 @@ fn customer(asked: &Asked<'_>, row: &Row) -> Result<Option<Customer>, Failure> {
         place: row.text(Field::Place)?.map(Private),
         account_manager: row.text(Field::AccountManager)?,
         language: row.text(Field::Language)?,
+        numbers: numbers(asked, row)?,
+        keys: keys(asked, row)?,
         ..Customer::new(key, name, asked.source.clone())
     }))
+}
+
+/// The numbers of a customer that can be looked up, each once.
+fn numbers(asked: &Asked<'_>, row: &Row) -> Result<Vec<Number>, Failure> {
+    let written = row.read(Field::Numbers, Cell::text)?.unwrap_or_default();
+    Ok(split_numbers(asked.plan, &written))
+}
+
+/// Reads numbers separated by `;`; what is no number that can be looked up is left out.
+pub fn split_numbers(plan: &NumberPlan, written: &str) -> Vec<Number> {
+    let mut numbers: Vec<Number> = Vec::new();
+    for number in written.split(';').filter_map(|written| plan.read(written)) {
+        if numbers.len() < MOST_NUMBERS && number.key().is_some() && !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+    numbers
+}
+
+/// A key is taken as it is or not at all: one that was cut or cleaned would find somebody else.
+fn keys(asked: &Asked<'_>, row: &Row) -> Result<BTreeMap<TagName, Private<String>>, Failure> {
+    let Named::Keys(names) = asked.named else { return Ok(BTreeMap::new()) };
+    let mut keys = BTreeMap::new();
+    for (name, cell) in names.iter().zip(&row.named) {
+        let wrong = |what: &str| Failure::NotUnderstood { what: format!("key {name}: {what}") };
+        let text = match cell {
+            Cell::Missing => return Err(wrong("missing")),
+            cell => cell.text().map_err(|Wrong(what)| wrong(what))?,
+        };
+        if let Some(key) = text.and_then(|text| CustomerKey::parse(&text).ok()) {
+            keys.insert(name.clone(), Private(key.as_str().to_owned()));
+        }
+    }
+    Ok(keys)
 }
 
 fn balance(asked: &Asked<'_>, row: &Row) -> Result<Option<Balance>, Failure> {
@@ -289,11 +354,33 @@ fn note(row: &Row) -> Result<Option<SourceNote>, Failure> {
 fn custom(row: &Row) -> Result<Option<CustomRow>, Failure> {
     needed(row, Field::Label)?;
     let Some(label) = row.text(Field::Label)? else { return Ok(None) };
-    let link = row.read(Field::Link, Cell::text)?;
-    // Anything else than a page, such as a program to start, is not passed on.
-    let link =
-        link.filter(|link| url::Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https")));
+    let link = row.read(Field::Link, Cell::text)?.filter(|link| is_page(link));
     Ok(Some(CustomRow { label, value: row.text(Field::Value)?.map(Private), link: link.map(Private) }))
+}
+
+/// One record as rows, each of which the configuration names; nothing when all of it is empty.
+fn labelled(labels: &[String], row: Option<&Row>) -> Result<Answer, Failure> {
+    let Some(row) = row else { return Ok(Answer::Nothing) };
+    let mut rows = Vec::new();
+    for (label, cell) in labels.iter().zip(&row.named) {
+        let wrong = |what: &str| Failure::NotUnderstood { what: format!("row {label}: {what}") };
+        let text = match cell {
+            Cell::Missing => return Err(wrong("missing")),
+            cell => cell.shown().map_err(|Wrong(what)| wrong(what))?,
+        };
+        let link = text.clone().filter(|text| is_page(text)).map(Private);
+        let value = text.and_then(|text| plain(&text, LONGEST)).map(Private);
+        rows.push(CustomRow { label: label.clone(), value, link });
+    }
+    if rows.iter().all(|row| row.value.is_none()) {
+        return Ok(Answer::Nothing);
+    }
+    Ok(Answer::Facts { facts: Facts::Custom { rows }, as_of: None })
+}
+
+/// Anything else than a page, such as a program to start, is not passed on as a link.
+fn is_page(link: &str) -> bool {
+    url::Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 fn needed(row: &Row, field: Field) -> Result<&Cell, Failure> {
@@ -322,14 +409,22 @@ pub fn not_in_the_future(as_of: Timestamp, now: Timestamp) -> Timestamp {
 mod tests {
     use super::*;
 
+    fn plan() -> NumberPlan {
+        NumberPlan::new("IL", 4).expect("a known country")
+    }
+
     fn check(gives: Gives, rows: &[&[(Field, &str)]], expected: &str) {
         let source = SourceName::parse("s").expect("a name");
         let cell = |text: &str| if text.is_empty() { Cell::Null } else { Cell::Text(text.to_owned()) };
         let rows: Vec<Row> = rows
             .iter()
-            .map(|row| Row(row.iter().map(|(field, text)| (*field, cell(text))).collect()))
+            .map(|row| Row {
+                cells: row.iter().map(|(field, text)| (*field, cell(text))).collect(),
+                named: Vec::new(),
+            })
             .collect();
-        let asked = Asked { gives, source: &source, currency: Some("ILS") };
+        let (plan, named) = (plan(), Named::Keys(Vec::new()));
+        let asked = Asked { gives, source: &source, currency: Some("ILS"), plan: &plan, named: &named };
         let found = match answer(&asked, &rows) {
             Ok(Answer::Customers(customers)) => {
                 customers.iter().map(|c| format!("{} {};", c.key, c.name.0)).collect()
@@ -369,6 +464,70 @@ mod tests {
     }
 
     #[test]
+    fn a_customers_numbers_and_keys_are_read_and_what_cannot_be_used_is_left_out() {
+        let source = SourceName::parse("s").expect("a name");
+        let name = |text: &str| TagName::parse(text).expect("a name");
+        let named = Named::Keys(vec![name("tax_id"), name("shop"), name("old")]);
+        let text = |text: &str| Cell::of_text(text);
+        let row = |tax: Cell| Row {
+            cells: vec![
+                (Field::Id, text("7")),
+                (Field::Name, text("Levi")),
+                (Field::Numbers, text("050-123-4567; 03 555 0100;+972501234567;x;101")),
+            ],
+            named: vec![tax, text(&"9".repeat(65)), Cell::Null],
+        };
+        let plan = plan();
+        let asked =
+            Asked { gives: Gives::Customer, source: &source, currency: None, plan: &plan, named: &named };
+        let Ok(Answer::Customers(found)) = answer(&asked, &[row(text(" 51-4 "))]) else {
+            panic!("a customer expected")
+        };
+        let numbers: Vec<_> = found[0].numbers.iter().filter_map(Number::key).collect();
+        assert_eq!(numbers, ["+972501234567", "+97235550100", "101"]);
+        let keys: Vec<_> = found[0].keys.iter().map(|(name, key)| format!("{name}={}", key.0)).collect();
+        assert_eq!(keys, ["tax_id=51-4"]);
+        let said = answer(&asked, &[row(Cell::Missing)]).map_err(|failure| failure.to_string());
+        assert_eq!(said, Err("answer not understood: key tax_id: missing".to_owned()));
+    }
+
+    #[test]
+    fn a_record_is_shown_as_the_rows_that_the_configuration_names() {
+        let source = SourceName::parse("s").expect("a name");
+        let named = Named::Rows(vec!["Open tickets".to_owned(), "Page".to_owned(), "Contract".to_owned()]);
+        let plan = plan();
+        let asked =
+            Asked { gives: Gives::Custom, source: &source, currency: None, plan: &plan, named: &named };
+        let said = |cells: [Cell; 3]| match answer(&asked, &[Row { cells: Vec::new(), named: cells.into() }])
+        {
+            Ok(Answer::Facts { facts: Facts::Custom { rows }, .. }) => rows
+                .iter()
+                .map(|row| {
+                    let link = row.link.as_ref().map_or("", |_| " (link)");
+                    format!("{}={}{link};", row.label, row.value.as_ref().map_or("?", |value| &value.0))
+                })
+                .collect(),
+            Ok(answer) => format!("{answer:?}"),
+            Err(failure) => failure.to_string(),
+        };
+        let page = || Cell::of_text("https://crm.example/7");
+        assert_eq!(
+            said([Cell::Number(3.into()), page(), Cell::Bool(true)]),
+            "Open tickets=3;Page=https://crm.example/7 (link);Contract=yes;"
+        );
+        assert_eq!(
+            said([Cell::Null, Cell::of_text("javascript:x"), Cell::Null]),
+            "Open tickets=?;Page=javascript:x;Contract=?;"
+        );
+        assert_eq!(said([Cell::Null, Cell::Null, Cell::Null]), "Nothing");
+        assert_eq!(said([Cell::Null, Cell::Missing, Cell::Null]), "answer not understood: row Page: missing");
+        assert_eq!(
+            said([Cell::Odd, page(), Cell::Null]),
+            "answer not understood: row Open tickets: not text"
+        );
+    }
+
+    #[test]
     fn terms_need_any_one_field() {
         check(Gives::Credit, &[&[(Field::Days, "30")]], "days: Some(30)");
         check(Gives::Credit, &[&[(Field::Days, "")]], "nothing");
@@ -400,9 +559,14 @@ mod tests {
         let source = SourceName::parse("s").expect("a name");
         let rows: Vec<Row> = many
             .iter()
-            .map(|row| Row(row.iter().map(|(f, t)| (*f, Cell::Text((*t).to_owned()))).collect()))
+            .map(|row| Row {
+                cells: row.iter().map(|(f, t)| (*f, Cell::Text((*t).to_owned()))).collect(),
+                named: Vec::new(),
+            })
             .collect();
-        let asked = Asked { gives: Gives::Purchases, source: &source, currency: None };
+        let (plan, named) = (plan(), Named::Keys(Vec::new()));
+        let asked =
+            Asked { gives: Gives::Purchases, source: &source, currency: None, plan: &plan, named: &named };
         match answer(&asked, &rows) {
             Ok(Answer::Facts { facts: Facts::Purchases { purchases }, .. }) => {
                 assert_eq!(purchases.len(), MOST_PURCHASES);

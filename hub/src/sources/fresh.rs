@@ -1,16 +1,17 @@
 //! A source whose good answers are used again for a while (`fresh = "30s"`), for systems that must not
 //! be asked on every call. A reused answer keeps the time it was first given, so its age shows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use pinkas_protocol::{CustomerKey, Failure, Number};
+use pinkas_protocol::{Customer, CustomerKey, Failure, Number, Private, TagName};
 use tokio::time::Instant;
 
 use super::{Answer, Question, Source};
+use crate::identify::Search;
 
 /// See the file's own comment.
 pub struct Fresh {
@@ -19,7 +20,26 @@ pub struct Fresh {
     kept: Mutex<HashMap<Key, Kept>>,
 }
 
-type Key = (Option<Number>, Option<CustomerKey>);
+/// All that a source can be asked with: whoever differs in any of it is told an answer of their own.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    number: Option<Number>,
+    tags: Names,
+    customer: Option<(CustomerKey, Names)>,
+}
+
+type Names = BTreeMap<TagName, Private<String>>;
+
+impl Key {
+    fn of(question: &Question) -> Key {
+        let customer = question.customer.as_ref();
+        Key {
+            number: question.number.clone(),
+            tags: question.tags.clone(),
+            customer: customer.map(|customer| (customer.key.clone(), customer.keys.clone())),
+        }
+    }
+}
 
 struct Kept {
     since: Instant,
@@ -57,8 +77,7 @@ impl Fresh {
 impl Source for Fresh {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
         Box::pin(async move {
-            let customer = question.customer.as_ref().map(|customer| customer.key.clone());
-            let key = (question.number.clone(), customer);
+            let key = Key::of(question);
             if let Some(answer) = self.reuse(&key) {
                 return Ok(answer);
             }
@@ -70,6 +89,10 @@ impl Source for Fresh {
             Ok(answer)
         })
     }
+
+    fn find(&self, search: &Search) -> Vec<Customer> {
+        self.source.find(search)
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +101,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use pinkas_protocol::{Facts, NumberPlan};
+
+    use crate::sources::testing;
 
     /// Counts how often it is asked; fails the first time.
     struct Counting(AtomicU32);
@@ -92,7 +117,8 @@ mod tests {
     }
 
     fn question(number: u32) -> Question {
-        Question { number: NumberPlan::default().read(&format!("+97250{number:07}")), customer: None }
+        let number = NumberPlan::default().read(&format!("+97250{number:07}"));
+        Question { number, customer: None, tags: Default::default() }
     }
 
     async fn as_of(source: &Fresh, question: &Question) -> Option<Timestamp> {
@@ -115,6 +141,34 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(as_of(&source, &question).await.is_some());
         assert_eq!(counting.0.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_caller_gets_the_answer_to_what_another_brought() {
+        let counting = Arc::new(Counting(AtomicU32::new(1)));
+        let source = Fresh::new(counting.clone(), Duration::from_secs(30));
+        let names =
+            |value: &str| [(TagName::parse("tax_id").expect("a name"), Private(value.to_owned()))].into();
+        let about = |key: &str, tax_id: &str| {
+            let mut question = testing::question(key);
+            question.customer.as_mut().expect("a customer").keys = names(tax_id);
+            question
+        };
+        let questions = [
+            question(1),
+            question(2),
+            Question { tags: names("1"), ..question(1) },
+            Question { tags: names("2"), ..question(1) },
+            about("7", "1"),
+            about("7", "2"),
+            about("8", "2"),
+        ];
+        for asked in 1..=2 {
+            for question in &questions {
+                assert!(as_of(&source, question).await.is_some());
+            }
+            assert_eq!(counting.0.load(Ordering::Relaxed), 8, "round {asked}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

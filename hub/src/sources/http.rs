@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use pinkas_config::Section;
-use pinkas_protocol::Failure;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use pinkas_protocol::{Failure, Gives};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode};
-use url::Url;
+use reqwest::{Client, Response, StatusCode};
 
 use super::address::Address;
 use super::fields::Field;
+use super::http_auth::{self, OAuth};
+use super::http_body::Body;
 use super::json::{self, Rows, Shape};
-use super::{About, Answer, Question, Source, give_up};
+use super::{About, Answer, Needs, Question, Source, give_up, template};
 
-/// The keys of this kind of source.
-pub const KEYS: &[&str] = &["http", "headers", "bearer_env", "bearer_file", "rows", "fields"];
+/// The keys of this kind of source, without those of [`http_auth`].
+pub const KEYS: &[&str] = &["http", "method", "body", "rows", "fields"];
 
 /// The largest answer read, in bytes.
 pub const LARGEST: usize = 1024 * 1024;
@@ -31,13 +32,26 @@ pub struct Http {
     about: About,
     client: Client,
     address: Address,
+    /// What is posted; nothing is when the service is only asked to give.
+    body: Option<Body>,
+    /// A parameter that holds a secret.
+    parameter: Option<(String, pinkas_config::Secret)>,
+    oauth: Option<OAuth>,
     shape: Shape,
 }
 
-/// Reads the keys of this kind, noting every mistake.
-pub fn read(table: &mut Section<'_>, about: About) -> Option<Http> {
+/// Reads the keys of this kind, noting every mistake; `named` are the paths of what has names of its own.
+pub fn read(table: &mut Section<'_>, about: About, named: &[String]) -> Option<(Http, Needs)> {
     let address = table.text("http").and_then(|text| {
-        Address::new(&text, about.gives)
+        Address::new(&text)
+            .map_err(|what| table.note("http", format!("this address cannot be used: {what}")))
+            .ok()
+    });
+    let body = body(table);
+    let needs = address.as_ref().zip(body.as_ref()).and_then(|(address, body)| {
+        let mut places = address.places();
+        places.extend(body.iter().flat_map(Body::places));
+        template::fitting(&places, about.gives == Gives::Customer)
             .map_err(|what| table.note("http", format!("this address cannot be used: {what}")))
             .ok()
     });
@@ -49,74 +63,124 @@ pub fn read(table: &mut Section<'_>, about: About) -> Option<Http> {
             None
         }
     };
-    let headers = headers(table);
-    let fields = super::mapping(table, about.gives, json::path);
-    if let Some(fields) = &fields {
-        let mapped = |field: &Field| fields.iter().any(|(mapped, _)| mapped == field);
-        let missing: Vec<_> =
-            Field::needed(about.gives).iter().filter(|field| !mapped(field)).map(|f| f.word()).collect();
-        if !missing.is_empty() || fields.is_empty() {
-            let example = missing.first().unwrap_or(&"limit");
-            let what =
-                format!("[source.fields] does not say where `{example}` is: write {example} = \"$.…\"");
-            table.note("fields", what);
-            return None;
-        }
-    }
+    let auth = http_auth::read(table);
+    let shape = shape(table, &about, named, rows);
+    let auth = auth?;
     // Ignored when it is there already: every program of the workspace uses this one provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder()
         .user_agent(concat!("pinkas-hub/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers?)
         .redirect(Policy::none())
         .referer(false)
         .no_proxy()
         .connect_timeout(CONNECT)
         .timeout(give_up(about.deadline))
+        .default_headers(auth.headers)
         .build();
     let client = client.map_err(|e| table.note("http", format!("no web client can be made: {e}"))).ok()?;
-    let shape = Shape { rows: rows?, fields: fields? };
-    Some(Http { address: address?, shape, client, about })
+    let http = Http {
+        address: address?,
+        body: body?,
+        parameter: auth.parameter,
+        oauth: auth.oauth,
+        shape: shape?,
+        client,
+        about,
+    };
+    Some((http, needs?))
 }
 
-fn headers(table: &mut Section<'_>) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    let mut right = true;
-    let mut written = table.table("headers");
-    for (name, value) in written.entries() {
-        match (HeaderName::try_from(&name), HeaderValue::try_from(&value)) {
-            (Ok(header), _) if header == AUTHORIZATION => {
-                written.note(&name, "do not write secrets here: use `bearer_env` or `bearer_file`");
-                right = false;
-            }
-            (Ok(header), Ok(value)) => {
-                headers.insert(header, value);
-            }
-            _ => {
-                written.note(&name, format!("`{name}` cannot be sent as a header"));
-                right = false;
-            }
+/// `method` and `body`: nothing is posted unless there is something to post.
+fn body(table: &mut Section<'_>) -> Option<Option<Body>> {
+    let post = match table.text("method").as_deref() {
+        None => None,
+        Some("GET") => Some(false),
+        Some("POST") => Some(true),
+        Some(_) => {
+            table.note("method", "`method` must be \"GET\" or \"POST\": a source is only asked");
+            return None;
         }
-    }
-    if let Some(bearer) = table.secret("bearer") {
-        match HeaderValue::try_from(format!("Bearer {}", bearer.0)) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                headers.insert(AUTHORIZATION, value);
-            }
-            Err(_) => {
-                let key = if table.has("bearer_env") { "bearer_env" } else { "bearer_file" };
-                table.note(key, "the secret holds characters that cannot be sent in a header");
-                right = false;
-            }
+    };
+    match (post, table.text("body")) {
+        (None | Some(false), None) => Some(None),
+        (Some(true), None) => {
+            table.note(
+                "method",
+                "a POST needs `body`: write the JSON to send, such as '{\"customer\": \"{customer.id}\"}'",
+            );
+            None
         }
+        (Some(false), Some(_)) => {
+            table.note("body", "a GET sends no `body`: write method = \"POST\"");
+            None
+        }
+        (_, Some(text)) => match Body::new(&text) {
+            Ok(body) => Some(Some(body)),
+            Err(what) => {
+                table.note("body", format!("`body` cannot be used: {what}"));
+                None
+            }
+        },
     }
-    right.then_some(headers)
+}
+
+fn shape(
+    table: &mut Section<'_>,
+    about: &About,
+    named: &[String],
+    rows: Option<Option<Rows>>,
+) -> Option<Shape> {
+    let fields = super::mapping(table, about.gives, json::path);
+    let named: Result<Vec<_>, String> = named.iter().map(|text| json::path(text)).collect();
+    let names = if about.gives == Gives::Customer { "keys" } else { "show" };
+    let named = named.map_err(|what| table.note(names, format!("[source.{names}]: {what}"))).ok();
+    let fields = fields?;
+    let mapped = |field: &Field| fields.iter().any(|(mapped, _)| mapped == field);
+    let missing: Vec<_> =
+        Field::needed(about.gives).iter().filter(|field| !mapped(field)).map(|f| f.word()).collect();
+    if (!missing.is_empty() || fields.is_empty()) && !about.has_own_rows() {
+        let example = missing.first().unwrap_or(&"limit");
+        let what = format!("[source.fields] does not say where `{example}` is: write {example} = \"$.…\"");
+        table.note("fields", what);
+        return None;
+    }
+    Some(Shape { rows: rows?, fields, named: named? })
 }
 
 impl Http {
-    async fn body(&self, url: Url) -> Result<Option<Vec<u8>>, Failure> {
-        let mut response = self.client.get(url).send().await.map_err(|e| broken(&e))?;
+    /// One question and its answer; nothing when the service says that there is nothing.
+    async fn asked(&self, question: &Question) -> Result<Option<Vec<u8>>, Failure> {
+        let mut url = self.address.for_question(question)?;
+        if let Some((name, secret)) = &self.parameter {
+            url.query_pairs_mut().append_pair(name, &secret.0);
+        }
+        let body = self.body.as_ref().map(|body| body.for_question(question)).transpose()?;
+        let send = async |token: Option<&HeaderValue>| {
+            let mut request = match &body {
+                Some(body) => {
+                    self.client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body.clone())
+                }
+                None => self.client.get(url.clone()),
+            };
+            if let Some(token) = token {
+                request = request.header(AUTHORIZATION, token);
+            }
+            request.send().await.map_err(|e| broken(&e))
+        };
+        let mut response = match &self.oauth {
+            None => send(None).await?,
+            Some(oauth) => {
+                let token = oauth.header(&self.client).await?;
+                let first = send(Some(&token)).await?;
+                // A token may be taken back at any time; one new one is asked for, and no more.
+                if first.status() == StatusCode::UNAUTHORIZED {
+                    oauth.refused(&token).await;
+                    send(Some(&oauth.header(&self.client).await?)).await?
+                } else {
+                    first
+                }
+            }
+        };
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
@@ -125,19 +189,24 @@ impl Http {
             }
             status => return Err(Failure::Refused { what: format!("HTTP {}", status.as_u16()) }),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(Failure::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Some(body))
+        body_of(&mut response, LARGEST).await.map(Some)
     }
 }
 
+/// The whole body of an answer of at most `largest` bytes.
+pub(super) async fn body_of(response: &mut Response, largest: usize) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
+        if body.len() + chunk.len() > largest {
+            return Err(Failure::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// reqwest's own text holds the address, and with it the customer's key: only the kind is told.
-fn broken(error: &reqwest::Error) -> Failure {
+pub(super) fn broken(error: &reqwest::Error) -> Failure {
     if error.is_body() || error.is_decode() {
         Failure::NotUnderstood { what: "the answer broke off".to_owned() }
     } else {
@@ -148,11 +217,7 @@ fn broken(error: &reqwest::Error) -> Failure {
 impl Source for Http {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
         Box::pin(async move {
-            let body = match self.address.for_question(question)? {
-                Some(url) => self.body(url).await?,
-                None => None,
-            };
-            match body {
+            match self.asked(question).await? {
                 Some(body) => self.shape.answer(&self.about.asked(), &body),
                 None => Ok(Answer::Nothing),
             }
@@ -338,6 +403,9 @@ mod tests {
             assert!(mistakes.contains(expected), "{expected} is not in\n{mistakes}");
         }
         assert!(!mistakes.contains("s3cret"), "{mistakes}");
+        let text = "[[source]]\nname = \"erp\"\ngives = \"balance\"\nhttp = \"https://erp/x\"\n[source.fields]\nbalance = \"$.x\"\n";
+        let mistakes = configured(Path::new(""), text).err().unwrap_or_default();
+        assert!(mistakes.contains("4: this address cannot be used: it holds no {customer.id}"), "{mistakes}");
         let text = "[[source]]\nname = \"erp\"\ngives = \"balance\"\nhttp = \"https://erp/{customer.id}\"\n";
         let mistakes = configured(Path::new(""), text).err().unwrap_or_default();
         assert!(mistakes.contains("[source.fields] does not say where `balance` is"), "{mistakes}");

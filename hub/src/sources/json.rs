@@ -2,6 +2,7 @@
 //! is, as JSONPath (RFC 9535). Numbers are taken by their text, so that no float rounds an amount.
 
 use pinkas_protocol::Failure;
+use pinkas_protocol::card::MOST_NUMBERS;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
@@ -15,6 +16,8 @@ pub struct Shape {
     pub rows: Option<Rows>,
     /// Where in a record each field is.
     pub fields: Vec<(Field, JsonPath)>,
+    /// Where in a record that is which has a name of its own.
+    pub named: Vec<JsonPath>,
 }
 
 impl Shape {
@@ -31,10 +34,35 @@ impl Shape {
         let rows: Vec<Row> = rows
             .into_iter()
             .take(fields::most_rows(asked.gives))
-            .map(|row| Row(self.fields.iter().map(|(field, path)| (*field, cell(path, row))).collect()))
+            .map(|row| Row {
+                cells: self
+                    .fields
+                    .iter()
+                    .map(|(field, path)| (*field, field_cell(*field, path, row)))
+                    .collect(),
+                named: self.named.iter().map(|path| cell(path, row)).collect(),
+            })
             .collect();
         fields::answer(asked, &rows)
     }
+}
+
+/// Numbers may be a list: `$.phones[*].number` finds as many as there are.
+fn field_cell(field: Field, path: &JsonPath, row: &Value) -> Cell {
+    if field != Field::Numbers {
+        return cell(path, row);
+    }
+    let found = path.query(row).all();
+    let items = found.iter().flat_map(|value| match value {
+        Value::Array(items) => items.iter().collect::<Vec<_>>(),
+        value => vec![*value],
+    });
+    let texts = items.filter_map(|value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    });
+    Cell::of_text(&texts.take(MOST_NUMBERS).collect::<Vec<_>>().join(";"))
 }
 
 fn cell(path: &JsonPath, row: &Value) -> Cell {

@@ -1,12 +1,13 @@
 //! Where the hub looks things up: the shape every source has, and reading `[[source]]` tables.
-//! One file per kind (`http`, `sql`, `csv`; `sample` is there to copy). They share `template` (where a
-//! question's values go), `cell` and `fields` (what an answer must look like) and `asking` (deadlines).
+//! One file per kind (`http`, `sql`, `ldap`, `csv`; `sample` is there to copy). They share `template` (where
+//! a question's values go), `cell` and `fields` (what an answer must look like) and `asking` (deadlines).
 //! A source is never trusted: it may be slow, hung, huge or wrong, and may only ever cost its own card.
 
 pub mod sample;
 
 pub mod csv;
 pub mod http;
+pub mod ldap;
 pub mod sql;
 
 pub mod asking;
@@ -18,13 +19,19 @@ pub mod template;
 mod address;
 mod csv_table;
 mod fresh;
+mod http_auth;
+mod http_body;
 mod json;
+mod ldap_filter;
+mod ldap_link;
+mod sql_bound;
+mod sql_mysql;
 mod sql_values;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +39,14 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use pinkas_config::Section;
-use pinkas_protocol::{Customer, Facts, Failure, Gives, Number, NumberPlan, SourceName};
+use pinkas_protocol::card::{MOST_KEYS, MOST_ROWS};
+use pinkas_protocol::text::{LONGEST, plain};
+use pinkas_protocol::{Customer, Facts, Failure, Gives, Number, NumberPlan, Private, SourceName, TagName};
 
-use self::fields::Field;
+use self::fields::{Field, Named};
 use self::fresh::Fresh;
+use crate::core::CardPlace;
+use crate::identify::Search;
 
 /// What a source is asked: by number for a directory, by customer for everything else.
 #[derive(Clone)]
@@ -44,6 +55,8 @@ pub struct Question {
     pub number: Option<Number>,
     /// The customer, as a directory said.
     pub customer: Option<Customer>,
+    /// What the phone system says of the call besides, such as a customer number that was keyed in.
+    pub tags: BTreeMap<TagName, Private<String>>,
 }
 
 impl fmt::Debug for Question {
@@ -83,6 +96,12 @@ pub trait Source: Send + Sync + 'static {
     /// Answers one question. It is dropped when nobody waits for it any more, and may be called many
     /// times at once; deadlines and the bound on that are the caller's.
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>>;
+
+    /// Finds customers by something else than a question's number, each with what ties it to the call. Only a
+    /// directory that holds all of them in memory can; it is called where taking its time delays nobody.
+    fn find(&self, _search: &Search) -> Vec<Customer> {
+        Vec::new()
+    }
 }
 
 /// A source with what the configuration says about it.
@@ -92,10 +111,38 @@ pub struct ConfiguredSource {
     pub name: SourceName,
     /// What it gives.
     pub gives: Gives,
+    /// What has to be known before it can be asked.
+    pub needs: Needs,
+    /// The card's title, where the configuration gives it one of its own.
+    pub title: Option<String>,
     /// After this long its card says that it is late.
     pub deadline: Duration,
     /// Whom to ask.
     pub source: Arc<dyn Source>,
+}
+
+impl ConfiguredSource {
+    /// A source of which the configuration says no more than this: a directory needs the call, everything
+    /// else the customer.
+    pub fn new(name: SourceName, gives: Gives, deadline: Duration, source: Arc<dyn Source>) -> Self {
+        let needs = if gives == Gives::Customer { Needs::Call } else { Needs::Customer };
+        ConfiguredSource { name, gives, needs, title: None, deadline, source }
+    }
+
+    /// Its place among the cards of a call.
+    pub fn place(&self) -> CardPlace {
+        let (source, gives, needs) = (self.name.clone(), self.gives, self.needs);
+        CardPlace { source, gives, title: self.title.clone(), needs }
+    }
+}
+
+/// What has to be known before a source can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// Only what the call itself brings: number and tags.
+    Call,
+    /// Also who the customer is.
+    Customer,
 }
 
 /// A deadline, unless the configuration says otherwise.
@@ -126,22 +173,23 @@ pub fn read(section: &mut Section<'_>, plan: &NumberPlan) -> Vec<ConfiguredSourc
 }
 
 /// The keys that say where a source is, one of which each source has.
-const KINDS: [&str; 3] = ["http", "sql", "csv"];
+const KINDS: [&str; 4] = ["http", "sql", "ldap", "csv"];
 
 fn one(table: &mut Section<'_>, name: Option<SourceName>, plan: &NumberPlan) -> Option<ConfiguredSource> {
     let gives = gives(table);
     let deadline = table.duration("deadline").unwrap_or(DEADLINE);
     let fresh = table.duration("fresh");
     let currency = currency(table);
+    let title = title(table);
     let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| table.has(kind)).collect();
     let kind = match kinds[..] {
         [kind] => kind,
         [] => {
-            table.note("name", "this source does not say where it is: write `http`, `sql` or `csv`");
+            table.note("name", "this source does not say where it is: write `http`, `sql`, `ldap` or `csv`");
             return known_elsewhere(table);
         }
         [_, second, ..] => {
-            table.note(second, "a source is one of `http`, `sql` and `csv`: make two sources of it");
+            table.note(second, "a source is one of `http`, `sql`, `ldap` and `csv`: make two sources of it");
             return known_elsewhere(table);
         }
     };
@@ -149,17 +197,23 @@ fn one(table: &mut Section<'_>, name: Option<SourceName>, plan: &NumberPlan) -> 
     let Some(gives) = gives else { return known_elsewhere(table) };
     // A missing name has been noted; the rest is read all the same, for its own mistakes.
     let named = name.clone().or_else(|| SourceName::parse(kind).ok())?;
-    let about = About { name: named, gives, currency, deadline };
-    let source: Arc<dyn Source> = match kind {
-        "http" => Arc::new(http::read(table, about)?),
-        "sql" => Arc::new(sql::read(table, about)?),
-        _ => Arc::new(csv::read(table, about, plan)?),
+    let (names, places) = names(table, gives);
+    let about = About { name: named, gives, currency, deadline, plan: plan.clone(), named: names };
+    let (source, needs): (Arc<dyn Source>, Needs) = match kind {
+        "http" => shared(http::read(table, about, &places)?),
+        "sql" => shared(sql::read(table, about, places)?),
+        "ldap" => shared(ldap::read(table, about, places)?),
+        _ => shared(csv::read(table, about, places)?),
     };
     let source = match fresh {
         Some(fresh) => Arc::new(Fresh::new(source, fresh)),
         None => source,
     };
-    Some(ConfiguredSource { name: name?, gives, deadline, source })
+    Some(ConfiguredSource { name: name?, gives, needs, title, deadline, source })
+}
+
+fn shared<S: Source>((source, needs): (S, Needs)) -> (Arc<dyn Source>, Needs) {
+    (Arc::new(source), needs)
 }
 
 /// What every kind of source is told about itself.
@@ -173,12 +227,27 @@ pub struct About {
     pub currency: Option<String>,
     /// After this long its card says that it is late.
     pub deadline: Duration,
+    /// How phone numbers are read.
+    pub plan: NumberPlan,
+    /// What the configuration gave names of its own.
+    pub named: Named,
 }
 
 impl About {
     /// What answers are made with.
     pub fn asked(&self) -> fields::Asked<'_> {
-        fields::Asked { gives: self.gives, source: &self.name, currency: self.currency.as_deref() }
+        fields::Asked {
+            gives: self.gives,
+            source: &self.name,
+            currency: self.currency.as_deref(),
+            plan: &self.plan,
+            named: &self.named,
+        }
+    }
+
+    /// Whether the rows of the card are those that the configuration names.
+    pub fn has_own_rows(&self) -> bool {
+        matches!(&self.named, Named::Rows(labels) if !labels.is_empty())
     }
 }
 
@@ -202,6 +271,58 @@ fn gives(table: &mut Section<'_>) -> Option<Gives> {
     Some(gives)
 }
 
+fn title(table: &mut Section<'_>) -> Option<String> {
+    let written = table.text("title")?;
+    let title = plain(&written, LONGEST);
+    if title.is_none() {
+        table.note("title", "`title` must be a few words that can be read");
+    }
+    title
+}
+
+/// Reads `[source.keys]` of a directory or `[source.show]` of a card of the company's own: the names, and
+/// for each the column or path it is at.
+fn names(table: &mut Section<'_>, gives: Gives) -> (Named, Vec<String>) {
+    match gives {
+        Gives::Customer => {
+            let mut keys = table.table("keys");
+            let entries = keys.entries();
+            if entries.len() > MOST_KEYS {
+                keys.note("", format!("a customer can have {MOST_KEYS} keys: remove some"));
+            }
+            let mut read = Vec::new();
+            for (written, place) in entries.into_iter().take(MOST_KEYS) {
+                // What cannot be written in a place could never be asked with.
+                match template::pieces(&format!("{{customer.{written}}}"), template::Braces::Places)
+                    .as_deref()
+                {
+                    Ok([template::Piece::Place(template::Place::CustomerKey(name))]) => {
+                        read.push((name.clone(), place));
+                    }
+                    _ => keys.note(
+                        &written,
+                        "a key's name must be of letters, digits, - and _, such as tax_id; not id or name",
+                    ),
+                }
+            }
+            let (names, places) = read.into_iter().unzip();
+            (Named::Keys(names), places)
+        }
+        Gives::Custom => {
+            let mut show = table.table("show");
+            let entries = show.entries();
+            if entries.len() > MOST_ROWS {
+                show.note("", format!("a card can have {MOST_ROWS} rows: remove some"));
+            }
+            let read = entries.into_iter().take(MOST_ROWS);
+            let (labels, places) =
+                read.map(|(label, place)| (plain(&label, LONGEST).unwrap_or_default(), place)).unzip();
+            (Named::Rows(labels), places)
+        }
+        _ => (Named::Keys(Vec::new()), Vec::new()),
+    }
+}
+
 fn currency(table: &mut Section<'_>) -> Option<String> {
     let written = table.text("currency")?;
     let currency = fields::currency(&written);
@@ -214,7 +335,7 @@ fn currency(table: &mut Section<'_>) -> Option<String> {
 /// Names the keys of every kind, so that a source that could not be read is not also reported for keys
 /// that would have been right.
 fn known_elsewhere(table: &mut Section<'_>) -> Option<ConfiguredSource> {
-    let kinds = [http::KEYS, sql::KEYS, csv::KEYS];
+    let kinds = [http::KEYS, http_auth::KEYS, sql::KEYS, ldap::KEYS, csv::KEYS, &["keys", "show"]];
     for key in kinds.into_iter().flatten() {
         table.has(key);
     }
@@ -322,15 +443,15 @@ sql = "sqlite:sales.db"
 
 [[source]]
 gives = "balance"
-ldap = "ldap://x"
+ldpa = "ldap://x"
 "#,
             &[
                 "3: `gives` must be \"customer\", \"balance\", \"credit\", \"purchases\", \"notes\" or \"custom\"",
                 "7: another source is called a too: give each its own name",
-                "10: a source is one of `http`, `sql` and `csv`: make two sources of it",
+                "10: a source is one of `http`, `sql`, `ldap` and `csv`: make two sources of it",
                 "12: `name` is missing: write a short name such as \"accounting\"",
-                "12: this source does not say where it is: write `http`, `sql` or `csv`",
-                "14: `ldap` is not a key here; keys here are `bearer_env`, `bearer_file`, `charset`, `csv`, `currency`, `deadline`, `fields`, `fresh`, `gives`, `headers`, `http`, `key`, `name`, `password_env`, `password_file`, `query`, `rows`, `separator`, `sql`",
+                "12: this source does not say where it is: write `http`, `sql`, `ldap` or `csv`",
+                "14: `ldpa` is not a key here; did you mean `ldap`?",
             ],
         );
     }
@@ -342,14 +463,17 @@ ldap = "ldap://x"
         std::fs::create_dir(dir.path().join("export")).expect("created");
         write("customers.csv", "number,id,name\n");
         write("export/terms.csv", "account;kredyt;termin\n");
-        write("db-password", "x");
+        for secret in ["db-password", "erp-secret", "ldap-password"] {
+            write(secret, "x");
+        }
+        write("sales.db", "");
         let guide = include_str!("../../../docs/sources.md").replace("bearer_env", "#");
         let examples: String =
             guide.split("```toml").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         let file = dir.path().join("hub.toml");
         let plan = NumberPlan::default();
         match pinkas_config::parse(&file, &examples, |section| Some(read(section, &plan))) {
-            Ok(sources) => assert_eq!(sources.len(), 5),
+            Ok(sources) => assert_eq!(sources.len(), 9),
             Err(mistakes) => panic!("{mistakes}"),
         }
     }
@@ -357,6 +481,7 @@ ldap = "ldap://x"
     #[test]
     fn a_question_never_prints_what_it_holds() {
         let number = NumberPlan::default().read("+48123456789");
-        assert_eq!(format!("{:?}", Question { number, customer: None }), "Question(…)");
+        let question = Question { number, customer: None, tags: BTreeMap::new() };
+        assert_eq!(format!("{question:?}"), "Question(…)");
     }
 }

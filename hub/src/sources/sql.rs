@@ -1,7 +1,8 @@
-//! A source that is a query to PostgreSQL or SQLite. What the question brings is bound as parameters, so
+//! A source that is a query to PostgreSQL, MySQL, MariaDB or SQLite. What the question brings is bound as parameters, so
 //! it is a value whatever it holds; the session can only read, and so can the query. Connections are made
 //! when first needed: a database that is down costs its own card, not the hub's start.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,16 +11,17 @@ use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use pinkas_config::{Secret, Section};
 use pinkas_protocol::Failure;
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool};
 use sqlx::pool::PoolOptions;
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgStatement};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, SqlSafeStr, Statement};
+use sqlx::{AssertSqlSafe, Column, ConnectOptions, Executor, SqlSafeStr, Statement, TypeInfo};
 use url::Url;
 
-use super::fields::{self, Field, Row};
+use super::fields::{self, Row};
 use super::sql_query::{Dialect, Query};
 use super::sql_values::{self, Columns};
-use super::{About, Answer, Question, Source, give_up};
+use super::{About, Answer, Needs, Question, Source, give_up, sql_bound, sql_mysql};
 
 /// The keys of this kind of source.
 pub const KEYS: &[&str] = &["sql", "query", "password_env", "password_file", "fields"];
@@ -43,6 +45,7 @@ pub struct Sql {
 
 enum Pool {
     Postgres(Lazy<sqlx::Postgres>),
+    MySql(Lazy<sqlx::MySql>),
     Sqlite(Lazy<sqlx::Sqlite>),
 }
 
@@ -50,19 +53,19 @@ enum Pool {
 /// configuration is read before there is one.
 struct Lazy<D: sqlx::Database> {
     options: <D::Connection as sqlx::Connection>::Options,
+    /// How connections are made and made ready.
+    settings: PoolOptions<D>,
     pool: OnceLock<sqlx::Pool<D>>,
 }
 
 impl<D: sqlx::Database> Lazy<D> {
     fn new(options: <D::Connection as sqlx::Connection>::Options) -> Self {
-        Lazy { options, pool: OnceLock::new() }
+        let settings = PoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE);
+        Lazy { options, settings, pool: OnceLock::new() }
     }
 
     fn pool(&self) -> &sqlx::Pool<D> {
-        self.pool.get_or_init(|| {
-            let pool = PoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE);
-            pool.connect_lazy_with(self.options.clone())
-        })
+        self.pool.get_or_init(|| self.settings.clone().connect_lazy_with(self.options.clone()))
     }
 }
 
@@ -71,12 +74,14 @@ impl<D: sqlx::Database> Lazy<D> {
 pub enum Database {
     /// A server's address, without a password.
     Postgres(String),
+    /// Likewise, of MySQL or MariaDB.
+    MySql(String),
     /// A file.
     Sqlite(PathBuf),
 }
 
-/// Reads the keys of this kind, noting every mistake.
-pub fn read(table: &mut Section<'_>, about: About) -> Option<Sql> {
+/// Reads the keys of this kind, noting every mistake; `named` are the columns of what has names of its own.
+pub fn read(table: &mut Section<'_>, about: About, named: Vec<String>) -> Option<(Sql, Needs)> {
     let database = match database(table) {
         Ok(database) => Some(database),
         Err(what) => {
@@ -92,12 +97,14 @@ pub fn read(table: &mut Section<'_>, about: About) -> Option<Sql> {
         query.map_err(|what| table.note("query", format!("`query` cannot be used: {what}"))).ok()
     });
     let mapping = super::mapping(table, about.gives, |column| Ok(column.to_owned()));
-    let built = Sql::new(about, &database?, password.as_ref(), query?, mapping?);
-    built.map_err(|what| table.note("sql", what)).ok()
+    let (query, needs) = query?;
+    let columns = Columns { gives: about.gives, mapping: mapping?, named };
+    let built = Sql::new(about, &database?, password.as_ref(), query, columns);
+    Some((built.map_err(|what| table.note("sql", what)).ok()?, needs))
 }
 
 fn database(table: &mut Section<'_>) -> Result<Database, String> {
-    const EXAMPLE: &str = "write postgres://user@host/database or sqlite:file.db";
+    const EXAMPLE: &str = "write postgres://user@host/database, mysql://user@host/database or sqlite:file.db";
     let text = table.text("sql").ok_or(EXAMPLE)?;
     if let Some(file) = text.strip_prefix("sqlite:") {
         let file = Path::new(file.strip_prefix("//").unwrap_or(file));
@@ -111,13 +118,16 @@ fn database(table: &mut Section<'_>) -> Result<Database, String> {
         };
     }
     let url = Url::parse(&text).map_err(|_| format!("`sql` is not an address: {EXAMPLE}"))?;
-    if !matches!(url.scheme(), "postgres" | "postgresql") {
-        return Err(format!("`sql` is of an unknown kind: {EXAMPLE}"));
-    }
+    let database = match url.scheme() {
+        "postgres" | "postgresql" => Database::Postgres(text),
+        // MariaDB is asked in MySQL's words; sqlx knows it by either name.
+        "mysql" | "mariadb" => Database::MySql(text),
+        _ => return Err(format!("`sql` is of an unknown kind: {EXAMPLE}")),
+    };
     if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
         return Err("do not write the password here: use `password_env` or `password_file`".to_owned());
     }
-    Ok(Database::Postgres(text))
+    Ok(database)
 }
 
 impl Database {
@@ -125,25 +135,25 @@ impl Database {
     pub fn dialect(&self) -> Dialect {
         match self {
             Database::Postgres(_) => Dialect::Postgres,
+            Database::MySql(_) => Dialect::MySql,
             Database::Sqlite(_) => Dialect::Sqlite,
         }
     }
 }
 
 impl Sql {
-    /// A source that asks `database`; `mapping` names columns that are not called like their fields.
-    /// The error is a sentence about the address.
+    /// A source that asks `database`. The error is a sentence about the address.
     pub fn new(
         about: About,
         database: &Database,
         password: Option<&Secret>,
         query: Query,
-        mapping: Vec<(Field, String)>,
+        columns: Columns,
     ) -> Result<Self, String> {
+        const WRONG: &str = "this address of a database cannot be understood";
         let pool = match database {
             Database::Postgres(url) => {
-                let mut options: PgConnectOptions =
-                    url.parse().map_err(|_| "this address of a database cannot be understood".to_owned())?;
+                let mut options: PgConnectOptions = url.parse().map_err(|_| WRONG.to_owned())?;
                 if let Some(password) = password {
                     options = options.password(&password.0);
                 }
@@ -153,6 +163,18 @@ impl Sql {
                     .options([("default_transaction_read_only", "on"), ("statement_timeout", &limit_ms)])
                     .disable_statement_logging();
                 Pool::Postgres(Lazy::new(options))
+            }
+            Database::MySql(url) => {
+                let mut options: MySqlConnectOptions = url.parse().map_err(|_| WRONG.to_owned())?;
+                if let Some(password) = password {
+                    options = options.password(&password.0);
+                }
+                let mut lazy = Lazy::new(options.disable_statement_logging());
+                let (limit, most) = (give_up(about.deadline), fields::most_rows(about.gives));
+                lazy.settings = lazy.settings.after_connect(move |connection, _| {
+                    Box::pin(sql_mysql::prepare(connection, limit, most))
+                });
+                Pool::MySql(lazy)
             }
             Database::Sqlite(file) => {
                 let options = SqliteConnectOptions::new()
@@ -164,18 +186,22 @@ impl Sql {
                 Pool::Sqlite(Lazy::new(options))
             }
         };
-        let columns = Columns { gives: about.gives, mapping };
         Ok(Sql { about, pool, query, columns })
     }
 
-    async fn rows(&self, values: &[&str]) -> Result<Option<Vec<Row>>, Failure> {
+    async fn rows(&self, values: &[Cow<'_, str>]) -> Result<Option<Vec<Row>>, Failure> {
         let most = fields::most_rows(self.about.gives);
+        let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        let values = values.as_slice();
         // One body for both drivers: their types differ, the steps do not.
         macro_rules! rows {
-            ($connection:expr, $arguments:path) => {{
+            ($connection:expr, $arguments:path, $cut:expr) => {{
                 let sql = AssertSqlSafe(self.query.sql()).into_sql_str();
-                let statement = $connection.prepare(sql).await?;
+                let mut statement = $connection.prepare(sql).await?;
                 let Some(arguments) = $arguments(&statement, values) else { return Ok(Ok(None)) };
+                if let Some(cut) = $cut(&statement) {
+                    statement = $connection.prepare(AssertSqlSafe(cut).into_sql_str()).await?;
+                }
                 let mut answers = statement.query_with(arguments).fetch(&mut *$connection);
                 let mut rows = Vec::new();
                 while rows.len() < most
@@ -191,7 +217,16 @@ impl Sql {
         }
         let postgres = async |pool: &PgPool| {
             let mut connection = pool.acquire().await?;
-            rows!(connection, sql_values::postgres_arguments)
+            rows!(connection, sql_values::postgres_arguments, |statement: &PgStatement| {
+                let columns =
+                    statement.columns().iter().map(|column| (column.name(), column.type_info().name()));
+                let cuts = self.query.reads() && columns.len() > 0;
+                cuts.then(|| sql_bound::bounded(&self.query.sql(), columns, most))
+            })
+        };
+        let mysql = async |pool: &MySqlPool| {
+            let mut connection = pool.acquire().await?;
+            rows!(connection, sql_mysql::arguments, |_| None::<Arc<str>>)
         };
         let sqlite = async |pool: &SqlitePool| {
             let mut connection = pool.acquire().await?;
@@ -202,10 +237,11 @@ impl Sql {
             let mut handle = connection.lock_handle().await?;
             handle.set_progress_handler(STEPS, move || watch.strong_count() > 0);
             drop(handle);
-            rows!(connection, sql_values::sqlite_arguments)
+            rows!(connection, sql_values::sqlite_arguments, |_| None::<Arc<str>>)
         };
         let read: Result<Result<_, Failure>, sqlx::Error> = match &self.pool {
             Pool::Postgres(lazy) => postgres(lazy.pool()).await,
+            Pool::MySql(lazy) => mysql(lazy.pool()).await,
             Pool::Sqlite(lazy) => sqlite(lazy.pool()).await,
         };
         read.map_err(|error| failure(&error, self.dialect()))?
@@ -214,6 +250,7 @@ impl Sql {
     fn dialect(&self) -> Dialect {
         match self.pool {
             Pool::Postgres(_) => Dialect::Postgres,
+            Pool::MySql(_) => Dialect::MySql,
             Pool::Sqlite(_) => Dialect::Sqlite,
         }
     }
@@ -227,6 +264,11 @@ fn failure(error: &sqlx::Error, dialect: Dialect) -> Failure {
             let code = error.code().unwrap_or_default();
             match dialect {
                 Dialect::Postgres => sql_values::postgres_failure(&code),
+                Dialect::MySql => {
+                    let number =
+                        error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
+                    sql_mysql::failure(number.unwrap_or_default())
+                }
                 Dialect::Sqlite => sql_values::sqlite_failure(&code, error.message()),
             }
         }
@@ -238,7 +280,7 @@ fn failure(error: &sqlx::Error, dialect: Dialect) -> Failure {
 impl Source for Sql {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
         Box::pin(async move {
-            let Some(values) = self.query.values(question) else { return Ok(Answer::Nothing) };
+            let values = self.query.values(question)?;
             match self.rows(&values).await? {
                 Some(rows) => fields::answer(&self.about.asked(), &rows),
                 None => Ok(Answer::Nothing),
@@ -399,6 +441,6 @@ mod tests {
         assert!(said.contains("1: `query` is missing"), "{said}");
         assert!(!said.contains("s3cret"), "{said}");
         assert!(mistakes("sql = \"sqlite:gone.db\"").contains("there is no database file"));
-        assert!(mistakes("sql = \"mysql://db/x\"").contains("of an unknown kind"));
+        assert!(mistakes("sql = \"oracle://db/x\"").contains("of an unknown kind"));
     }
 }

@@ -22,6 +22,8 @@ pub struct Columns {
     pub gives: Gives,
     /// Columns named in the configuration.
     pub mapping: Vec<(Field, String)>,
+    /// Columns of what has names of its own.
+    pub named: Vec<String>,
 }
 
 /// A row of either database.
@@ -51,7 +53,11 @@ impl Columns {
                 cells.push((*field, row.cell(at)));
             }
         }
-        Ok(Row(cells))
+        let named = self.named.iter().map(|name| match find(name) {
+            Some(at) => Ok(row.cell(at)),
+            None => Err(Failure::NotUnderstood { what: format!("no column {name}") }),
+        });
+        Ok(Row { cells, named: named.collect::<Result<_, _>>()? })
     }
 }
 

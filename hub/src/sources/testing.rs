@@ -1,6 +1,7 @@
 //! What the tests of all kinds of source share: a question, sources out of a configuration text, and an
 //! answer as one line to compare.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +23,11 @@ pub(crate) const HOSTILE: [&str; 6] = [
 pub(crate) fn question(key: &str) -> Question {
     let key = CustomerKey::parse(key).expect("a key");
     let customer = Customer::new(key, "Levi".to_owned(), SourceName::parse("directory").expect("a name"));
-    Question { number: Some(Number::E164 { e164: "+972501234567".to_owned() }), customer: Some(customer) }
+    Question {
+        number: Some(Number::E164 { e164: "+972501234567".to_owned() }),
+        customer: Some(customer),
+        tags: BTreeMap::new(),
+    }
 }
 
 /// The one source in a configuration, or its mistakes; files are relative to `dir`.
@@ -73,6 +78,10 @@ pub(crate) fn line(answer: Result<Answer, Failure>) -> String {
                 let amount = p.amount.as_ref().map(money).unwrap_or_default();
                 format!("{date} {quantity} {} {amount};", p.product)
             })
+            .collect(),
+        Ok(Answer::Facts { facts: Facts::Custom { rows }, .. }) => rows
+            .iter()
+            .map(|row| format!("{}={};", row.label, row.value.as_ref().map_or("?", |value| &value.0)))
             .collect(),
         Ok(Answer::Facts { facts, .. }) => format!("{facts:?}"),
         Ok(Answer::Nothing) => "nothing".to_owned(),

@@ -6,10 +6,13 @@
 pub mod asterisk;
 pub mod handset;
 pub mod kamailio;
+pub mod mariadb;
 pub mod postgres;
 pub mod process;
 pub mod scenario;
 pub mod sipp;
+pub mod slapd;
+pub mod trickle;
 pub mod xvfb;
 
 mod asterisk_files;
@@ -35,6 +38,10 @@ pub enum Part {
     Xvfb,
     /// The programs of a PostgreSQL server.
     Postgres,
+    /// MariaDB with all its libraries, unpacked in a folder.
+    MariaDb,
+    /// OpenLDAP's server, likewise.
+    Slapd,
 }
 
 /// A part that this machine lacks.
@@ -55,10 +62,10 @@ pub enum Trouble {
     Failed(anyhow::Error),
 }
 
-/// Where a part is: the folder of an unpacked phone system, the folder of PostgreSQL's programs, else the program.
+/// Where a part is: the folder of what was unpacked, the folder of PostgreSQL's programs, else the program.
 pub fn need(part: Part) -> Result<PathBuf, Skip> {
     let found = match part {
-        Part::Asterisk16 | Part::Asterisk22 | Part::Kamailio => {
+        Part::Asterisk16 | Part::Asterisk22 | Part::Kamailio | Part::MariaDb | Part::Slapd => {
             laboratory().map(|lab| lab.join(part.name())).filter(|root| root.join(".recipe").is_file())
         }
         Part::Sipp => program("sipp"),
@@ -113,6 +120,8 @@ impl Part {
             Part::Sipp => "sipp",
             Part::Xvfb => "xvfb",
             Part::Postgres => "postgres",
+            Part::MariaDb => "mariadb",
+            Part::Slapd => "slapd",
         }
     }
 }

@@ -50,6 +50,11 @@ impl Postgres {
         Processes::with(Path::new(&cluster(self.at)))
     }
 
+    /// Where it listens.
+    pub fn at(&self) -> SocketAddrV4 {
+        self.at
+    }
+
     /// Ends it at once, without a word to who is connected.
     pub fn kill(&mut self) {
         // Through its own program, since a killed server leaves shared memory behind for ever.
@@ -80,7 +85,7 @@ impl Drop for Postgres {
 }
 
 /// An address for the databases of all tests; each takes a free port.
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 30, 254);
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 30, 254);
 
 /// Every process of a server shows this name on its command line.
 fn cluster(at: SocketAddrV4) -> String {

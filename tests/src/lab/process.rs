@@ -10,6 +10,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+/// Whether a program is to stand still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freeze {
+    /// It keeps its connections and does nothing.
+    Stop,
+    /// It goes on.
+    GoOn,
+}
+
 /// A running program and whatever it started; killed when dropped.
 #[derive(Debug)]
 pub struct Running {
@@ -52,6 +61,12 @@ impl Running {
     /// Asks it to end with a signal such as `TERM`, which `timeout` passes on.
     pub fn ask(&self, signal: &str) {
         send_signal(signal, &self.child.id().to_string());
+    }
+
+    /// Stops it and all it started where they stand, or lets them go on.
+    pub fn freeze(&self, freeze: Freeze) {
+        let signal = if freeze == Freeze::Stop { "STOP" } else { "CONT" };
+        send_signal(signal, &format!("-{}", self.child.id()));
     }
 
     /// Kills it and all it started, at once, as a power cut would.

@@ -1,20 +1,24 @@
 //! Random stories: whatever is said in whatever order, every desktop shows exactly what its person may see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pinkas_protocol::{Pause, PauseEvent};
+use pinkas_protocol::card::Match;
+use pinkas_protocol::{Facts, Pause, PauseEvent, Private, StirShaken, Verdict};
 use proptest::prelude::*;
 
+use super::seen::{balance, filled, some_rights};
 use super::*;
 
 /// What one person may see of the hub's whole board, said independently of the code under test.
-fn allowed(whole: &Board, who: &str) -> Board {
+fn allowed(whole: &Board, rang: &BTreeMap<CallId, BTreeSet<Line>>, who: &str) -> Board {
     let lines: &[&str] = match who {
         "ana" => &["101"],
         "bob" => &["102", "103"],
+        // Supervises the team of bob.
+        "tom" => &["102", "103"],
         _ => &[],
     };
-    let supervisor = who == "sima";
+    let supervisor = matches!(who, "sima" | "root");
     let mine = |line: &Line| lines.contains(&line.as_str());
     let mut board = whole.clone();
     board.calls.retain(|_, view| supervisor || view.offers.keys().any(mine));
@@ -27,7 +31,25 @@ fn allowed(whole: &Board, who: &str) -> Board {
             });
         }
     }
+    for view in board.calls.values_mut() {
+        let settled = view.who.customer().map(|customer| customer.key.clone());
+        let vouched = view.identified.as_ref().is_some_and(|said| Some(&said.customer) == settled.as_ref());
+        let verified = view.facts.caller.stir.is_some_and(|stir| stir.verdict == Verdict::Passed);
+        let exact = view.who.customer().is_none_or(|customer| customer.matched == Match::Number);
+        let verified = verified && exact && view.facts.caller.number.is_some();
+        view.cards.retain(|card| card.gives != Gives::Purchases || supervisor || who == "tom");
+        for card in &mut view.cards {
+            let CardState::Filled { facts: Facts::Balance(balance), .. } = &mut card.state else { continue };
+            if !vouched && !verified && balance.balance.take().is_some() {
+                card.folded.push("balance".to_owned());
+            }
+            if who != "root" {
+                balance.overdue = None;
+            }
+        }
+    }
     board.keep_ended(Board::MOST_ENDED);
+    board.missed.retain(|row, _| supervisor || rang[row].iter().any(mine));
     board
 }
 
@@ -38,14 +60,15 @@ proptest! {
     /// going and the hub restarting, each desktop's board is exactly what its person may see.
     #[test]
     fn every_board_is_always_exactly_what_its_person_may_see(
-        steps in proptest::collection::vec((0u8..22, 0u128..4, 0usize..3, 0u8..4), 0..80),
+        steps in proptest::collection::vec((0u8..32, 0u128..4, 0usize..3, 0u8..5), 0..80),
     ) {
-        let people = ["ana", "bob", "sima"];
-        let mut office = Office::open(Kept::default());
+        let people = ["ana", "bob", "sima", "tom", "root"];
+        let open = |kept| Office::of(vec![place("tickets", Gives::Custom, Needs::Call)], some_rights(), kept);
+        let mut office = open(Kept::default());
         for (what, n, pick, extra) in steps {
             let line = ["101", "102", "103"][pick];
             let other = ["102", "103", "101"][pick];
-            let number = [NUMBER, "+48220000000", "101", "?"][usize::from(extra)];
+            let number = [NUMBER, "+48220000000", "101", "?"][usize::from(extra % 4)];
             match what {
                 0 => office.arrives(n, number),
                 1 => office.rings(n, line),
@@ -74,15 +97,18 @@ proptest! {
                 }
                 6 => office.says(Event::Line(LineEvent { line: id(line), heard_at: at(0), state: LineState::Busy })),
                 7 => {
-                    let found = (0..extra).map(|k| customer(&format!("C{k}"))).collect();
+                    // The last of five is guessed.
+                    let matched = |k| if k == 3 { Match::CompanyNumber } else { Match::Number };
+                    let found = (0..extra).map(|k| Customer { matched: matched(k), ..customer(&format!("C{k}")) });
+                    let found = if pick == 2 { found.rev().take(1).collect() } else { found.collect() };
                     office.found(n, [NUMBER, "+48220000000", "101"][pick], Ok(found));
                 }
                 8 => office.lands(n, [NUMBER, "+48220000000", "101"][pick], Card::new(id("books"), Gives::Balance, Some(id("C0")), CardState::Late { deadline_ms: u64::from(extra) })),
-                9 => office.happens(Input::Choose { viewer: ViewerId(pick as u64), call: call(n), customer: id("C1") }),
-                10 => office.logs_in(pick as u64, people[pick]),
+                9 => office.choose(n as u64 + pick as u64 % 2, n, [Some("C0"), Some("C1"), Some("C9"), None][usize::from(extra % 4)]),
+                10 => office.logs_in(u64::from(extra), people[usize::from(extra)]),
                 11 => {
-                    office.happens(Input::AgentDown { viewer: ViewerId(pick as u64) });
-                    office.boards.remove(&ViewerId(pick as u64));
+                    office.happens(Input::AgentDown { viewer: ViewerId(u64::from(extra)) });
+                    office.boards.remove(&ViewerId(u64::from(extra)));
                 }
                 12 => office.happens(Input::Live { adapter: adapter(), calls: vec![call(n)], last: true }),
                 13 => office.event(n, CallChange::Known(CallFacts {
@@ -109,21 +135,67 @@ proptest! {
                     let lines = ["101", "102", "103"].into_iter().take(usize::from(extra)).map(id);
                     office.happens(Input::Lines { adapter: adapter(), lines: lines.collect(), last: true });
                 }
+                21 => {
+                    let tags = [(id("customer"), Private(format!("C{pick}")))].into();
+                    office.event(n, CallChange::Known(CallFacts { tags, ..facts(number) }));
+                }
+                22 => {
+                    let state = CardState::Late { deadline_ms: u64::from(extra) };
+                    office.lands(n, NUMBER, Card::new(id("tickets"), Gives::Custom, None, state));
+                }
+                // Asked with just what the call brings, whatever that is.
+                23 => {
+                    let view = office.hub.board().calls.get(&call(n));
+                    let brought = view.map_or_else(Brought::default, |view| Brought::by(&view.facts));
+                    let found = (0..extra).map(|k| customer(&format!("C{k}"))).collect();
+                    office.happens(Input::Who { call: call(n), brought, found: Ok(found) });
+                }
+                24 => {
+                    let written = [record::note("x"), record::outcome("ordered"), record::follow_up("later"), record::note("")];
+                    let id = Uuid::from_u128(n * 4 + pick as u128);
+                    office.happens(Input::Record { viewer: ViewerId((n as u64 + pick as u64) % 5), wish: Wish::Write { id, call: call(n), what: written[usize::from(extra % 4)].clone() } });
+                }
+                25 => office.happens(Input::Record { viewer: ViewerId((n as u64 + pick as u64) % 5), wish: Wish::Handled { id: Uuid::nil(), row: call(n) } }),
+                26 => office.happens(Input::Record { viewer: ViewerId((n as u64 + pick as u64) % 5), wish: Wish::Done { id: Uuid::nil(), follow_up: Uuid::from_u128(n * 4 + pick as u128) } }),
+                27 => office.lands(n, number, filled("books", "C0", balance(i64::from(extra)))),
+                28 => {
+                    let verdict = if extra > 1 { Verdict::Passed } else { Verdict::Failed };
+                    let mut facts = facts(number);
+                    facts.caller.stir = Some(StirShaken { verdict, attestation: None });
+                    office.event(n, CallChange::Known(facts));
+                }
+                29 => office.happens(Input::Identified {
+                    viewer: ViewerId(u64::from(extra)),
+                    call: call(n),
+                    how: Private("asked".to_owned()),
+                }),
+                30 => office.happens(Input::Staff(staff())),
                 _ => {
                     let sequence = office.sequence;
-                    office = Office::open(office.kept);
+                    office = open(office.kept);
                     office.sequence = sequence;
                 }
             }
+            let rang: BTreeMap<_, _> = office.kept.missed.iter().map(|(row, kept)| (*row, kept.lines.clone())).collect();
             for (viewer, board) in &office.boards {
                 let who = people[viewer.0 as usize];
-                prop_assert_eq!(board, &allowed(office.hub.board(), who), "{} after {}", who, what);
+                prop_assert_eq!(board, &allowed(office.hub.board(), &rang, who), "{} after {}", who, what);
             }
             let kept: BTreeMap<_, _> = office.kept.calls.iter().map(|(id, KeptCall { view, .. })| (*id, view.clone())).collect();
             prop_assert_eq!(&kept, &office.hub.board().calls, "the disk is the board");
             let kept: BTreeMap<_, _> =
                 office.kept.lines.iter().map(|(line, kept)| (line.clone(), kept.view.clone())).collect();
             prop_assert_eq!(&kept, &office.hub.board().lines, "the disk has every line");
+            prop_assert_eq!(&office.kept.choices, &office.hub.choices, "the disk has every choice");
+            for view in office.hub.board().calls.values() {
+                let of = view.who.customer().map(|customer| &customer.key);
+                prop_assert!(
+                    view.cards.iter().all(|card| card.customer.is_none() || card.customer.as_ref() == of),
+                    "no card of anybody but the one who is calling"
+                );
+            }
+            let kept: BTreeMap<_, _> = office.kept.missed.iter().map(|(row, kept)| (*row, kept.row.clone())).collect();
+            prop_assert_eq!(&kept, &office.hub.board().missed, "the disk has every missed call");
         }
     }
 }

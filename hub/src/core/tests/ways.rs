@@ -68,9 +68,7 @@ fn another_number_is_asked_about_and_what_was_found_for_the_old_one_is_dropped()
     assert_eq!(office.shown(1), "#7 rings [101] C1 2 cards");
     office.event(7, CallChange::Known(facts(OTHER)));
     assert_eq!(office.shown(1), "#7 rings [101] asking 0 cards");
-    assert!(
-        matches!(office.asked.last(), Some(Ask::Who { number, .. }) if Some(number) == read(OTHER).as_ref())
-    );
+    assert!(matches!(office.asked.last(), Some(Ask::Who { brought, .. }) if brought.number == read(OTHER)));
     // What comes late about the old number is nobody's business any more.
     office.found(7, NUMBER, Ok(vec![customer("C1")]));
     assert_eq!(office.shown(1), "#7 rings [101] asking 0 cards");
@@ -101,7 +99,7 @@ fn more_facts_about_the_same_number_ask_nobody_again() {
     let mut office = ring_all();
     office.rings(7, "101");
     office.found(7, NUMBER, Ok(vec![customer("C1"), customer("C2")]));
-    office.happens(Input::Choose { viewer: ViewerId(1), call: call(7), customer: id("C2") });
+    office.choose(1, 7, Some("C2"));
     let asked = office.asked.len();
     let known = CallFacts { queue: Some(id("Support")), dialled: read("+48221112233"), ..facts(NUMBER) };
     office.event(7, CallChange::Known(known.clone()));
@@ -182,7 +180,7 @@ fn a_call_that_is_passed_on_brings_customer_and_cards_along_and_stays_in_the_fir
     office.rings(7, "101");
     office.event(7, answered("101"));
     office.found(7, NUMBER, Ok(vec![customer("C1"), customer("C2")]));
-    office.happens(Input::Choose { viewer: ViewerId(1), call: call(7), customer: id("C2") });
+    office.choose(1, 7, Some("C2"));
     let note = Card::new(id("books"), Gives::Balance, Some(id("C2")), CardState::Nothing { took_ms: 4 });
     office.lands(7, NUMBER, note.clone());
     office.event(7, passed_on("102", "101"));
