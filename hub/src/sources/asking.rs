@@ -36,10 +36,6 @@ impl Asked {
         &self.source.name
     }
 
-    pub(crate) fn gives(&self) -> Gives {
-        self.source.gives
-    }
-
     /// What its card is called.
     pub(crate) fn title(&self) -> &str {
         self.source.title.as_deref().unwrap_or(self.source.gives.title())

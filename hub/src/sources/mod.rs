@@ -443,7 +443,7 @@ sql = "sqlite:sales.db"
 
 [[source]]
 gives = "balance"
-ldpa = "ldap://x"
+ldapp = "ldap://x"
 "#,
             &[
                 "3: `gives` must be \"customer\", \"balance\", \"credit\", \"purchases\", \"notes\" or \"custom\"",
@@ -451,7 +451,7 @@ ldpa = "ldap://x"
                 "10: a source is one of `http`, `sql`, `ldap` and `csv`: make two sources of it",
                 "12: `name` is missing: write a short name such as \"accounting\"",
                 "12: this source does not say where it is: write `http`, `sql`, `ldap` or `csv`",
-                "14: `ldpa` is not a key here; did you mean `ldap`?",
+                "14: `ldapp` is not a key here; did you mean `ldap`?",
             ],
         );
     }

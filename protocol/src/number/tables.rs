@@ -90,16 +90,29 @@ impl Known {
 /// off a Chinese mobile's): what names its country is read by that country's rules alone.
 fn read(country: Option<Country>, digits: &str) -> Option<String> {
     if digits.starts_with('+') {
-        return written(&phonenumber::parse(None, digits).ok()?);
+        return written(&with_code(digits)?);
     }
     let number = phonenumber::parse(country, digits).ok()?;
     if number.code().source() == Source::Idd
         && let Some(dialled) = DATABASE.by_id(country?.as_ref())?.international_prefix()?.find(digits)
     {
         let abroad = format!("+{}", digits.get(dialled.end()..)?);
-        return phonenumber::parse(None, abroad).ok().and_then(|number| written(&number));
+        return with_code(&abroad).and_then(|number| written(&number));
     }
     written(&number)
+}
+
+/// A number that names its country: only the prefix that is dialled there may be too much in it, as in
+/// `+44 (0)20 7946 0958`; what belongs to the number (`+39 06 …`) stays.
+fn with_code(digits: &str) -> Option<PhoneNumber> {
+    let number = phonenumber::parse(None, digits).ok()?;
+    if phonenumber::is_valid(&number) {
+        return Some(number);
+    }
+    let home =
+        DATABASE.by_code(&number.code().value()).and_then(|countries| countries.first()?.id().parse().ok());
+    let own = home.and_then(|home: Country| phonenumber::parse(Some(home), digits).ok());
+    own.filter(|own| own.code().value() == number.code().value()).or(Some(number))
 }
 
 fn written(number: &PhoneNumber) -> Option<String> {
@@ -128,20 +141,16 @@ fn stays_as_it_is(digits: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use phonenumber::Mode;
     use proptest::prelude::*;
 
     use super::*;
 
-    /// As the library alone says it: of a number that names its country, whichever country reads it.
+    /// Without what is seen at a glance or remembered.
     fn plainly(country: Option<Country>, digits: &str) -> Option<String> {
-        let country = country.filter(|_| !digits.starts_with('+'));
-        let number = phonenumber::parse(country, digits).ok()?;
-        if number.code().source() == Source::Idd {
-            let prefix = DATABASE.by_id(country?.as_ref())?.international_prefix()?.find(digits)?;
-            return plainly(None, &format!("+{}", &digits[prefix.end()..]));
+        match digits.starts_with('+') {
+            true => read(None, digits),
+            false => read(country, digits),
         }
-        Some(number.format().mode(Mode::E164).to_string())
     }
 
     fn countries() -> Vec<Option<Country>> {
