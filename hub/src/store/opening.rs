@@ -5,6 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -109,14 +110,21 @@ pub(super) fn writes(db: &sled::Db) -> anyhow::Result<u64> {
     Ok(value.and_then(|value| Some(u64::from_be_bytes(value.as_ref().try_into().ok()?))).unwrap_or(0))
 }
 
+/// A store that was just closed is let go a moment later: sled's threads end by themselves.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 fn ensure_free(folder: &Path) -> anyhow::Result<()> {
     let Ok(file) = File::open(folder.join("db")) else { return Ok(()) };
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            bail!("another program uses the record in {}: stop the hub first", folder.display())
+    let mut waited = Duration::ZERO;
+    while let Err(TryLockError::WouldBlock) = file.try_lock() {
+        if waited >= LET_GO_WITHIN {
+            bail!("another program uses the record in {}: stop the hub first", folder.display());
         }
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+        std::thread::park_timeout(LOOK_EVERY);
+        waited += LOOK_EVERY;
     }
+    Ok(())
 }
 
 fn open_and_read(folder: &Path) -> anyhow::Result<(sled::Db, Kept)> {
