@@ -244,7 +244,7 @@ async fn a_full_disk_at_the_adapter_stops_no_call() {
     const CALLS: usize = 60;
     let site = Site::open().await.unwrap();
     let hub = site.hub().unwrap();
-    let adapter = site.adapter_on_a_disk_of(128).unwrap();
+    let adapter = site.adapter_on_a_disk_of(32).unwrap();
     let ana = site.desktop("ana").unwrap();
     ana.until("to hear of the adapter", |heard| heard.adapter_connected().then_some(())).await.unwrap();
     tokio::time::timeout(SOON, site.pbx().subscribed(&office::lines())).await.unwrap();

@@ -253,7 +253,7 @@ async fn a_wrong_secret_is_one_clear_line_and_heals_when_it_is_put_right() {
     std::fs::write(site.dir().join("adapter.secret"), right).unwrap();
     let _hub = site.hub().unwrap();
     site.logs("adapter.log", "the hub does not know this name and secret").await.unwrap();
-    site.logs("hub.log", "unknown name or wrong secret").await.unwrap();
+    site.logs("hub.log", "an adapter was refused").await.unwrap();
     adapter.kill();
     let _adapter = site.adapter().unwrap();
     site.logs("hub.log", "adapter connected").await.unwrap();
