@@ -76,9 +76,9 @@ impl Rights {
 }
 
 /// The number is the caller's, and by it alone they are this customer: neither guessed nor claimed by what
-/// was keyed in.
+/// was keyed in. Where no customer is settled, a card may have been asked by what was keyed in.
 pub(super) fn is_verified(view: &CallView) -> bool {
-    let by_number = view.who.customer().is_none_or(|customer| customer.matched.is_exact());
+    let by_number = view.who.customer().is_some_and(|customer| customer.matched.is_exact());
     view.facts.caller.is_verified() && by_number
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pinkas_protocol::card::{Balance, Customer, Match};
+use pinkas_protocol::card::{Balance, CustomRow, Customer, Match};
 use pinkas_protocol::{Facts, Money, Private, StirShaken, Verdict};
 
 use super::*;
@@ -152,6 +152,29 @@ fn a_verified_number_vouches_for_nobody_who_was_guessed_or_keyed_in() {
         assert_eq!(books(&office, 1), "1 - []", "{matched:?}");
         let by_whom = office.seen.iter().filter(|seen| seen.identified.is_some()).count();
         assert_eq!(by_whom, 1, "the record says who vouched");
+    }
+}
+
+#[test]
+fn a_verified_number_opens_nothing_while_nobody_is_settled() {
+    let mut rights = some_rights();
+    rights.sensitive.insert(Field { of: Of::Source(id("tickets")), field: None });
+    for found in [vec![], vec![customer("C1"), customer("C2")]] {
+        let tickets = place("tickets", Gives::Custom, Needs::Call);
+        let mut office = Office::of(vec![tickets], rights.clone(), Kept::default());
+        office.logs_in(1, "ana");
+        let mut facts = facts(NUMBER);
+        facts.caller.stir = Some(StirShaken { verdict: Verdict::Passed, attestation: None });
+        office.event(7, CallChange::Arrived(facts));
+        office.rings(7, "101");
+        office.found(7, NUMBER, Ok(found.clone()));
+        let row =
+            CustomRow { label: "Ticket".to_owned(), value: Some(Private("4711".to_owned())), link: None };
+        let facts = Facts::Custom { rows: vec![row] };
+        let state = CardState::Filled { facts, as_of: at(0), took_ms: 5, late: false, old: None };
+        office.lands(7, NUMBER, Card::new(id("tickets"), Gives::Custom, None, state));
+        let folded = &office.boards[&ViewerId(1)].calls[&call(7)].cards[0].folded;
+        assert_eq!(folded, &["Ticket"], "{} customers", found.len());
     }
 }
 
