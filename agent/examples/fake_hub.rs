@@ -8,9 +8,11 @@ use futures_util::{SinkExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::board::{AdapterView, LineView, PauseView, Waiting};
+use pinkas_protocol::card::{CustomRow, Match, SourceNote};
 use pinkas_protocol::{
-    AdapterId, Board, CallFacts, CallId, CallView, CardState, CustomerKey, EndedHow, Facts, LineState,
-    Number, OfferState, Pause, Private, QueueName, StirShaken, TagName, Update, Verdict, Who, wire,
+    AdapterId, Board, CallFacts, CallId, CallView, CardState, Customer, CustomerKey, EndedHow, Facts,
+    Failure, Gives, LineState, Number, OfferState, Pause, Private, QueueName, StirShaken, TagName, Update,
+    Verdict, Who, wire,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -20,7 +22,7 @@ use uuid::Uuid;
 mod sample;
 
 /// Every scene, in the order in which `all` plays them.
-const SCENES: [&str; 15] = [
+const SCENES: [&str; 17] = [
     "known",
     "hebrew",
     "withheld",
@@ -36,6 +38,8 @@ const SCENES: [&str; 15] = [
     "passed_on",
     "held",
     "forged",
+    "marked",
+    "guesses",
 ];
 
 #[tokio::main(flavor = "current_thread")]
@@ -141,6 +145,18 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
             view.cards = sample::cards("C-2", "ILS", HEBREW_PRODUCTS, now);
             view
         }
+        "marked" => marked(call, now),
+        "guesses" => {
+            let digits = Match::LastDigits { digits: 9 };
+            let before = Customer { chosen_before: true, ..sample::customer("C-5", "Ruth Levi", None) };
+            let guess = Customer {
+                matched: digits,
+                ..sample::customer("C-6", "מאפיית לוי בע\"מ", Some("VIP"))
+            };
+            agent.customers = vec![before, guess];
+            let who = Who::Several { customers: agent.customers.clone(), chosen: None };
+            sample::arrived(call, "+972501234567", None, who, now)
+        }
         "withheld" => sample::arrived(call, "", None, Who::NoNumber, now),
         "several" => {
             let (levi, ruth) = ("מאפיית לוי בע\"מ", "Ruth Levi");
@@ -223,6 +239,49 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
         agent.update(sample::ended_at(second, EndedHow::Abandoned, Timestamp::now())).await?;
     }
     agent.hear(Duration::from_secs(3)).await
+}
+
+/// A guessed customer whose cards hold what is rare: old figures, fields kept back, notes, rows of one's own.
+fn marked(call: CallId, now: Timestamp) -> CallView {
+    let customer = sample::customer("C-9", "Zofia Wiśniewska", Some("Gold"));
+    let customer = Customer { matched: Match::CompanyNumber, ..customer };
+    let mut view = sample::arrived(call, "+48221234507", None, Who::Known { customer }, now);
+    view.cards = sample::cards("C-9", "PLN", PRODUCTS, now);
+    let [balance, credit, _] = &mut view.cards[..] else { return view };
+    if let CardState::Filled { as_of, old, .. } = &mut balance.state {
+        *as_of = now - SignedDuration::from_hours(5);
+        *old = Some(Failure::Unreachable);
+    }
+    credit.folded = vec!["limit".to_owned(), "offer".to_owned()];
+    if let CardState::Filled { facts: Facts::Credit(credit), .. } = &mut credit.state {
+        credit.limit = None;
+    }
+    let note = |day: &str, text: &str, by: Option<&str>| SourceNote {
+        date: day.parse().ok(),
+        text: Private(text.to_owned()),
+        by: by.map(str::to_owned),
+    };
+    let notes = vec![
+        note("2026-11-20", "Asks for delivery before eight", Some("Dana")),
+        note("2026-10-02", "מעדיפה שיחה בבוקר", None),
+    ];
+    let row = |label: &str, value: Option<&str>| CustomRow {
+        label: label.to_owned(),
+        value: value.map(|value| Private(value.to_owned())),
+        link: None,
+    };
+    let rows = vec![
+        row("Open order", Some("4711")),
+        row("Contract until", Some("2027-03-31")),
+        row("Referee", None),
+    ];
+    let notes = sample::filled(Facts::Notes { notes }, now, 12);
+    let rows = sample::filled(Facts::Custom { rows }, now, 31);
+    view.cards.push(sample::card("crm", Gives::Notes, "C-9", notes));
+    let mut orders = sample::card("shop", Gives::Custom, "C-9", rows);
+    orders.title = Some("Orders".to_owned());
+    view.cards.push(orders);
+    view
 }
 
 /// Everything a phone system can tell of a call; some of it, when the number is forged.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use pinkas_protocol::card::CardState;
+use pinkas_protocol::card::{Card, CardState, Match};
 use pinkas_protocol::{Money, text};
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -111,13 +111,27 @@ pub fn today(now: Timestamp, zone: &TimeZone) -> Date {
     now.to_zoned(zone.clone()).date()
 }
 
+/// That a customer is only guessed, and by what; `None` when it is no guess.
+pub fn guess(matched: Match) -> Option<String> {
+    match matched {
+        Match::KeyedIn | Match::Number => None,
+        Match::CompanyNumber => Some("guess: company's number".to_owned()),
+        Match::LastDigits { digits } => Some(format!("guess: last {digits} digits")),
+    }
+}
+
 /// What is wrong with a card, in words; `None` when nothing is.
-pub fn trouble(state: &CardState) -> Option<String> {
-    match state {
+pub fn trouble(card: &Card) -> Option<String> {
+    match &card.state {
         CardState::Late { deadline_ms } => Some(format!("no answer in {deadline_ms} ms, still waiting")),
         CardState::Failed { failure, .. } => Some(plain(&failure.to_string())),
         CardState::Filled { old: Some(failure), .. } => {
             Some(format!("old figures: {}", plain(&failure.to_string())))
+        }
+        CardState::Filled { .. } if !card.folded.is_empty() => {
+            let fields: Vec<String> =
+                card.folded.iter().map(|field| plain(&field.replace('_', " "))).collect();
+            Some(format!("kept back until identified: {}", fields.join(", ")))
         }
         CardState::Filled { late: true, took_ms, .. } => Some(format!("came late, {}", took(*took_ms))),
         CardState::Waiting | CardState::Filled { .. } | CardState::Nothing { .. } => None,
@@ -166,7 +180,8 @@ pub fn country(code: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinkas_protocol::Failure;
+    use pinkas_protocol::card::Balance;
+    use pinkas_protocol::{Facts, Failure, Gives, SourceName};
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("a moment")
@@ -208,10 +223,33 @@ mod tests {
         assert_eq!(moment(at("2025-11-03T08:05:00Z"), now, &TimeZone::UTC), "3 Nov 2025 08:05");
     }
 
+    fn card(state: CardState, folded: &[&str]) -> Card {
+        let source = SourceName::parse("accounting").expect("a name");
+        let folded = folded.iter().map(|field| (*field).to_owned()).collect();
+        Card { folded, ..Card::new(source, Gives::Balance, None, state) }
+    }
+
+    #[test]
+    fn a_guess_and_what_is_kept_back_are_said() {
+        assert_eq!(guess(Match::Number).or(guess(Match::KeyedIn)), None);
+        assert_eq!(guess(Match::LastDigits { digits: 9 }).as_deref(), Some("guess: last 9 digits"));
+        assert_eq!(guess(Match::CompanyNumber).as_deref(), Some("guess: company's number"));
+        let facts = Facts::Balance(Balance::default());
+        let state = CardState::Filled {
+            facts,
+            as_of: at("2026-11-22T10:00:00Z"),
+            took_ms: 3,
+            late: false,
+            old: None,
+        };
+        let said = trouble(&card(state, &["balance", "oldest_due"]));
+        assert_eq!(said.as_deref(), Some("kept back until identified: balance, oldest due"));
+    }
+
     #[test]
     fn a_cards_trouble_is_said_in_words() {
         let check = |state: CardState, expected: Option<&str>| {
-            assert_eq!(trouble(&state).as_deref(), expected);
+            assert_eq!(trouble(&card(state, &[])).as_deref(), expected);
         };
         check(CardState::Waiting, None);
         check(CardState::Late { deadline_ms: 800 }, Some("no answer in 800 ms, still waiting"));

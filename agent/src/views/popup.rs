@@ -7,8 +7,7 @@ mod draw;
 use jiff::Timestamp;
 use pinkas_protocol::board::{CallState, Ended};
 use pinkas_protocol::{
-    Attestation, CallId, CallView, Caller, Customer, CustomerKey, EndedHow, Line, Offer, OfferState,
-    StirShaken, Verdict, Who,
+    CallId, CallView, Caller, Customer, CustomerKey, EndedHow, Line, Offer, OfferState, Verdict, Who,
 };
 
 pub use cards::{CardBody, CardData, Figure, FigureValue, RowData};
@@ -268,6 +267,9 @@ fn chips(view: &CallView, customer: Option<&Customer>, name: &str) -> Vec<Chip> 
         Some(Verdict::Failed) => add("number may be forged".to_owned(), Tone::Warn),
         Some(Verdict::Unchecked) | None => {}
     }
+    if let Some(guess) = customer.and_then(|customer| words::guess(customer.matched)) {
+        add(guess, Tone::Warn);
+    }
     if let Some(class) = customer.and_then(|customer| customer.class.as_deref()) {
         add(words::plain(class), Tone::Good);
     }
@@ -275,7 +277,7 @@ fn chips(view: &CallView, customer: Option<&Customer>, name: &str) -> Vec<Chip> 
         add(WITHHELD.to_owned(), Tone::Warn);
     }
     match &view.who {
-        Who::Several { customers, .. } if customers.len() > 1 => add(sharers(customers.len()), Tone::Warn),
+        Who::Several { customers, .. } if customers.len() > 1 => add(sharers(customers), Tone::Warn),
         Who::Unknown { country: Some(code), .. } | Who::NoneOf { country: Some(code), .. } => {
             add(words::country(code), Tone::Dim)
         }
@@ -287,14 +289,10 @@ fn chips(view: &CallView, customer: Option<&Customer>, name: &str) -> Vec<Chip> 
     chips
 }
 
-/// What may be said of the number: a good signature vouches for it only where the carrier that signed knows
-/// that the number is the caller's (RFC 8588 section 4).
+/// What may be said of the number: a good signature is worth a word only where it vouches for the number.
 fn trust(caller: &Caller) -> Option<Verdict> {
-    let StirShaken { verdict, attestation } = caller.stir.filter(|_| caller.number.is_some())?;
-    match attestation {
-        Some(Attestation::B | Attestation::C) if verdict == Verdict::Passed => None,
-        _ => Some(verdict),
-    }
+    let said = caller.stir.filter(|_| caller.number.is_some())?;
+    (said.verdict != Verdict::Passed || caller.is_verified()).then_some(said.verdict)
 }
 
 fn routes(model: &Model, view: &CallView) -> Vec<String> {
@@ -318,10 +316,13 @@ fn tags(view: &CallView) -> Vec<TagData> {
         .collect()
 }
 
-fn sharers(count: usize) -> String {
-    match count {
-        2 => "Two customers share this number".to_owned(),
-        more => format!("{more} customers share this number"),
+fn sharers(customers: &[Customer]) -> String {
+    // Of a guess the number is not known to be theirs.
+    let certain = customers.iter().all(|customer| !customer.matched.is_guess());
+    let what = if certain { "share this number" } else { "may be calling" };
+    match customers.len() {
+        2 => format!("Two customers {what}"),
+        more => format!("{more} customers {what}"),
     }
 }
 
@@ -356,7 +357,10 @@ fn choices(view: &CallView) -> Vec<ChoiceData> {
             let class = customer.class.as_deref().map(words::plain);
             let place = customer.place.as_ref().map(|place| words::plain(&place.0));
             let key = words::plain(customer.key.as_str());
-            let details: Vec<String> = [class, place, Some(key)].into_iter().flatten().collect();
+            let guess = words::guess(customer.matched);
+            let before = customer.chosen_before.then(|| "chosen before".to_owned());
+            let details: Vec<String> =
+                [guess, before, class, place, Some(key)].into_iter().flatten().collect();
             ChoiceData {
                 customer: customer.key.clone(),
                 name: words::plain(&customer.name.0),

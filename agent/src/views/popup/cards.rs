@@ -186,7 +186,7 @@ pub(super) fn card(card: &Card, now: Timestamp, zone: &TimeZone) -> CardData {
         }
         CardState::Failed { .. } => (name, CardBody::Empty),
     };
-    CardData { title: words::plain(card.title()), source, trouble: words::trouble(&card.state), body }
+    CardData { title: words::plain(card.title()), source, trouble: words::trouble(card), body }
 }
 
 fn rows(facts: &Facts, now: Timestamp, zone: &TimeZone) -> CardBody {
@@ -218,7 +218,12 @@ fn rows(facts: &Facts, now: Timestamp, zone: &TimeZone) -> CardBody {
             .take(pinkas_protocol::card::MOST_NOTES)
             .map(|note| RowData {
                 lead: note.date.map(|date| words::day(date, today)),
-                ..row(words::plain(&note.text.0), note.by.as_deref().map(words::plain), Tone::Text)
+                // Who did not sign is no unknown figure.
+                ..row(
+                    words::plain(&note.text.0),
+                    Some(note.by.as_deref().map_or_else(String::new, words::plain)),
+                    Tone::Text,
+                )
             })
             .collect(),
         Facts::Custom { rows } => rows
