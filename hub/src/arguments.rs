@@ -9,6 +9,7 @@ use pinkas_config::program;
 use pinkas_protocol::AgentId;
 
 use crate::access::command::{self, PasswordFrom, UserCommand};
+use crate::admin::{Simulate, Why};
 use crate::store::RecordCommand;
 use crate::{config, lookup, run};
 
@@ -48,6 +49,10 @@ enum Command {
         /// As people write it, for example 050-123-4567
         number: String,
     },
+    /// Tell what happened to a call, and why it popped or did not; the hub may run
+    Why(Why),
+    /// Pretend a call in the running hub, marked as a trial on the screen and left out of the record
+    Simulate(Simulate),
     #[command(flatten)]
     Record(RecordCommand),
 }
@@ -77,6 +82,12 @@ impl Arguments {
             Some(Command::Lookup { number }) => program::print_until_signal(async |_| {
                 Ok(lookup::lookup(config, &number, &mut stdout()).await?)
             }),
+            Some(Command::Why(why)) => {
+                program::print_until_signal(async |_| why.run(&config, &mut stdout()).await)
+            }
+            Some(Command::Simulate(simulate)) => {
+                program::print_until_signal(async |stop| simulate.run(&config, &mut stdout(), &stop).await)
+            }
             Some(Command::Record(command)) => program::print_until_signal(async |_| {
                 command.run(&config.state, &config.numbers, &mut stdout().lock())
             }),

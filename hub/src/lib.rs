@@ -4,6 +4,7 @@
 pub mod core;
 
 pub mod access;
+pub mod admin;
 pub mod arguments;
 pub mod config;
 pub mod gather;

@@ -262,6 +262,9 @@ fn notice(model: &Model, now: Timestamp) -> Option<String> {
 fn chips(view: &CallView, customer: Option<&Customer>, name: &str) -> Vec<Chip> {
     let mut chips = Vec::new();
     let mut add = |text: String, tone| chips.push(Chip { text, tone });
+    if view.trial {
+        add("trial: nobody calls".to_owned(), Tone::Warn);
+    }
     match trust(&view.facts.caller) {
         Some(Verdict::Passed) => add("number verified".to_owned(), Tone::Dim),
         Some(Verdict::Failed) => add("number may be forged".to_owned(), Tone::Warn),

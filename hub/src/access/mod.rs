@@ -96,6 +96,12 @@ impl Session {
     }
 }
 
+/// Everybody who may log in, of a hub that does not run.
+pub(crate) fn staff_of(settings: &Settings) -> anyhow::Result<Staff> {
+    let users = people::load(&settings.users, &settings.agents)?;
+    Ok(Staff::new(settings.people.iter().cloned().chain(users.people()).collect()))
+}
+
 impl Access {
     /// Reads the people with passwords and the tokens that stand.
     pub fn open(settings: Settings) -> anyhow::Result<Access> {
