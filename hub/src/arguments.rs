@@ -10,6 +10,7 @@ use pinkas_protocol::AgentId;
 
 use crate::access::command::{self, PasswordFrom, UserCommand};
 use crate::admin::{Simulate, Why};
+use crate::check::{self, Level};
 use crate::store::RecordCommand;
 use crate::{config, lookup, run};
 
@@ -29,8 +30,12 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read the configuration, tell every mistake in it, and end
-    Check,
+    /// Read the configuration and tell every mistake in it, then ask every source and tell what it answered
+    Check {
+        /// Ask as a call from this number would; without it, about a caller and a customer that do not exist
+        #[arg(long)]
+        number: Option<String>,
+    },
     /// Write a first configuration, an adapter's secret and an admin; changes nothing that is there
     Init {
         /// The name the first admin logs in with
@@ -72,9 +77,18 @@ impl Arguments {
             Err(mistakes) => return program::wrong(&mistakes),
         };
         match self.command {
-            Some(Command::Check) => {
+            Some(Command::Check { number }) => {
                 println!("{}: no mistakes; {}", self.config.display(), config.summary());
-                ExitCode::SUCCESS
+                let mut worst = Level::Good;
+                let ended = program::print_until_signal(async |stop| {
+                    let mut out = stdout();
+                    tokio::select! {
+                        found = check::check(config, number.as_deref(), &mut out) => worst = found?,
+                        () = stop.cancelled() => anyhow::bail!("stopped before every source was asked"),
+                    }
+                    Ok(())
+                });
+                if worst == Level::Broken { ExitCode::FAILURE } else { ended }
             }
             Some(Command::User { command }) => {
                 ended(command::user(&config.access, command, &mut stdin().lock(), &mut stdout()))

@@ -72,9 +72,7 @@ impl Config {
             (self.access.adapters.len(), self.access.agents.len(), self.sources.len());
         let warnings: String =
             self.warnings().iter().map(|warning| format!("\nwarning: {warning}")).collect();
-        format!(
-            "adapters: {adapters}, people in this file: {people}, sources: {sources}; nothing was asked of any of them{warnings}"
-        )
+        format!("adapters: {adapters}, people in this file: {people}, sources: {sources}{warnings}")
     }
 }
 

@@ -6,6 +6,7 @@ pub mod core;
 pub mod access;
 pub mod admin;
 pub mod arguments;
+pub mod check;
 pub mod config;
 pub mod gather;
 pub mod identify;

@@ -91,6 +91,12 @@ impl Asked {
         }
     }
 
+    /// Asks, and waits no longer than the deadline, for the answer as it was given.
+    pub(crate) async fn in_time(&self, question: &Question) -> Result<Answer, Failure> {
+        let late = || Err(Failure::NoAnswer { deadline_ms: ms(self.source.deadline) });
+        self.ask(question).answer().await.unwrap_or_else(late)
+    }
+
     /// Asks a directory and waits for it no longer than its deadline.
     pub(crate) async fn who(&self, question: &Question) -> Result<Vec<Customer>, Failure> {
         match self.ask(question).answer().await {
