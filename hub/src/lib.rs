@@ -12,6 +12,7 @@ pub mod gather;
 pub mod identify;
 pub mod links;
 pub mod lookup;
+pub mod metrics;
 pub mod run;
 pub mod sources;
 pub mod store;

@@ -1,12 +1,14 @@
 //! Wires the hub together: one task owns the core; links, sources and the store send to it and are told.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusHandle;
 use pinkas_protocol::adapter_link::HubToAdapter;
 use pinkas_protocol::agent_link::HubToAgent;
 use pinkas_protocol::close::Close;
@@ -25,6 +27,7 @@ use crate::core::trace::NotTaken;
 use crate::core::{Ask, Hub, Input, Outputs, ViewerId, Which};
 use crate::gather::{Gather, Landed, LandedWhat};
 use crate::links::{self, Doors, ToHub, ToLink};
+use crate::metrics::{self, Figures};
 use crate::sources::ConfiguredSource;
 use crate::store::{self, Clerk, Durable, Said, Store, history};
 
@@ -38,6 +41,7 @@ const ASKED: usize = 16;
 /// Serves where the configuration says until `stop`. A port that is taken is waited for, with one line.
 pub async fn run_here(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    let figures = config.metrics.map(|at| metrics::install().map(|handle| (at, handle))).transpose()?;
     let mut told = false;
     let listener = loop {
         match TcpListener::bind(config.listen).await {
@@ -56,17 +60,34 @@ pub async fn run_here(config: Config, stop: CancellationToken) -> anyhow::Result
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     };
-    run(config, listener, stop).await
+    serve(config, listener, figures, stop).await
 }
 
-/// Serves on `listener` until `stop`.
+/// Serves on `listener` until `stop`, without figures: those are one set for a whole program.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+    serve(config, listener, None, stop).await
+}
+
+async fn serve(
+    config: Config,
+    listener: TcpListener,
+    figures: Option<(SocketAddr, PrometheusHandle)>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     number::warm_up();
     let (store, kept) = store::open(&config.state, config.numbers)?;
     let (inbox_in, mut inbox) = mpsc::channel(INBOX);
     let (landed_in, mut landed) = mpsc::channel(LANDED);
     let (asked_in, mut asked) = mpsc::channel(ASKED);
-    admin::open(&config.state, asked_in, &stop);
+    admin::open(&config.state, asked_in.clone(), &stop);
+    if let Some((at, handle)) = figures {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            if let Err(e) = metrics::serve(at, handle, asked_in, stop).await {
+                tracing::error!("{e:#}; calls go on without figures");
+            }
+        });
+    }
     let places = config.sources.iter().map(ConfiguredSource::place).collect();
     let gather = Gather::new(config.sources, config.identify.clone(), landed_in);
     let mut outputs = Outputs::default();
@@ -217,6 +238,9 @@ impl Desk {
             ToCore::Why { which, line, answer } => {
                 let _ = answer.send(self.hub.why(&which, line.as_ref()));
             }
+            ToCore::Figures { answer } => {
+                let _ = answer.send(self.figures());
+            }
             ToCore::Trial { call, facts, line, answer } => {
                 let room = self.hub.has_room_for_a_trial();
                 self.hub.handle(now, Input::Trial { call, facts, line }, outputs);
@@ -226,6 +250,21 @@ impl Desk {
                 let _ = answer.send(self.hub.why(&Which::Call(call), None));
                 self.hub.handle(now, Input::TrialOver { call }, outputs);
             }
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        let (calls, people) = self.hub.counts();
+        let behind = self.adapters.iter().map(|(adapter, link)| {
+            let seen = self.hub.last_seen(adapter, link.outbox);
+            (adapter.clone(), seen.saturating_sub(link.told))
+        });
+        Figures {
+            calls,
+            people,
+            behind: behind.collect(),
+            to_write: self.store.keep.max_capacity() - self.store.keep.capacity(),
+            recording: self.recording,
         }
     }
 
@@ -269,6 +308,7 @@ impl Desk {
                 self.tell(viewer, &busy);
             }
         }
+        outputs.keep.iter().for_each(metrics::happened);
         if self.recording && !outputs.keep.is_empty() {
             self.clerk.waits_for(&outputs.keep);
             let kept = self.store.keep.try_send(outputs.keep);

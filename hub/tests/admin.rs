@@ -42,6 +42,8 @@ struct Office {
     dir: tempfile::TempDir,
     hub: Option<Child>,
     at: String,
+    /// Where its figures are.
+    figures: String,
 }
 
 impl Office {
@@ -53,17 +55,14 @@ impl Office {
         }
         write("people.csv", "number,id,name\n+972501234567,K1,Levi\n");
         write("terms.csv", "customer_id,credit_limit,days\nK1,5000,30\n");
-        let mut office = Office { dir, hub: None, at: String::new() };
+        let mut office = Office { dir, hub: None, at: String::new(), figures: free_port() };
         office.start().await;
         office
     }
 
     async fn start(&mut self) {
-        // The kernel names a free port; the hub is told before another program can be.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let at = free.local_addr().expect("an address").to_string();
-        drop(free);
-        let config = format!("listen = \"{at}\"\n{HUB}");
+        let at = free_port();
+        let config = format!("listen = \"{at}\"\n{HUB}[metrics]\nlisten = \"{}\"\n", self.figures);
         std::fs::write(self.dir.path().join("hub.toml"), config).expect("written");
         let mut hub = command(self.dir.path());
         let hub = hub.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the hub runs");
@@ -115,10 +114,27 @@ impl Office {
         self.links("/adapter", hello).await
     }
 
+    /// The page of figures.
+    async fn figures(&self) -> String {
+        let mut stream = tokio::net::TcpStream::connect(&self.figures).await.expect("it listens");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
+        let mut told = String::new();
+        let read = tokio::time::timeout(SOON, stream.read_to_string(&mut told)).await;
+        read.expect("in time").expect("a page");
+        assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+        told
+    }
+
     fn kill(&mut self) -> impl Future<Output = ()> {
         let mut hub = self.hub.take().expect("a hub");
         async move { hub.kill().await.expect("killed") }
     }
+}
+
+/// The kernel names one; the hub is told before another program can be.
+fn free_port() -> String {
+    let free = std::net::TcpListener::bind("127.0.31.1:0").expect("a free port");
+    free.local_addr().expect("an address").to_string()
 }
 
 fn command(dir: &Path) -> Command {
@@ -263,4 +279,52 @@ async fn whoever_says_nothing_or_nonsense_at_the_door_costs_little_and_is_shown_
     assert!(fine && text.contains("holds no such call"), "{text}");
     assert!(since.elapsed() < SOON, "after those before it were shown out");
     drop(silent);
+}
+
+#[tokio::test]
+async fn the_page_of_figures_counts_what_happens_names_nobody_and_is_that_of_the_guide() {
+    let office = Office::open().await;
+    let (mut ana, mut adapter) = (office.ana().await, office.adapter().await);
+    let number = json!({"number": {"kind": "e164", "e164": "+972501234567"}, "name": "Canary"});
+    adapter.event(1, json!({"change": "arrived", "caller": number})).await;
+    adapter.event(2, json!({"change": "offered", "line": "101"})).await;
+    adapter.event(3, json!({"change": "offered", "line": "102"})).await;
+    ana.until("\"days\":30").await;
+    adapter.until("\"durable\",\"sequence\":3").await;
+    let (fine, text) =
+        office.asks(&["simulate", "--number", "050-123-4567", "--line", "101", "--for", "50ms"]).await;
+    assert!(fine, "{text}");
+    let page = office.figures().await;
+    for figure in [
+        "pinkas_hub_calls_total 1",
+        "pinkas_hub_calls_live 1",
+        "pinkas_hub_pops_total{at=\"phone\"} 1",
+        "pinkas_hub_no_pops_total{why=\"nobody_has_this_phone\"} 1",
+        "pinkas_hub_heard_to_told_seconds_count 1",
+        "pinkas_hub_heard_to_hub_seconds_count{adapter=\"main\"} 3",
+        // A trial asks real sources.
+        "pinkas_hub_source_answers_total{source=\"terms\",came=\"filled\"} 2",
+        "pinkas_hub_source_seconds_count{source=\"people\"} 2",
+        "pinkas_hub_source_rests{source=\"terms\"} 0",
+        "pinkas_hub_desktops{role=\"agent\"} 1",
+        "pinkas_hub_desktops{role=\"supervisor\"} 0",
+        "pinkas_hub_adapters 1",
+        "pinkas_hub_unacknowledged_events{adapter=\"main\"} 0",
+        "pinkas_hub_store_waiting 0",
+        "pinkas_hub_store_stopped 0",
+    ] {
+        assert!(page.lines().any(|line| line == figure), "{figure}: {page}");
+    }
+    for word in ["972501234567", "501234567", "Canary", "Levi", "K1", CALL] {
+        assert!(!page.contains(word), "{word}: {page}");
+    }
+    adapter.event(4, json!({"change": "ended", "how": "completed"})).await;
+    adapter.until("\"durable\",\"sequence\":4").await;
+    let page = office.figures().await;
+    assert!(page.contains("pinkas_hub_calls_ended_total{how=\"completed\"} 1"), "{page}");
+    assert!(page.contains("\npinkas_hub_calls_live 0\n"), "{page}");
+    let guide = include_str!("../../docs/running.md");
+    let shown = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let missing: Vec<_> = shown.filter(|name| !guide.contains(&format!("`{name}"))).collect();
+    assert!(missing.is_empty(), "docs/running.md does not explain {missing:?}");
 }

@@ -105,6 +105,7 @@ fn check_asks_each_source_and_fails_when_one_does() {
         (&["check"][..], 0, "customers: answered in"),
         (&["check", "--number", "22 000 01 01"], 0, "one customer, with numbers"),
         (&["check", "--number", "bread"], 1, "this is no phone number"),
+        (&["check", "--offline"], 0, "no mistakes"),
     ] {
         let out = hub(dir.path(), arguments);
         let said = format!("{}{}", text(&out.stdout), text(&out.stderr));

@@ -21,6 +21,7 @@ pub use command::{Simulate, Why};
 pub use words::told;
 
 use crate::core::{Account, Which};
+use crate::metrics::Figures;
 
 /// The socket's name in the state folder.
 pub const DOOR: &str = "admin.sock";
@@ -73,7 +74,7 @@ pub(crate) enum Answered {
     },
 }
 
-/// From the door to the core.
+/// From the door, and from the page of figures, to the core.
 pub enum ToCore {
     /// What happened to a call?
     Why {
@@ -83,6 +84,11 @@ pub enum ToCore {
         line: Option<Line>,
         /// Where the answer goes.
         answer: oneshot::Sender<Account>,
+    },
+    /// How does it stand?
+    Figures {
+        /// Where the answer goes.
+        answer: oneshot::Sender<Figures>,
     },
     /// Pretend this call.
     Trial {

@@ -7,7 +7,7 @@ use pinkas_protocol::{CallChange, CallView, EndedHow, Line, LineState, Who, With
 
 use super::moment;
 use crate::core::trace::{Came, Counted, Found, NoPop, NotTaken, Phone, Step, What, Whom};
-use crate::core::{Account, trace};
+use crate::core::{Account, MOST_ENDED};
 
 /// The account as text; each line ends with a line break.
 pub fn told(account: &Account) -> String {
@@ -17,7 +17,9 @@ pub fn told(account: &Account) -> String {
         text.push('\n');
     };
     let Some(view) = &account.call else {
-        say("The hub holds no such call. It holds those that go on and the last 2,000 that ended.");
+        say(&format!(
+            "The hub holds no such call. It holds those that go on and the last {MOST_ENDED} that ended."
+        ));
         say(
             "A call between two phones of the company makes no pop, and one that no adapter heard is not known here.",
         );
@@ -282,15 +284,16 @@ fn verdict(account: &Account, view: &CallView, line: &Line) -> String {
     for step in account.steps.values() {
         match &step.what {
             What::Popped { agent, line: at, .. } | What::PoppedAtLogin { agent, line: at } if at == line => {
-                if !popped.contains(&agent.as_str()) {
-                    popped.push(agent.as_str());
-                }
+                popped.push(agent.as_str());
             }
             What::NoPop { line: at, why } if at == line => why_not = Some(no_pop_words(why)),
             What::NotTaken { agent, .. } => slow.push(agent.as_str()),
             _ => {}
         }
     }
+    // Who logged in again, or at whose phone it rang again, is named once.
+    let mut named = std::collections::BTreeSet::new();
+    popped.retain(|agent| named.insert(*agent));
     if !popped.is_empty() {
         let cut: Vec<&str> = popped.iter().copied().filter(|agent| slow.contains(agent)).collect();
         let but = match cut.is_empty() {
@@ -334,6 +337,3 @@ fn adapters(account: &Account) -> Vec<String> {
     })
     .collect()
 }
-
-/// How many ended calls can be asked about.
-const _: () = assert!(crate::core::MOST_ENDED == 2_000 && trace::MOST_STEPS >= 100);

@@ -16,7 +16,7 @@ mod trial;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use pinkas_protocol::agent_link::HubToAgent;
+use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::AdapterView;
 use pinkas_protocol::record::Outcome;
 use pinkas_protocol::{
@@ -536,6 +536,21 @@ impl Hub {
     /// Everything, as a supervisor sees it.
     pub fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// How many calls go on, and how many desktops are connected, by their people's role.
+    pub fn counts(&self) -> (usize, BTreeMap<Role, usize>) {
+        let live = self.board.calls.values().filter(|view| view.ended.is_none() && !view.trial).count();
+        let mut people = BTreeMap::from([Role::Agent, Role::Supervisor, Role::Admin].map(|role| (role, 0)));
+        for person in self.viewers.values().filter_map(|id| self.staff.agent(id)) {
+            *people.entry(person.role).or_default() += 1;
+        }
+        (live, people)
+    }
+
+    /// The last number heard of an adapter's outbox.
+    pub fn last_seen(&self, adapter: &AdapterId, outbox: Uuid) -> u64 {
+        self.seen.get(&(adapter.clone(), outbox)).copied().unwrap_or(0)
     }
 
     fn adapter_is(&mut self, now: Timestamp, adapter: AdapterId, presence: Presence, out: &mut Outputs) {

@@ -13,6 +13,7 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
@@ -21,20 +22,24 @@ use tokio_rustls::{Accept, TlsAcceptor};
 pub(super) const ENTERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where connections come in.
-pub(super) struct Entrance {
+pub(crate) struct Entrance {
     /// The socket.
     pub listener: TcpListener,
     /// Makes handshakes; without it, plain text.
     pub tls: Option<TlsAcceptor>,
+    /// A place for each connection, where they are counted; the others wait.
+    pub room: Option<Arc<Semaphore>>,
 }
 
 /// One connection.
-pub(super) struct Guest {
+pub(crate) struct Guest {
     stream: Stream,
     from: SocketAddr,
     admitted: Admitted,
     /// Gone once it is a link.
     patience: Option<Pin<Box<Sleep>>>,
+    /// Where connections are counted.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// What a connection is made of. A handshake is made by whoever reads, so that a slow one delays no other.
@@ -83,6 +88,10 @@ impl Listener for Entrance {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Guest, SocketAddr) {
+        let place = match &self.room {
+            Some(room) => room.clone().acquire_owned().await.ok(),
+            None => None,
+        };
         let (stream, from) = Listener::accept(&mut self.listener).await;
         // A card is one small frame: it must not wait for more.
         let _ = stream.set_nodelay(true);
@@ -91,7 +100,7 @@ impl Listener for Entrance {
             Some(tls) => Stream::Greeting(Box::new(tls.accept(stream))),
             None => Stream::Plain(stream),
         };
-        (Guest { stream, from, admitted: Admitted::default(), patience }, from)
+        (Guest { stream, from, admitted: Admitted::default(), patience, _place: place }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

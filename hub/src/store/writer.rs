@@ -9,11 +9,13 @@ use anyhow::Context;
 use jiff::Timestamp;
 use pinkas_protocol::{CallId, PastCall};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::opening::{Mark, writes};
 use super::rows::{self, counted_key, encode, entry_key, key, line_key};
 use super::{Durable, LogEntry, Origin, Said, decode};
 use crate::core::{Keep, KeptCall, Seen};
+use crate::metrics;
 
 const GROUP: usize = 512;
 /// How much is forgotten at once, so that new calls never wait long behind old ones.
@@ -76,6 +78,7 @@ impl Writer {
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Vec<Keep>>, said: &mpsc::Sender<Said>) {
         let mut group = Vec::new();
         while queue.blocking_recv_many(&mut group, GROUP) > 0 {
+            let (begun, words) = (Instant::now(), group.iter().map(Vec::len).sum());
             let written = self
                 .batch(group.drain(..).flatten(), Timestamp::now())
                 .and_then(|(batch, then)| self.disk.write(batch).map(|()| then));
@@ -89,6 +92,7 @@ impl Writer {
                     return;
                 }
             };
+            metrics::written(words, begun.elapsed());
             self.next = then.next;
             if !then.noted.is_empty() {
                 self.durable.send_modify(|durable| durable.extend(then.noted));
