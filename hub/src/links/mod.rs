@@ -4,6 +4,8 @@
 mod adapter;
 mod agent;
 pub(crate) mod entrance;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::net::IpAddr;
