@@ -20,6 +20,7 @@ use crate::theme::Theme;
 use crate::views::main_window::{self, Tab};
 use crate::views::popup::PopupData;
 use crate::window::PopupWindow;
+use crate::words::Words;
 use crate::{fonts, window};
 
 /// The longest time one frame takes in events; the rest waits for the next frame.
@@ -64,7 +65,8 @@ struct App {
 impl App {
     fn new(ctx: &Context, config: Config) -> anyhow::Result<Self> {
         fonts::install(ctx);
-        let (theme, edge) = (Theme::of(config.shade), config.edge);
+        let (language, edge) = (config.language, config.edge);
+        let theme = Theme::of(config.shade).read(language.direction());
         theme.apply(ctx);
         let (out, events) = mpsc::channel(net::MOST_EVENTS);
         let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
@@ -77,7 +79,8 @@ impl App {
         // The number tables take a tenth of a second to load: better now than at the first call.
         std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;
         let popup = PopupWindow::new(theme, edge, popup_wishes);
-        let model = Model::new(TimeZone::system());
+        let mut model = Model::new(TimeZone::system());
+        model.words = Words::of(language);
         Ok(App { model, theme, tab: None, popup, events, wishes, choices, stop })
     }
 

@@ -8,6 +8,8 @@ use pinkas_config::{Mistakes, Section};
 use pinkas_link::{HUB_URL_EXAMPLE, HubUrl};
 use pinkas_protocol::{AgentId, Private};
 
+use crate::words::Language;
+
 /// Where the hub is unless the configuration says otherwise.
 pub const DEFAULT_HUB: &str = "ws://127.0.0.1:7420";
 
@@ -24,7 +26,11 @@ pub struct Config {
     pub shade: Shade,
     /// Where the pop-up stands.
     pub edge: Edge,
+    /// In which language it speaks.
+    pub language: Language,
 }
+
+const LANGUAGE_EXAMPLE: &str = "\"en\", \"he\" or \"pl\"";
 
 /// The edge of the screen at which the pop-up stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,7 +100,8 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let secret = section.need_secret("secret");
     let shade = section.parsed("theme", "\"dark\" or \"light\"").unwrap_or_default();
     let edge = section.parsed("popup", "\"left\" or \"right\"").unwrap_or_default();
-    Some(Config { hub: hub?, agent: agent?, secret: secret?, shade, edge })
+    let language = section.parsed("language", LANGUAGE_EXAMPLE).unwrap_or_else(Language::of_system);
+    Some(Config { hub: hub?, agent: agent?, secret: secret?, shade, edge, language })
 }
 
 #[cfg(test)]
@@ -120,11 +127,13 @@ mod tests {
     fn every_mistake_is_told_at_once() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let said =
-            read_in(dir.path(), "hub = \"http://x\"\ntheme = \"pink\"\npopup = \"up\"").expect_err("wrong");
+            read_in(dir.path(), "hub = \"http://x\"\nlanguage = \"xx\"\ntheme = \"pink\"\npopup = \"up\"")
+                .expect_err("wrong");
         for part in [
             "`agent` is missing",
             "`hub` must be",
             "`theme` must be",
+            "`language` must be \"en\", \"he\" or \"pl\"",
             "`popup` must be",
             "`secret_file` is missing",
         ] {

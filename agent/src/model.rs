@@ -15,6 +15,7 @@ use pinkas_protocol::{Board, CallId, EndedHow, Line, Update};
 pub use pop::{Here, Pop};
 
 use crate::net::{Me, NetEvent};
+use crate::words::{Language, Words};
 
 /// How long a card whose call stopped ringing here stays, dim, with the reason.
 pub const FADES_FOR: SignedDuration = SignedDuration::from_secs(4);
@@ -49,6 +50,8 @@ pub struct Model {
     pub me: Option<Me>,
     /// The zone in which times of day are shown.
     pub zone: TimeZone,
+    /// The person's language.
+    pub words: Words,
     /// The hub's clock minus ours.
     skew: SignedDuration,
     /// Cards the person closed.
@@ -60,9 +63,10 @@ pub struct Model {
 }
 
 impl Model {
-    /// Nothing known yet.
+    /// Nothing known yet; in English until `words` is set.
     pub fn new(zone: TimeZone) -> Self {
         Model {
+            words: Words::of(Language::default()),
             board: Board::default(),
             link: LinkState::Dialling,
             me: None,

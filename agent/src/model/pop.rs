@@ -127,23 +127,29 @@ impl Model {
 
     /// Why a call no longer rings here, as a sentence.
     pub fn withdrawn_words(&self, view: &CallView, why: &Withdrawal) -> String {
+        let words = &self.words;
         match why {
-            Withdrawal::AnsweredElsewhere { by } => match self.agent_at(view, by) {
-                Some(name) => format!("Answered by {name} on {}", words::plain(by.as_str())),
-                None => format!("Answered on {}", words::plain(by.as_str())),
-            },
-            Withdrawal::CallerGaveUp => "The caller hung up".to_owned(),
-            Withdrawal::Declined => "Declined here".to_owned(),
-            Withdrawal::NoAnswer => "Not answered here".to_owned(),
-            Withdrawal::StoppedRinging => "No longer ringing here".to_owned(),
+            Withdrawal::AnsweredElsewhere { by } => {
+                let line = words::plain(by.as_str());
+                match self.agent_at(view, by) {
+                    Some(name) => {
+                        words.tell("answered-by-on", &[("name", (&name).into()), ("line", (&line).into())])
+                    }
+                    None => words.tell("answered-on", &[("line", (&line).into())]),
+                }
+            }
+            Withdrawal::CallerGaveUp => words.say("caller-hung-up"),
+            Withdrawal::Declined => words.say("declined-here"),
+            Withdrawal::NoAnswer => words.say("not-answered-here"),
+            Withdrawal::StoppedRinging => words.say("no-longer-ringing"),
         }
     }
 
     /// That a phone is no longer in a call it had answered, as a sentence.
     pub fn left_words(&self, view: &CallView, moved_to: Option<&Line>) -> String {
         match moved_to {
-            Some(to) => format!("Passed on to {}", self.person_at(view, to)),
-            None => "No longer in this call".to_owned(),
+            Some(to) => self.words.tell("passed-on-to", &[("name", (&self.person_at(view, to)).into())]),
+            None => self.words.say("left"),
         }
     }
 

@@ -28,6 +28,7 @@ async fn desk() -> Desk {
         secret: Private("s3cret".to_owned()),
         shade: Shade::Dark,
         edge: Default::default(),
+        language: Default::default(),
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);
     let (choices, choices_out) = mpsc::channel(MOST_CHOICES);

@@ -9,7 +9,7 @@ use super::{history, queue};
 use crate::command::Command;
 use crate::model::{LinkState, Model};
 use crate::theme::{self, Theme, Tone};
-use crate::words;
+use crate::words::{self, Words};
 
 /// Which list is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct MainData {
     pub tabs: Vec<Tab>,
     /// What the chosen list holds.
     pub list: ListData,
+    /// The person's language, for what stands on every list.
+    pub words: Words,
 }
 
 /// The chosen list.
@@ -55,7 +57,7 @@ pub fn data(model: &Model, tab: Tab, now: Timestamp) -> MainData {
         Tab::Live if model.supervises() => ListData::Live(queue::data(model, now)),
         _ => ListData::Recent(history::rows(model, now)),
     };
-    MainData { name, lines, link, link_tone, tabs, list }
+    MainData { name, lines, link, link_tone, tabs, list, words: model.words.clone() }
 }
 
 impl MainData {
@@ -67,30 +69,32 @@ impl MainData {
 }
 
 fn link_words(model: &Model, now: Timestamp) -> (String, Tone) {
+    let words = &model.words;
     match &model.link {
-        LinkState::Dialling => ("Connecting to the hub…".to_owned(), Tone::Dim),
-        LinkState::Connected { .. } => ("Connected".to_owned(), Tone::Good),
-        LinkState::Disconnected { since, why } => (
-            format!("Not connected for {} · {}", words::age(*since, now), words::plain(&why.to_string())),
-            Tone::Bad,
-        ),
+        LinkState::Dialling => (words.say("connecting"), Tone::Dim),
+        LinkState::Connected { .. } => (words.say("connected"), Tone::Good),
+        LinkState::Disconnected { since, why } => {
+            let (age, why) = (words.age(*since, now), words::plain(&why.to_string()));
+            (
+                words.tell("not-connected-because", &[("age", (&age).into()), ("why", (&why).into())]),
+                Tone::Bad,
+            )
+        }
     }
 }
 
 fn me_words(model: &Model) -> (String, String) {
+    let words = &model.words;
     let Some(me) = &model.me else { return ("Pinkas".to_owned(), String::new()) };
     let lines: Vec<_> = me.lines.iter().take(8).map(|line| words::plain(line.as_str())).collect();
-    let lines = match lines.len() {
-        0 => "no line".to_owned(),
-        1 => format!("line {}", lines[0]),
-        _ => format!("lines {}", lines.join(", ")),
+    let lines = match lines.as_slice() {
+        [] if model.supervises() => String::new(),
+        [] => words.say("no-line"),
+        [line] => words.tell("line-is", &[("line", line.into())]),
+        lines => words.tell("lines-are", &[("lines", (&words.list(lines)).into())]),
     };
-    let lines = match (model.supervises(), me.lines.is_empty()) {
-        (true, true) => "supervisor".to_owned(),
-        (true, false) => format!("supervisor · {lines}"),
-        (false, _) => lines,
-    };
-    (words::plain(&me.name), lines)
+    let role = if model.supervises() { words.say("supervisor") } else { String::new() };
+    (words::plain(&me.name), words.dots([role, lines]))
 }
 
 /// Draws the window; `tab` is what the person looks at.
@@ -101,8 +105,8 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &MainData, tab: &mut Tab) -> Vec<Com
     head(&mut pen, data, tab);
     let below = Rect::from_min_max(egui::Pos2::new(whole.left(), pen.y), whole.max);
     ui.scope_builder(egui::UiBuilder::new().max_rect(below), |ui| match &data.list {
-        ListData::Live(queue) => queue::ui(ui, theme, queue),
-        ListData::Recent(rows) => history::ui(ui, theme, rows),
+        ListData::Live(queue) => queue::ui(ui, theme, &data.words, queue),
+        ListData::Recent(rows) => history::ui(ui, theme, &data.words, rows),
     })
     .inner
 }
@@ -118,29 +122,29 @@ fn head(pen: &mut Pen<'_>, data: &MainData, tab: &mut Tab) {
     let first = Rect::from_min_size(egui::Pos2::new(bar.left(), top), Vec2::new(bar.width(), 52.0));
     let first = first.shrink2(Vec2::new(theme::PAD, 0.0));
     let name = pen.text(
-        part(first, Side::Left, first.width() * 0.4),
-        Side::Left,
+        part(first, Side::Start, first.width() * 0.4),
+        Side::Start,
         &data.name,
         strong(theme::HEADING, Tone::Text),
     );
-    let rest = beside(first, Side::Left, name.width() + 12.0);
+    let rest = beside(first, Side::Start, name.width() + 12.0);
     let lines = pen.text(
-        part(rest, Side::Left, rest.width() * 0.45),
-        Side::Left,
+        part(rest, Side::Start, rest.width() * 0.45),
+        Side::Start,
         &data.lines,
         ink(theme::TEXT, Tone::Dim),
     );
-    let rest = beside(rest, Side::Left, lines.width() + 24.0);
-    let link = pen.text(rest, Side::Right, &data.link, ink(theme::TEXT, link_text(data.link_tone)));
+    let rest = beside(rest, Side::Start, lines.width() + 24.0);
+    let link = pen.text(rest, Side::End, &data.link, ink(theme::TEXT, link_text(data.link_tone)));
     let color = pen.theme.tone(data.link_tone);
     pen.dot(egui::Pos2::new(link.left() - 12.0, link.center().y), color);
     let mut left = Rect::from_min_size(egui::Pos2::new(bar.left(), top + 48.0), Vec2::new(bar.width(), 32.0));
     left = left.shrink2(Vec2::new(theme::PAD, 0.0));
     for choice in &data.tabs {
-        let words = tab_words(*choice);
-        let place = part(left, Side::Left, 116.0);
-        left = beside(left, Side::Left, 124.0);
-        if pen.button(place, words, Live::Yes) {
+        let words = data.words.say(tab_words(*choice));
+        let place = part(left, Side::Start, 116.0);
+        left = beside(left, Side::Start, 124.0);
+        if pen.button(place, &words, Live::Yes) {
             *tab = *choice;
         }
         if *tab == *choice {
@@ -156,7 +160,7 @@ fn link_text(tone: Tone) -> Tone {
 
 fn tab_words(tab: Tab) -> &'static str {
     match tab {
-        Tab::Live => "Live calls",
-        Tab::Recent => "Recent calls",
+        Tab::Live => "live-calls",
+        Tab::Recent => "recent-calls",
     }
 }
