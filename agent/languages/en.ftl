@@ -60,8 +60,7 @@ dialled = Dialled { $number }
 forwarded-by-too = forwarded by { $number }
 forwarded-by = Forwarded by { $number }
 from-the-phone-system = From the phone system
-one-more-rings = 1 more call rings: { $who }
-more-ring = { $count } more calls ring, first { $who }
+more-ring = { $count } more ring
 
 ## Figures and cards
 customer = Customer
@@ -90,6 +89,12 @@ payment-term = Payment term
 may-be-offered = May be offered: { $what }
 source-waiting = waiting
 as-of = as of { $time }
+earlier-calls = Earlier calls
+contradicts = { $who } says { $value } ({ $what })
+sources-disagree = sources disagree
+oldest-due = oldest due date
+yes = yes
+no = no
 no-record = no record
 no-answer-waiting = no answer in { $ms } ms, still waiting
 old-figures = old figures: { $why }

@@ -57,11 +57,7 @@ dialled = Wybrano { $number }
 forwarded-by-too = przekierował { $number }
 forwarded-by = Przekierował { $number }
 from-the-phone-system = Z centrali
-one-more-rings = Dzwoni jeszcze: { $who }
-more-ring = { $count ->
-    [few] Dzwonią jeszcze { $count } rozmowy, pierwsza: { $who }
-   *[other] Dzwoni jeszcze { $count } rozmów, pierwsza: { $who }
-}
+more-ring = i jeszcze { $count }
 
 customer = Klient
 balance = Saldo
@@ -89,6 +85,12 @@ payment-term = Termin płatności
 may-be-offered = Można zaproponować: { $what }
 source-waiting = czekam
 as-of = stan z { $time }
+earlier-calls = Wcześniejsze rozmowy
+contradicts = { $who } podaje { $value } ({ $what })
+sources-disagree = źródła są niezgodne
+oldest-due = najstarszy termin
+yes = tak
+no = nie
 no-record = brak wpisu
 no-answer-waiting = brak odpowiedzi przez { $ms } ms, nadal czekam
 old-figures = stare dane: { $why }

@@ -60,6 +60,8 @@ pub struct Model {
     fading: BTreeMap<CallId, Timestamp>,
     /// The card that stays: answered here, or opened by hand.
     kept: Option<CallId>,
+    /// The ringing call that the person wants to see, whatever else rings or is talked on.
+    wanted: Option<CallId>,
 }
 
 impl Model {
@@ -75,6 +77,7 @@ impl Model {
             dismissed: BTreeSet::new(),
             fading: BTreeMap::new(),
             kept: None,
+            wanted: None,
         }
     }
 
@@ -119,11 +122,14 @@ impl Model {
         }
     }
 
-    /// Shows a call's card until it is closed or another call rings.
+    /// Shows a call's card: while it rings, or else until it is closed or another call rings.
     pub fn open(&mut self, call: CallId) {
         if self.board.calls.contains_key(&call) {
             self.dismissed.remove(&call);
-            self.kept = Some(call);
+            match self.phase(call) {
+                Phase::Ringing => self.wanted = Some(call),
+                _ => self.kept = Some(call),
+            }
         }
     }
 
@@ -214,6 +220,8 @@ impl Model {
         let calls = &self.board.calls;
         self.dismissed.retain(|call| calls.contains_key(call));
         self.fading.retain(|call, _| calls.contains_key(call));
+        self.wanted = self.wanted.filter(|call| self.phase(*call) == Phase::Ringing);
+        let calls = &self.board.calls;
         if let Some(kept) = self.kept {
             let over = calls.get(&kept).is_none_or(|view| view.ended.is_some());
             if over && (!calls.contains_key(&kept) || !self.ringing().is_empty()) {

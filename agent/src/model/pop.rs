@@ -53,7 +53,7 @@ pub struct Pop<'a> {
     pub view: &'a CallView,
     /// It rings no more; the card goes by itself in a moment.
     pub fading: bool,
-    /// Further calls that ring at this person's phones, newest first.
+    /// Further calls that ring at this person's phones, oldest first.
     pub others: Vec<&'a CallView>,
 }
 
@@ -78,7 +78,7 @@ impl Model {
         best
     }
 
-    /// The calls that ring at this person's phones and were not closed, newest ringing first.
+    /// The calls that ring at this person's phones and were not closed, oldest ringing first.
     pub fn ringing(&self) -> Vec<&CallView> {
         let mut ringing: Vec<_> = self
             .board
@@ -90,16 +90,18 @@ impl Model {
                 _ => None,
             })
             .collect();
-        ringing.sort_by_key(|(since, id, _)| std::cmp::Reverse((*since, *id)));
+        ringing.sort_by_key(|(since, id, _)| (*since, *id));
         ringing.into_iter().map(|(_, _, view)| view).collect()
     }
 
-    /// The card to show now: what rings, else what just stopped ringing, else what is kept, else a
-    /// talk that goes on here.
+    /// The card to show now: the one asked for, else the one in use, else what rings, else what just stopped ringing, else what is
+    /// kept, else a talk that goes on here. A card never gives way to another call while it is in use.
     pub fn pop(&self, now: Timestamp) -> Option<Pop<'_>> {
-        let mut ringing = self.ringing().into_iter();
-        if let Some(view) = ringing.next() {
-            return Some(Pop { view, fading: false, others: ringing.collect() });
+        let ringing = self.ringing();
+        let wanted = ringing.iter().find(|view| Some(view.id) == self.wanted).copied();
+        if let Some(view) = wanted.or(self.in_use()).or(ringing.first().copied()) {
+            let others = ringing.into_iter().filter(|other| other.id != view.id).collect();
+            return Some(Pop { view, fading: false, others });
         }
         let alone = |view, fading| Some(Pop { view, fading, others: Vec::new() });
         let fading = self.fading.iter().filter(|(_, until)| now < **until).max_by_key(|(_, until)| **until);
@@ -108,6 +110,13 @@ impl Model {
         }
         let view = self.kept.and_then(|call| self.board.calls.get(&call)).or_else(|| self.talking());
         view.and_then(|view| alone(view, false))
+    }
+
+    /// The call that is talked on here, with its card open.
+    fn in_use(&self) -> Option<&CallView> {
+        let view = self.board.calls.get(&self.kept?)?;
+        let talks = view.ended.is_none() && matches!(self.here(view), Here::Answered { .. });
+        talks.then_some(view)
     }
 
     /// When the card next changes by time alone, other than by an age that ticks.

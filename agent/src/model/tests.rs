@@ -19,6 +19,12 @@ fn told(model: &mut Model, seconds: i64, update: Update) {
     model.apply(sample::update(seconds, update));
 }
 
+/// Which calls wait below the card.
+fn banners(model: &Model, seconds: i64) -> Vec<CallId> {
+    let card = PopupData::now(model, at(seconds));
+    card.map_or(Vec::new(), |card| card.banners.iter().map(|banner| banner.call).collect())
+}
+
 /// The status line of the card on the screen.
 fn status(model: &Model, seconds: i64) -> String {
     PopupData::now(model, at(seconds)).map_or_else(|| "nothing".to_owned(), |data| data.status)
@@ -92,26 +98,33 @@ fn a_finished_card_gives_way_to_a_new_call_for_good() {
 }
 
 #[test]
-fn the_talk_that_goes_on_comes_back_after_a_second_call_stopped_ringing() {
+fn a_talk_that_goes_on_keeps_its_card_while_a_second_call_rings() {
     let mut model = connected();
     told(&mut model, 1, sample::rings(call(1), "101"));
     told(&mut model, 2, sample::answered(call(1), "101"));
     told(&mut model, 3, sample::rings(call(2), "101"));
-    assert_eq!(shown(&model, 3), Some(call(2)));
+    assert_eq!(shown(&model, 3), Some(call(1)));
+    assert_eq!(banners(&model, 3), [call(2)]);
+    model.open(call(2));
+    assert_eq!(shown(&model, 4), Some(call(2)), "asked for, it is shown");
     told(&mut model, 5, sample::withdrawn(call(2), "101", None));
     assert_eq!(shown(&model, 20), Some(call(1)));
+    assert!(banners(&model, 20).is_empty());
 }
 
 #[test]
-fn closing_the_newest_ringing_call_shows_the_next() {
+fn the_first_call_that_rings_keeps_the_card_and_the_others_wait_below_it() {
     let mut model = connected();
-    told(&mut model, 1, sample::rings(call(1), "101"));
-    told(&mut model, 2, sample::rings(call(2), "101"));
-    let card = PopupData::now(&model, at(2)).expect("a card");
-    assert_eq!((card.call, card.others.as_deref()), (call(2), Some("1 more call rings: 7001")));
-    model.close(call(2));
-    let card = PopupData::now(&model, at(2)).expect("a card");
-    assert_eq!((card.call, card.others), (call(1), None));
+    for n in 1..=9 {
+        told(&mut model, n, sample::rings(call(n.unsigned_abs().into()), "101"));
+    }
+    let card = PopupData::now(&model, at(9)).expect("a card");
+    assert_eq!(card.call, call(1));
+    assert_eq!(card.banners.len(), 5);
+    assert_eq!(card.banners[0].text, "Zofia Wiśniewska · 7001");
+    assert_eq!(card.more.as_deref(), Some("3 more ring"));
+    model.close(call(1));
+    assert_eq!(shown(&model, 9), Some(call(2)));
 }
 
 #[test]

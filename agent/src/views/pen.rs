@@ -185,6 +185,11 @@ impl<'a> Pen<'a> {
         live == Live::Yes && response.clicked()
     }
 
+    /// How wide a control is for its word.
+    pub fn button_width(&self, text: &str) -> f32 {
+        self.width_of(text, ink(theme::TEXT, Tone::Text)) + 32.0
+    }
+
     /// A row that can be clicked, lit under the pointer; `name` is what a screen reader says.
     pub fn row(&mut self, rect: Rect, name: &str, live: Live) -> bool {
         let seen = self.on_screen(rect);

@@ -3,12 +3,11 @@
 
 mod cards;
 mod draw;
+mod who;
 
 use jiff::Timestamp;
 use pinkas_protocol::board::{CallState, Ended};
-use pinkas_protocol::{
-    CallId, CallView, Caller, Customer, CustomerKey, EndedHow, Line, Number, Offer, OfferState, Verdict, Who,
-};
+use pinkas_protocol::{CallId, CallView, CustomerKey, EndedHow, Line, Number, Offer, OfferState};
 
 use cards::Reader;
 pub use cards::{CardBody, CardData, Figure, FigureValue, RowData};
@@ -53,10 +52,23 @@ pub struct PopupData {
     pub can_choose: bool,
     /// One for each source.
     pub cards: Vec<CardData>,
-    /// Further calls that ring: `1 more call rings: +48 12 345 67 89`.
-    pub others: Option<String>,
+    /// Further calls that ring, oldest first.
+    pub banners: Vec<BannerData>,
+    /// How many ring besides those: `3 more ring`.
+    pub more: Option<String>,
     /// The person's language, for what stands on every card.
     pub words: Words,
+}
+
+/// Another call that rings, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BannerData {
+    /// Which.
+    pub call: CallId,
+    /// Who, and from which number.
+    pub text: String,
+    /// For how long.
+    pub clock: String,
 }
 
 /// How far a call is.
@@ -147,15 +159,17 @@ impl PopupData {
             notice: notice(model, now),
             claims: claimed.filter(|claimed| known && *claimed != name && Some(claimed) != number.as_ref()),
             number: number.filter(|number| *number != name),
-            chips: chips(words, view),
+            chips: who::chips(words, view),
             routes: routes(model, view),
             tags: tags(view),
-            note: note(words, view),
+            note: who::note(words, view),
             figures: if known { cards::figures(words, &view.cards) } else { Vec::new() },
-            choices: choices(words, view),
+            choices: who::choices(words, view),
             can_choose: matches!(model.link, LinkState::Connected { .. }),
-            cards: cards::in_order(&view.cards).map(|card| reader.card(card)).collect(),
-            others: others(words, &pop.others),
+            cards: reader.cards(view),
+            banners: pop.others.iter().take(MOST_BANNERS).map(|other| banner(model, other, then)).collect(),
+            more: (pop.others.len() > MOST_BANNERS)
+                .then(|| words.tell("more-ring", &[("count", (pop.others.len() - MOST_BANNERS).into())])),
             words: words.clone(),
             name,
         }
@@ -267,45 +281,6 @@ fn notice(model: &Model, now: Timestamp) -> Option<String> {
     Some(model.words.tell("not-connected", &[("age", (&age).into())]))
 }
 
-fn chips(words: &Words, view: &CallView) -> Vec<Chip> {
-    let mut chips = Vec::new();
-    let mut add = |text: String, tone| chips.push(Chip { text, tone });
-    let customer = view.who.customer();
-    let caller = &view.facts.caller;
-    match trust(caller) {
-        Some(Verdict::Passed) => add(words.say("number-verified"), Tone::Dim),
-        Some(Verdict::Failed) => add(words.say("number-forged"), Tone::Warn),
-        Some(Verdict::Unchecked) | None => {}
-    }
-    if let Some(guess) = customer.and_then(|customer| words.guess(customer.matched)) {
-        add(guess, Tone::Warn);
-    }
-    if let Some(class) = customer.and_then(|customer| customer.class.as_deref()) {
-        add(words::plain(class), Tone::Good);
-    }
-    // Without any name it is the name already.
-    if caller.withheld && (customer.is_some() || caller.name.is_some()) {
-        add(words.say("number-withheld"), Tone::Warn);
-    }
-    match &view.who {
-        Who::Several { customers, .. } if customers.len() > 1 => add(sharers(words, customers), Tone::Warn),
-        Who::Unknown { country: Some(code), .. } | Who::NoneOf { country: Some(code), .. } => {
-            add(words.country(code), Tone::Dim)
-        }
-        _ => {}
-    }
-    if let Some(place) = customer.and_then(|customer| customer.place.as_ref()) {
-        add(words::plain(&place.0), Tone::Dim);
-    }
-    chips
-}
-
-/// What may be said of the number: a good signature is worth a word only where it vouches for the number.
-fn trust(caller: &Caller) -> Option<Verdict> {
-    let said = caller.stir.filter(|_| caller.number.is_some())?;
-    (said.verdict != Verdict::Passed || caller.is_verified()).then_some(said.verdict)
-}
-
 fn routes(model: &Model, view: &CallView) -> Vec<String> {
     let words = &model.words;
     let by = view.offers.iter().filter(|(line, _)| model.lines().contains(line));
@@ -329,61 +304,17 @@ fn tags(view: &CallView) -> Vec<TagData> {
         .collect()
 }
 
-fn sharers(words: &Words, customers: &[Customer]) -> String {
-    // Of a guess the number is not known to be theirs.
-    let certain = customers.iter().all(|customer| !customer.matched.is_guess());
-    let id = if certain { "share-this-number" } else { "may-be-calling" };
-    words.tell(id, &[("count", customers.len().into())])
-}
+/// The most calls that wait below the card by name.
+const MOST_BANNERS: usize = 5;
 
-fn note(words: &Words, view: &CallView) -> Option<Note> {
-    let (text, tone) = match &view.who {
-        Who::Asking => (words.say("looking-up"), Tone::Dim),
-        Who::Unknown { .. } => (words.say("no-customer"), Tone::Dim),
-        Who::NoneOf { .. } => (words.say("none-of-them"), Tone::Dim),
-        Who::NoNumber => (words.say("ask-for-number"), Tone::Dim),
-        Who::Failed { failure } => {
-            (words.tell("not-looked-up", &[("why", (&words.failure(failure)).into())]), Tone::Warn)
-        }
-        Who::Known { customer } => {
-            let manager = words::plain(customer.account_manager.as_deref()?);
-            (words.tell("looked-after-by", &[("name", (&manager).into())]), Tone::Dim)
-        }
-        Who::Several { .. } => return None,
+fn banner(model: &Model, view: &CallView, now: Timestamp) -> BannerData {
+    let words = &model.words;
+    let (name, number) = (caller_name(words, view), caller_number(words, view));
+    let since = match model.here(view) {
+        Here::Ringing { since, .. } => since,
+        _ => view.arrived_at,
     };
-    Some(Note { text, tone })
-}
-
-fn choices(words: &Words, view: &CallView) -> Vec<ChoiceData> {
-    let (customers, chosen) = match &view.who {
-        Who::Several { customers, chosen } => (customers, chosen.as_ref()),
-        // It may have been a mistake.
-        Who::NoneOf { customers, .. } => (customers, None),
-        _ => return Vec::new(),
-    };
-    customers
-        .iter()
-        .map(|customer| {
-            let class = customer.class.as_deref().map(words::plain);
-            let place = customer.place.as_ref().map(|place| words::plain(&place.0));
-            let key = words::plain(customer.key.as_str());
-            let guess = words.guess(customer.matched);
-            let before = customer.chosen_before.then(|| words.say("chosen-before"));
-            let details = [guess, before, class, place, Some(key)];
-            ChoiceData {
-                customer: customer.key.clone(),
-                name: words::plain(&customer.name.0),
-                detail: words.dots(details.into_iter().flatten()),
-                chosen: chosen == Some(&customer.key),
-            }
-        })
-        .collect()
-}
-
-fn others(words: &Words, others: &[&CallView]) -> Option<String> {
-    let who = caller_number(words, others.first()?);
-    Some(match others.len() {
-        1 => words.tell("one-more-rings", &[("who", (&who).into())]),
-        more => words.tell("more-ring", &[("count", more.into()), ("who", (&who).into())]),
-    })
+    // A caller without a name is shown by number: once is enough.
+    let number = if number == name { String::new() } else { number };
+    BannerData { call: view.id, text: words.dots([name, number]), clock: words::elapsed(since, now) }
 }

@@ -255,6 +255,45 @@ fn of_several_customers_one_is_chosen_with_a_click() {
 }
 
 #[test]
+fn what_sources_disagree_on_stands_side_by_side_and_is_not_shown_as_certain() {
+    let mut cards = sample::cards("C-1", "PLN", ["Paint", "Boards", "Screws"], at(0));
+    let other =
+        pinkas_protocol::card::Balance { balance: Some(sample::money("900", "PLN")), ..Default::default() };
+    cards.push(sample::card("erp", Gives::Balance, "C-1", sample::filled(Facts::Balance(other), at(0), 3)));
+    let data = ringing(known("Zofia"), cards);
+    assert_eq!(data.figures[0].note.as_deref(), Some("sources disagree · zł\u{a0}430.00 overdue"));
+    assert_eq!(data.figures[2].note, None);
+    let trouble: Vec<_> = data.cards.iter().filter_map(|card| card.trouble.as_deref()).collect();
+    let expected = ["erp says zł\u{a0}900.00 (Balance)", "accounting says zł\u{a0}1,250.00 (Balance)"];
+    assert_eq!(trouble, expected);
+}
+
+#[test]
+fn earlier_calls_of_an_unknown_number_are_told() {
+    let call = |seconds, by: Option<&str>| pinkas_protocol::board::Earlier {
+        at: at(seconds),
+        answered_by: by.map(str::to_owned),
+    };
+    let earlier = vec![call(-60, Some("Ana")), call(-86_400, None)];
+    let data = ringing(Who::Unknown { country: None, earlier }, Vec::new());
+    assert_eq!(data.cards[0].title, "Earlier calls");
+    let CardBody::Rows(rows) = &data.cards[0].body else { panic!("rows") };
+    let said = rows.iter().map(|row| format!("{} {}", row.lead.as_deref().unwrap_or("-"), row.text));
+    let said: Vec<_> = said.collect();
+    assert_eq!(said, ["09:59 Answered by Ana", "21 Nov 10:00 Nobody answered"]);
+}
+
+#[test]
+fn a_click_on_a_call_that_waits_below_shows_it() {
+    let mut model = model_with(sample::rings(call(1), "101"));
+    model.apply(sample::update(2, sample::rings(call(2), "101")));
+    let mut harness = shown(PopupData::now(&model, at(4)).expect("a card"), Shade::Dark);
+    harness.get_by_label("Zofia Wiśniewska · 7001").click();
+    harness.run();
+    assert_eq!(harness.state(), &[Command::Open(call(2))]);
+}
+
+#[test]
 fn close_says_which_call() {
     let mut harness = shown(ringing(known("Zofia"), Vec::new()), Shade::Dark);
     harness.get_by_label("Close").click();

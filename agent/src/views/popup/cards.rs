@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pinkas_protocol::card::{Balance, Credit, Purchase};
-use pinkas_protocol::{Card, CardState, Facts, Gives, Money};
+use pinkas_protocol::disagreement::{Disagreement, Fact, Said, disagreements};
+use pinkas_protocol::{CallView, Card, CardState, Facts, Gives, Money, Who};
 
 use crate::theme::Tone;
 use crate::words::{self, Words};
@@ -82,7 +83,19 @@ pub(super) fn figures(words: &Words, cards: &[Card]) -> Vec<Figure> {
         Facts::Credit(credit) => Some(credit),
         _ => None,
     });
-    vec![balance_figure(words, &balance), credit_left(words, &credit, &balance), terms(words, &credit)]
+    let mut figures =
+        vec![balance_figure(words, &balance), credit_left(words, &credit, &balance), terms(words, &credit)];
+    // What is disputed is not shown as if it were certain; the cards say who says what.
+    let of_figures: [&[Fact]; 3] =
+        [&[Fact::Balance, Fact::Overdue], &[Fact::Limit, Fact::Available], &[Fact::Days, Fact::Hold]];
+    let disputed = disagreements(cards);
+    for (figure, facts) in figures.iter_mut().zip(of_figures) {
+        if disputed.iter().any(|disagreement| facts.contains(&disagreement.fact)) {
+            let note = figure.note.take().unwrap_or_default();
+            figure.note = Some(words.dots([words.say("sources-disagree"), note]));
+        }
+    }
+    figures
 }
 
 enum Found<'a, T> {
@@ -166,7 +179,7 @@ fn absent<T>(label: String, found: &Found<'_, T>) -> Figure {
 }
 
 /// Purchases last, whatever the order of the configuration: when a long list lands, no other card moves.
-pub(super) fn in_order(cards: &[Card]) -> impl Iterator<Item = &Card> {
+fn in_order(cards: &[Card]) -> impl Iterator<Item = &Card> {
     let mut cards: Vec<&Card> = cards.iter().collect();
     cards.sort_by_key(|card| card.gives);
     cards.into_iter()
@@ -183,8 +196,60 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// One card for each source, and one for earlier calls of a caller who is no customer.
+    pub(super) fn cards(&self, view: &CallView) -> Vec<CardData> {
+        let disagreements = disagreements(&view.cards);
+        let cards = in_order(&view.cards).map(|card| self.card(card, &disagreements));
+        cards.chain(self.earlier(&view.who)).collect()
+    }
+
+    /// Earlier calls from the same number.
+    fn earlier(&self, who: &Who) -> Option<CardData> {
+        let (Who::Unknown { earlier, .. } | Who::NoneOf { earlier, .. }) = who else { return None };
+        let rows: Vec<RowData> = earlier
+            .iter()
+            .map(|call| {
+                let text = match call.answered_by.as_deref().map(words::plain) {
+                    Some(name) => self.words.tell("answered-by", &[("name", (&name).into())]),
+                    None => self.words.say("nobody-answered"),
+                };
+                let lead = Some(self.words.moment(call.at, self.now, self.zone));
+                RowData { lead, ..row(text, None, Tone::Text) }
+            })
+            .collect();
+        let title = self.words.say("earlier-calls");
+        let card = CardData { title, source: String::new(), trouble: None, body: CardBody::Rows(rows) };
+        (!earlier.is_empty()).then_some(card)
+    }
+
+    /// What other sources say that contradicts this card.
+    fn contradicted(&self, card: &Card, disagreements: &[Disagreement]) -> Vec<String> {
+        let mut said = Vec::new();
+        for disagreement in disagreements {
+            let own = disagreement.said.iter().find(|(source, _)| *source == card.source);
+            let Some((_, own)) = own.filter(|_| disagreement.fact.gives() == card.gives) else { continue };
+            for (source, other) in disagreement.said.iter().filter(|(_, other)| other != own) {
+                let (who, what) = (words::plain(source.as_str()), self.words.say(fact_id(disagreement.fact)));
+                let value = self.said(other);
+                let args = [("who", (&who).into()), ("what", (&what).into()), ("value", (&value).into())];
+                said.push(self.words.tell("contradicts", &args));
+            }
+        }
+        said
+    }
+
+    fn said(&self, said: &Said) -> String {
+        match said {
+            Said::Money(money) => self.words.money(money),
+            Said::Date(date) => self.day(*date),
+            Said::Days(days) => self.words.days(*days),
+            Said::Hold(true) => self.words.say("yes"),
+            Said::Hold(false) => self.words.say("no"),
+        }
+    }
+
     /// One source's card.
-    pub(super) fn card(&self, card: &Card) -> CardData {
+    fn card(&self, card: &Card, disagreements: &[Disagreement]) -> CardData {
         let words = self.words;
         let name = words::plain(card.source.as_str());
         let (source, body) = match &card.state {
@@ -201,7 +266,10 @@ impl Reader<'_> {
             }
             CardState::Failed { .. } => (name, CardBody::Empty),
         };
-        CardData { title: words.title(card), source, trouble: words.trouble(card), body }
+        let trouble: Vec<String> =
+            words.trouble(card).into_iter().chain(self.contradicted(card, disagreements)).collect();
+        let trouble = (!trouble.is_empty()).then(|| words.dots(trouble));
+        CardData { title: words.title(card), source, trouble, body }
     }
 
     fn rows(&self, facts: &Facts) -> CardBody {
@@ -282,6 +350,18 @@ impl Reader<'_> {
 
     fn day(&self, date: jiff::civil::Date) -> String {
         self.words.day(date, words::today(self.now, self.zone))
+    }
+}
+
+fn fact_id(fact: Fact) -> &'static str {
+    match fact {
+        Fact::Balance => "balance",
+        Fact::Overdue => "overdue-row",
+        Fact::OldestDue => "oldest-due",
+        Fact::Limit => "limit-row",
+        Fact::Available => "credit-left",
+        Fact::Days => "payment-term",
+        Fact::Hold => "credit-stopped",
     }
 }
 

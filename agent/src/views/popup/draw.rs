@@ -3,7 +3,9 @@
 
 use egui::{Pos2, Rect, Ui, Vec2};
 
-use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData};
+use super::{
+    BannerData, CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData,
+};
 use crate::command::{Choice, Command};
 use crate::theme::{self, Theme, Tone};
 use crate::views::pen::{Ink, Live, Pen, Side, beside, ink, part, strong};
@@ -384,22 +386,42 @@ fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     if data.mood == Mood::Fading {
         return;
     }
+    // Below the card, so that nothing on it moves under the eye.
+    for banner in &data.banners {
+        pen.rule();
+        banner_ui(pen, banner, wishes);
+    }
     pen.rule();
     let bar = pen.line(50.0);
     let raised = pen.theme.raised;
     pen.fill(bar, raised, 0);
-    let line = bar.shrink2(Vec2::new(theme::PAD, 9.0));
-    if pen.button(part(line, Side::End, 68.0), &data.words.say("close"), Live::Yes) {
-        wishes.push(Command::Close(data.call));
+    let mut line = bar.shrink2(Vec2::new(theme::PAD, 9.0));
+    for (id, wish) in [("close", Command::Close(data.call)), ("move-aside", Command::Aside)] {
+        let text = data.words.say(id);
+        let width = pen.button_width(&text);
+        if pen.button(part(line, Side::End, width), &text, Live::Yes) {
+            wishes.push(wish);
+        }
+        line = beside(line, Side::End, width + 8.0);
     }
-    let rest = beside(line, Side::End, 76.0);
-    if pen.button(part(rest, Side::End, 104.0), &data.words.say("move-aside"), Live::Yes) {
-        wishes.push(Command::Aside);
+    if let Some(more) = &data.more {
+        pen.text(line, Side::Start, more, ink(theme::LABEL + 1.0, Tone::Dim));
     }
-    if let Some(others) = &data.others {
-        let rest = beside(rest, Side::End, 116.0);
-        pen.text(rest, Side::Start, others, ink(theme::LABEL + 1.0, Tone::Dim));
+}
+
+/// Another call that rings; a click shows its card.
+fn banner_ui(pen: &mut Pen<'_>, banner: &BannerData, wishes: &mut Vec<Command>) {
+    let bar = pen.line(theme::TALL_ROW);
+    let (raised, live) = (pen.theme.raised, pen.theme.accent);
+    pen.fill(bar, raised, 0);
+    if pen.row(bar.shrink2(Vec2::new(6.0, 2.0)), &banner.text, Live::Yes) {
+        wishes.push(Command::Open(banner.call));
     }
+    let line = bar.shrink2(Vec2::new(theme::PAD, 0.0));
+    pen.dot(part(line, Side::Start, 8.0).center(), live);
+    pen.text(part(line, Side::End, 60.0), Side::End, &banner.clock, ink(theme::LABEL + 1.0, Tone::Dim));
+    let text = beside(beside(line, Side::Start, 16.0), Side::End, 68.0);
+    pen.paint_only(text, Side::Start, &banner.text, ink(theme::TEXT, Tone::Text));
 }
 
 /// A grey bar in the place of a text to come; it does not move.
