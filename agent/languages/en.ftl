@@ -166,5 +166,8 @@ no-calls-now = No calls now
 no-lines-yet = No lines are known yet
 
 ## Controls
+wrap-up = Wrap-up
+finish = Finish
+extend = 30 s more
 close = Close
 move-aside = Move aside

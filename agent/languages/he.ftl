@@ -158,5 +158,8 @@ line-busy = תפוס
 no-calls-now = אין שיחות כרגע
 no-lines-yet = עוד לא ידועה שום שלוחה
 
+wrap-up = סיום טיפול
+finish = סיום
+extend = עוד 30 שנ׳
 close = סגירה
 move-aside = הזזה הצידה

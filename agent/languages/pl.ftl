@@ -157,5 +157,8 @@ line-busy = Zajęty
 no-calls-now = Teraz nikt nie dzwoni
 no-lines-yet = Nie znamy jeszcze żadnego telefonu
 
+wrap-up = Po rozmowie
+finish = Zakończ
+extend = 30 s więcej
 close = Zamknij
 move-aside = Na bok

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{Choice, Command};
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::model::Model;
 use crate::net::{self, NetEvent};
 use crate::theme::Theme;
@@ -65,8 +65,8 @@ struct App {
 impl App {
     fn new(ctx: &Context, config: Config) -> anyhow::Result<Self> {
         fonts::install(ctx);
-        let (language, edge) = (config.language, config.edge);
-        let theme = Theme::of(config.shade).read(language.direction());
+        let Settings { shade, edge, language, habits } = config.settings;
+        let theme = Theme::of(shade).read(language.direction());
         theme.apply(ctx);
         let (out, events) = mpsc::channel(net::MOST_EVENTS);
         let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
@@ -81,6 +81,7 @@ impl App {
         let popup = PopupWindow::new(theme, edge, popup_wishes);
         let mut model = Model::new(TimeZone::system());
         model.words = Words::of(language);
+        model.habits = habits;
         Ok(App { model, theme, tab: None, popup, events, wishes, choices, stop })
     }
 
@@ -100,6 +101,7 @@ impl App {
         match wish {
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
+            Command::Extend(call) => self.model.extend(call),
             Command::Aside => self.popup.aside(ctx),
             Command::Choose(choice) => {
                 if self.choices.try_send(choice).is_err() {

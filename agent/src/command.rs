@@ -9,6 +9,8 @@ pub enum Command {
     Choose(Choice),
     /// Take this call's card off the screen.
     Close(CallId),
+    /// More time for what is left to do after this call.
+    Extend(CallId),
     /// Put the pop-up at the other edge of the screen: it covers what is worked on.
     Aside,
     /// Show this call's card again.

@@ -8,6 +8,7 @@ use pinkas_config::{Mistakes, Section};
 use pinkas_link::{HUB_URL_EXAMPLE, HubUrl};
 use pinkas_protocol::{AgentId, Private};
 
+use crate::model::{Habits, Pops};
 use crate::words::Language;
 
 /// Where the hub is unless the configuration says otherwise.
@@ -22,15 +23,25 @@ pub struct Config {
     pub agent: AgentId,
     /// With which secret.
     pub secret: Private<String>,
+    /// How it looks and behaves until the person says otherwise.
+    pub settings: Settings,
+}
+
+/// What a person may choose for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
     /// Which colours.
     pub shade: Shade,
     /// Where the pop-up stands.
     pub edge: Edge,
     /// In which language it speaks.
     pub language: Language,
+    /// When a card shows, and for how long.
+    pub habits: Habits,
 }
 
 const LANGUAGE_EXAMPLE: &str = "\"en\", \"he\" or \"pl\"";
+const POPS_EXAMPLE: &str = "\"ring\", \"answer\" or \"never\"";
 
 /// The edge of the screen at which the pop-up stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,6 +97,19 @@ impl FromStr for Shade {
     }
 }
 
+impl FromStr for Pops {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "ring" => Ok(Pops::AtRing),
+            "answer" => Ok(Pops::AtAnswer),
+            "never" => Ok(Pops::Never),
+            _ => Err(()),
+        }
+    }
+}
+
 /// A file to start from, printed by `--print-default`.
 pub const DEFAULT: &str = include_str!("../default.toml");
 
@@ -101,7 +125,10 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let shade = section.parsed("theme", "\"dark\" or \"light\"").unwrap_or_default();
     let edge = section.parsed("popup", "\"left\" or \"right\"").unwrap_or_default();
     let language = section.parsed("language", LANGUAGE_EXAMPLE).unwrap_or_else(Language::of_system);
-    Some(Config { hub: hub?, agent: agent?, secret: secret?, shade, edge, language })
+    let pops = section.parsed("pops", POPS_EXAMPLE).unwrap_or_default();
+    let wrap_up = section.duration("wrap_up").and_then(|lasts| lasts.try_into().ok());
+    let settings = Settings { shade, edge, language, habits: Habits { pops, wrap_up } };
+    Some(Config { hub: hub?, agent: agent?, secret: secret?, settings })
 }
 
 #[cfg(test)]
@@ -119,7 +146,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config = read_in(dir.path(), "agent = \"ana\"\nsecret_file = \"secret\"").expect("right");
         assert_eq!(config.hub.to_string(), DEFAULT_HUB);
-        assert_eq!((config.shade, config.edge), (Shade::Dark, Edge::Right));
+        let Settings { shade, edge, habits, .. } = config.settings;
+        assert_eq!((shade, edge, habits), (Shade::Dark, Edge::Right, Habits::default()));
         assert!(!format!("{config:?}").contains("s3cret"));
     }
 
@@ -127,7 +155,7 @@ mod tests {
     fn every_mistake_is_told_at_once() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let said =
-            read_in(dir.path(), "hub = \"http://x\"\nlanguage = \"xx\"\ntheme = \"pink\"\npopup = \"up\"")
+            read_in(dir.path(), "hub = \"http://x\"\npops = \"soon\"\nwrap_up = 5\nlanguage = \"xx\"\ntheme = \"pink\"\npopup = \"up\"")
                 .expect_err("wrong");
         for part in [
             "`agent` is missing",
@@ -135,6 +163,8 @@ mod tests {
             "`theme` must be",
             "`language` must be \"en\", \"he\" or \"pl\"",
             "`popup` must be",
+            "`pops` must be \"ring\", \"answer\" or \"never\"",
+            "`wrap_up`",
             "`secret_file` is missing",
         ] {
             assert!(said.contains(part), "{part} in {said}");

@@ -2,9 +2,9 @@
 //! Derived from the model each time; nothing is decided anywhere else.
 
 use jiff::Timestamp;
-use pinkas_protocol::{CallView, Line, Number, OfferState, Withdrawal};
+use pinkas_protocol::{CallId, CallView, Line, Number, OfferState, Withdrawal};
 
-use super::Model;
+use super::{Model, Pops};
 use crate::words;
 
 /// What a call does at this person's own phones.
@@ -98,8 +98,10 @@ impl Model {
     /// kept, else a talk that goes on here. A card never gives way to another call while it is in use.
     pub fn pop(&self, now: Timestamp) -> Option<Pop<'_>> {
         let ringing = self.ringing();
+        let pops = |view: &CallView| self.habits.pops == Pops::AtRing || Some(view.id) == self.wanted;
+        let first = || ringing.iter().copied().find(|view| pops(view));
         let wanted = ringing.iter().find(|view| Some(view.id) == self.wanted).copied();
-        if let Some(view) = wanted.or(self.in_use()).or(ringing.first().copied()) {
+        if let Some(view) = wanted.or(self.in_use(now)).or_else(first) {
             let others = ringing.into_iter().filter(|other| other.id != view.id).collect();
             return Some(Pop { view, fading: false, others });
         }
@@ -108,20 +110,34 @@ impl Model {
         if let Some(view) = fading.and_then(|(call, _)| self.board.calls.get(call)) {
             return alone(view, true);
         }
-        let view = self.kept.and_then(|call| self.board.calls.get(&call)).or_else(|| self.talking());
+        let kept = self.kept.filter(|call| !self.is_wrapped_up(*call, now));
+        let talking = || self.talking().filter(|_| self.habits.pops != Pops::Never);
+        let view = kept.and_then(|call| self.board.calls.get(&call)).or_else(talking);
         view.and_then(|view| alone(view, false))
     }
 
-    /// The call that is talked on here, with its card open.
-    fn in_use(&self) -> Option<&CallView> {
+    /// The call that is talked on here or has something left to do, with its card open.
+    fn in_use(&self, now: Timestamp) -> Option<&CallView> {
         let view = self.board.calls.get(&self.kept?)?;
         let talks = view.ended.is_none() && matches!(self.here(view), Here::Answered { .. });
-        talks.then_some(view)
+        (talks || self.wraps_up(view.id, now).is_some()).then_some(view)
+    }
+
+    /// Until when what is left to do after a call may be done; `None` when that is over or never began.
+    pub fn wraps_up(&self, call: CallId, now: Timestamp) -> Option<Timestamp> {
+        self.wrap_up
+            .filter(|wrap_up| wrap_up.call == call && now < wrap_up.until)
+            .map(|wrap_up| wrap_up.until)
+    }
+
+    fn is_wrapped_up(&self, call: CallId, now: Timestamp) -> bool {
+        self.wrap_up.is_some_and(|wrap_up| wrap_up.call == call && now >= wrap_up.until)
     }
 
     /// When the card next changes by time alone, other than by an age that ticks.
     pub fn fades_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.fading.values().filter(|until| now < **until).min().copied()
+        let wrap_up = self.wrap_up.map(|wrap_up| wrap_up.until);
+        self.fading.values().copied().chain(wrap_up).filter(|until| now < *until).min()
     }
 
     fn talking(&self) -> Option<&CallView> {

@@ -303,3 +303,53 @@ fn why_it_no_longer_rings_here_and_how_it_ended_is_told_apart() {
         "Declined here · the caller hung up",
     );
 }
+
+fn habits(pops: Pops, wrap_up: Option<i64>) -> Model {
+    Model { habits: Habits { pops, wrap_up: wrap_up.map(SignedDuration::from_secs) }, ..connected() }
+}
+
+#[test]
+fn a_card_shows_by_itself_when_the_person_wants_it() {
+    // pops; shown while it rings, after it was opened, while talking, after another one answered
+    let table = [
+        (Pops::AtRing, true, true, true, true),
+        (Pops::AtAnswer, false, true, true, false),
+        (Pops::Never, false, true, false, false),
+    ];
+    for (pops, rings, opened, talks, elsewhere) in table {
+        let mut model = habits(pops, None);
+        told(&mut model, 1, sample::rings(call(1), "101"));
+        assert_eq!(shown(&model, 1).is_some(), rings, "{pops:?} rings");
+        let mut other = model.clone();
+        told(&mut other, 2, sample::withdrawn(call(1), "101", Some("102")));
+        assert_eq!(shown(&other, 3).is_some(), elsewhere, "{pops:?} answered elsewhere");
+        let mut answered = model.clone();
+        told(&mut answered, 2, sample::answered(call(1), "101"));
+        assert_eq!(shown(&answered, 3).is_some(), talks, "{pops:?} talks");
+        model.open(call(1));
+        assert_eq!(shown(&model, 2).is_some(), opened, "{pops:?} opened");
+    }
+}
+
+#[test]
+fn what_is_left_to_do_after_a_talk_has_its_time_and_no_other_call_takes_the_card_meanwhile() {
+    let mut model = habits(Pops::AtRing, Some(20));
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::answered(call(1), "101"));
+    told(&mut model, 60, sample::ended(call(1), 60));
+    told(&mut model, 61, sample::rings(call(2), "101"));
+    assert_eq!((shown(&model, 62), banners(&model, 62)), (Some(call(1)), vec![call(2)]));
+    assert_eq!(model.fades_at(at(62)), Some(at(80)));
+    model.extend(call(2));
+    model.extend(call(1));
+    assert_eq!(shown(&model, 109), Some(call(1)));
+    assert_eq!(shown(&model, 110), Some(call(2)), "the time is over");
+    model.close(call(1));
+    assert_eq!(shown(&model, 63), Some(call(2)), "finished before");
+    let mut alone = habits(Pops::AtRing, Some(20));
+    told(&mut alone, 1, sample::rings(call(1), "101"));
+    told(&mut alone, 2, sample::answered(call(1), "101"));
+    assert_eq!(shown(&alone, 59), Some(call(1)));
+    told(&mut alone, 60, sample::ended(call(1), 60));
+    assert_eq!(shown(&alone, 90), None);
+}

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
-use crate::config::Shade;
+use crate::config::{Settings, Shade};
 use crate::sample;
 use pinkas_protocol::{AgentId, CustomerKey, Private};
 
@@ -26,9 +26,12 @@ async fn desk() -> Desk {
         hub: format!("ws://127.0.0.1:{port}").parse().expect("an address"),
         agent: AgentId::parse("dana").expect("a name"),
         secret: Private("s3cret".to_owned()),
-        shade: Shade::Dark,
-        edge: Default::default(),
-        language: Default::default(),
+        settings: Settings {
+            shade: Shade::Dark,
+            edge: Default::default(),
+            language: Default::default(),
+            habits: Default::default(),
+        },
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);
     let (choices, choices_out) = mpsc::channel(MOST_CHOICES);

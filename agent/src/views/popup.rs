@@ -78,6 +78,8 @@ pub enum Mood {
     Live,
     /// The caller is on hold here.
     Held,
+    /// Over; there is time for what is left to do.
+    WrapUp,
     /// Over; the card stays.
     Over,
     /// Stopped ringing here; the card goes by itself.
@@ -134,7 +136,13 @@ impl PopupData {
         let (view, words) = (pop.view, &model.words);
         let then = model.hub_time(now);
         let reader = Reader { words, now: then, zone: &model.zone };
-        let (status, since) = status(model, view);
+        let (mut status, since) = status(model, view);
+        let mut clock = since.map(|since| words::elapsed(since, then));
+        let wraps_up = model.wraps_up(view.id, now);
+        if let Some(until) = wraps_up {
+            status = words.dots([words.say("wrap-up"), status]);
+            clock = Some(words::elapsed(now, until));
+        }
         let customer = view.who.customer();
         let number = view.facts.caller.number.as_ref().map(|number| words::plain(&number.shown()));
         let claimed = view.facts.caller.name.as_ref().map(|name| words::plain(&name.0));
@@ -148,6 +156,7 @@ impl PopupData {
             call: view.id,
             mood: match (pop.fading, view.ended) {
                 (true, _) => Mood::Fading,
+                _ if wraps_up.is_some() => Mood::WrapUp,
                 (false, Some(_)) => Mood::Over,
                 (false, None) if matches!(model.here(view), Here::Answered { held: Some(_), .. }) => {
                     Mood::Held
@@ -155,7 +164,7 @@ impl PopupData {
                 (false, None) => Mood::Live,
             },
             status,
-            clock: since.map(|since| words::elapsed(since, then)),
+            clock,
             notice: notice(model, now),
             claims: claimed.filter(|claimed| known && *claimed != name && Some(claimed) != number.as_ref()),
             number: number.filter(|number| *number != name),

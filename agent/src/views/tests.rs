@@ -255,6 +255,22 @@ fn of_several_customers_one_is_chosen_with_a_click() {
 }
 
 #[test]
+fn after_a_talk_the_card_counts_down_and_can_be_given_more_time() {
+    let mut model = model_with(sample::rings(call(1), "101"));
+    model.habits.wrap_up = Some(jiff::SignedDuration::from_secs(45));
+    model.apply(sample::update(2, sample::answered(call(1), "101")));
+    model.apply(sample::update(60, sample::ended(call(1), 60)));
+    let data = PopupData::now(&model, at(65)).expect("a card");
+    assert_eq!((data.status.as_str(), data.clock.as_deref()), ("Wrap-up · Ended after 0:58", Some("0:40")));
+    let mut harness = shown(data, Shade::Light);
+    harness.get_by_label("30 s more").click();
+    harness.run();
+    harness.get_by_label("Finish").click();
+    harness.run();
+    assert_eq!(harness.state(), &[Command::Extend(call(1)), Command::Close(call(1))]);
+}
+
+#[test]
 fn what_sources_disagree_on_stands_side_by_side_and_is_not_shown_as_certain() {
     let mut cards = sample::cards("C-1", "PLN", ["Paint", "Boards", "Screws"], at(0));
     let other =

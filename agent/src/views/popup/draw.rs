@@ -95,7 +95,7 @@ fn status_line(pen: &mut Pen<'_>, data: &PopupData) {
     let line = bar.shrink2(Vec2::new(theme::PAD, 0.0));
     let dot = match data.mood {
         Mood::Live => Tone::Accent,
-        Mood::Held => Tone::Warn,
+        Mood::Held | Mood::WrapUp => Tone::Warn,
         Mood::Over | Mood::Fading => Tone::Faint,
     };
     let color = pen.theme.tone(dot);
@@ -396,7 +396,11 @@ fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     let raised = pen.theme.raised;
     pen.fill(bar, raised, 0);
     let mut line = bar.shrink2(Vec2::new(theme::PAD, 9.0));
-    for (id, wish) in [("close", Command::Close(data.call)), ("move-aside", Command::Aside)] {
+    let wraps_up = data.mood == Mood::WrapUp;
+    let close = if wraps_up { "finish" } else { "close" };
+    let extend = wraps_up.then(|| ("extend", Command::Extend(data.call)));
+    let buttons = [(close, Command::Close(data.call)), ("move-aside", Command::Aside)];
+    for (id, wish) in buttons.into_iter().chain(extend) {
         let text = data.words.say(id);
         let width = pen.button_width(&text);
         if pen.button(part(line, Side::End, width), &text, Live::Yes) {
