@@ -171,3 +171,21 @@ finish = Finish
 extend = 30 s more
 close = Close
 move-aside = Move aside
+
+## Settings
+# How this language calls itself.
+language-name = English
+language = Language
+colours = Colours
+dark = Dark
+light = Light
+pops-when = Card shows
+pops-ring = When it rings
+pops-answer = When I answer
+pops-never = Only from the lists
+stays-after-talk = Card stays after a talk
+until-closed = Until I close it
+edge = Edge of the screen
+edge-left = Left
+edge-right = Right
+settings = Settings

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{Choice, Command};
-use crate::config::{Config, Settings};
+use crate::config::Config;
 use crate::model::Model;
 use crate::net::{self, NetEvent};
+use crate::settings::{Settings, SettingsFile};
 use crate::theme::Theme;
 use crate::views::main_window::{self, Tab};
 use crate::views::popup::PopupData;
@@ -51,9 +52,15 @@ fn why(error: &eframe::Error) -> String {
     }
 }
 
+fn theme(settings: &Settings) -> Theme {
+    Theme::of(settings.shade).read(settings.language.direction())
+}
+
 struct App {
     model: Model,
     theme: Theme,
+    settings: Settings,
+    file: SettingsFile,
     tab: Option<Tab>,
     popup: PopupWindow,
     events: mpsc::Receiver<NetEvent>,
@@ -65,8 +72,9 @@ struct App {
 impl App {
     fn new(ctx: &Context, config: Config) -> anyhow::Result<Self> {
         fonts::install(ctx);
-        let Settings { shade, edge, language, habits } = config.settings;
-        let theme = Theme::of(shade).read(language.direction());
+        let file = SettingsFile::new(&config.data, config.settings);
+        let settings = file.load();
+        let theme = theme(&settings);
         theme.apply(ctx);
         let (out, events) = mpsc::channel(net::MOST_EVENTS);
         let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
@@ -78,11 +86,11 @@ impl App {
             .context("the network thread did not start")?;
         // The number tables take a tenth of a second to load: better now than at the first call.
         std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;
-        let popup = PopupWindow::new(theme, edge, popup_wishes);
+        let popup = PopupWindow::new(theme, settings.edge, popup_wishes);
         let mut model = Model::new(TimeZone::system());
-        model.words = Words::of(language);
-        model.habits = habits;
-        Ok(App { model, theme, tab: None, popup, events, wishes, choices, stop })
+        model.words = Words::of(settings.language);
+        model.habits = settings.habits;
+        Ok(App { model, theme, settings, file, tab: None, popup, events, wishes, choices, stop })
     }
 
     /// Takes in what came, at most [`DRAIN_FOR`] at a time; whether something is left.
@@ -102,13 +110,32 @@ impl App {
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
             Command::Extend(call) => self.model.extend(call),
-            Command::Aside => self.popup.aside(ctx),
+            Command::Aside => {
+                let edge = self.settings.edge.other();
+                self.set(ctx, Settings { edge, ..self.settings });
+            }
+            Command::Set(settings) => self.set(ctx, settings),
             Command::Choose(choice) => {
                 if self.choices.try_send(choice).is_err() {
                     tracing::warn!("a choice was not sent: too many wait for the hub already");
                 }
             }
         }
+    }
+
+    /// Puts settings into force and keeps them.
+    fn set(&mut self, ctx: &Context, settings: Settings) {
+        self.settings = settings;
+        self.theme = theme(&settings);
+        self.theme.apply(ctx);
+        self.model.words = Words::of(settings.language);
+        self.model.habits = settings.habits;
+        self.popup.set_look(ctx, self.theme, settings.edge);
+        // It stays in force while the program runs; a full disk is no reason to refuse a colour.
+        if let Err(e) = self.file.save(&settings) {
+            tracing::warn!("the settings were not kept: {e}");
+        }
+        ctx.request_repaint();
     }
 
     /// Shows the card that belongs on the screen now and asks to be woken when it next changes.
@@ -145,7 +172,7 @@ impl eframe::App for App {
         let now = Timestamp::now();
         let mut tab = self.tab();
         let before = tab;
-        let data = main_window::data(&self.model, tab, now);
+        let data = main_window::data(&self.model, &self.settings, tab, now);
         let mut wishes = main_window::ui(ui, &self.theme, &data, &mut tab);
         if tab != before {
             self.tab = Some(tab);

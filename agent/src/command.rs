@@ -2,6 +2,8 @@
 
 use pinkas_protocol::{CallId, CustomerKey};
 
+use crate::settings::Settings;
+
 /// One wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -15,6 +17,8 @@ pub enum Command {
     Aside,
     /// Show this call's card again.
     Open(CallId),
+    /// From now on these settings.
+    Set(Settings),
 }
 
 /// Which of several customers is calling.

@@ -1,14 +1,14 @@
 //! What the desktop needs to know: where the hub is, who the agent is, how it should look.
 //! All mistakes are told at once; a secret is read from its file or variable and never printed.
 
-use std::path::Path;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 
 use pinkas_config::{Mistakes, Section};
 use pinkas_link::{HUB_URL_EXAMPLE, HubUrl};
 use pinkas_protocol::{AgentId, Private};
 
-use crate::model::{Habits, Pops};
+use crate::model::Habits;
+use crate::settings::Settings;
 use crate::words::Language;
 
 /// Where the hub is unless the configuration says otherwise.
@@ -25,90 +25,12 @@ pub struct Config {
     pub secret: Private<String>,
     /// How it looks and behaves until the person says otherwise.
     pub settings: Settings,
-}
-
-/// What a person may choose for themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// Which colours.
-    pub shade: Shade,
-    /// Where the pop-up stands.
-    pub edge: Edge,
-    /// In which language it speaks.
-    pub language: Language,
-    /// When a card shows, and for how long.
-    pub habits: Habits,
+    /// Where the person's own things are kept on this machine.
+    pub data: PathBuf,
 }
 
 const LANGUAGE_EXAMPLE: &str = "\"en\", \"he\" or \"pl\"";
 const POPS_EXAMPLE: &str = "\"ring\", \"answer\" or \"never\"";
-
-/// The edge of the screen at which the pop-up stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Edge {
-    /// At the left.
-    Left,
-    /// At the right.
-    #[default]
-    Right,
-}
-
-impl Edge {
-    /// The other one.
-    pub fn other(self) -> Self {
-        match self {
-            Edge::Left => Edge::Right,
-            Edge::Right => Edge::Left,
-        }
-    }
-}
-
-impl FromStr for Edge {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "left" => Ok(Edge::Left),
-            "right" => Ok(Edge::Right),
-            _ => Err(()),
-        }
-    }
-}
-
-/// Dark or light colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Shade {
-    /// Light text on dark ground.
-    #[default]
-    Dark,
-    /// Dark text on light ground.
-    Light,
-}
-
-impl FromStr for Shade {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "dark" => Ok(Shade::Dark),
-            "light" => Ok(Shade::Light),
-            _ => Err(()),
-        }
-    }
-}
-
-impl FromStr for Pops {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "ring" => Ok(Pops::AtRing),
-            "answer" => Ok(Pops::AtAnswer),
-            "never" => Ok(Pops::Never),
-            _ => Err(()),
-        }
-    }
-}
 
 /// A file to start from, printed by `--print-default`.
 pub const DEFAULT: &str = include_str!("../default.toml");
@@ -125,15 +47,20 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let shade = section.parsed("theme", "\"dark\" or \"light\"").unwrap_or_default();
     let edge = section.parsed("popup", "\"left\" or \"right\"").unwrap_or_default();
     let language = section.parsed("language", LANGUAGE_EXAMPLE).unwrap_or_else(Language::of_system);
+    let data = section.path("data").or_else(|| dirs::data_local_dir().map(|folder| folder.join("pinkas")));
+    if data.is_none() {
+        section.note("data", "`data` is missing, and this system names no folder for a person's data");
+    }
     let pops = section.parsed("pops", POPS_EXAMPLE).unwrap_or_default();
     let wrap_up = section.duration("wrap_up").and_then(|lasts| lasts.try_into().ok());
     let settings = Settings { shade, edge, language, habits: Habits { pops, wrap_up } };
-    Some(Config { hub: hub?, agent: agent?, secret: secret?, settings })
+    Some(Config { hub: hub?, agent: agent?, secret: secret?, settings, data: data? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Edge, Shade};
 
     fn read_in(dir: &Path, text: &str) -> Result<Config, String> {
         std::fs::write(dir.join("secret"), "s3cret").expect("written");

@@ -3,7 +3,7 @@
 
 use egui::{Color32, CornerRadius, FontFamily, FontId, Stroke, Vec2};
 
-use crate::config::Shade;
+use crate::settings::Shade;
 use crate::text::Direction;
 
 /// Width of the pop-up and of a card, in points.

@@ -7,8 +7,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
-use crate::config::{Settings, Shade};
 use crate::sample;
+use crate::settings::{Settings, Shade};
 use pinkas_protocol::{AgentId, CustomerKey, Private};
 
 struct Desk {
@@ -32,6 +32,7 @@ async fn desk() -> Desk {
             language: Default::default(),
             habits: Default::default(),
         },
+        data: Default::default(),
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);
     let (choices, choices_out) = mpsc::channel(MOST_CHOICES);

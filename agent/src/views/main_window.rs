@@ -5,9 +5,10 @@ use egui::{Rect, Ui, Vec2};
 use jiff::Timestamp;
 
 use super::pen::{Live, Pen, Side, beside, ink, part, strong};
-use super::{history, queue};
+use super::{history, queue, settings};
 use crate::command::Command;
 use crate::model::{LinkState, Model};
+use crate::settings::Settings;
 use crate::theme::{self, Theme, Tone};
 use crate::words::{self, Words};
 
@@ -18,6 +19,8 @@ pub enum Tab {
     Live,
     /// Recent calls.
     Recent,
+    /// What the person chooses for themselves.
+    Settings,
 }
 
 /// What the window shows.
@@ -46,14 +49,18 @@ pub enum ListData {
     Live(queue::QueueData),
     /// Recent calls.
     Recent(Vec<history::HistoryRow>),
+    /// What the person chooses for themselves.
+    Settings(settings::SettingsData),
 }
 
 /// Builds the window's content; a list this person may not see falls back to recent calls.
-pub fn data(model: &Model, tab: Tab, now: Timestamp) -> MainData {
+pub fn data(model: &Model, settings: &Settings, tab: Tab, now: Timestamp) -> MainData {
     let (link, link_tone) = link_words(model, now);
     let (name, lines) = me_words(model);
-    let tabs = if model.supervises() { vec![Tab::Live, Tab::Recent] } else { Vec::new() };
+    let live = model.supervises().then_some(Tab::Live);
+    let tabs = live.into_iter().chain([Tab::Recent, Tab::Settings]).collect();
     let list = match tab {
+        Tab::Settings => ListData::Settings(settings::data(&model.words, settings)),
         Tab::Live if model.supervises() => ListData::Live(queue::data(model, now)),
         _ => ListData::Recent(history::rows(model, now)),
     };
@@ -106,16 +113,15 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &MainData, tab: &mut Tab) -> Vec<Com
     let below = Rect::from_min_max(egui::Pos2::new(whole.left(), pen.y), whole.max);
     ui.scope_builder(egui::UiBuilder::new().max_rect(below), |ui| match &data.list {
         ListData::Live(queue) => queue::ui(ui, theme, &data.words, queue),
+        ListData::Settings(settings) => settings::ui(ui, theme, settings),
         ListData::Recent(rows) => history::ui(ui, theme, &data.words, rows),
     })
     .inner
 }
 
 fn head(pen: &mut Pen<'_>, data: &MainData, tab: &mut Tab) {
-    let tabs = !data.tabs.is_empty();
-    let height = if tabs { 92.0 } else { 52.0 };
     let top = pen.y;
-    let bar = pen.line(height);
+    let bar = pen.line(92.0);
     let raised = pen.theme.raised;
     pen.fill(bar, raised, 0);
     pen.rule();
@@ -142,8 +148,9 @@ fn head(pen: &mut Pen<'_>, data: &MainData, tab: &mut Tab) {
     left = left.shrink2(Vec2::new(theme::PAD, 0.0));
     for choice in &data.tabs {
         let words = data.words.say(tab_words(*choice));
-        let place = part(left, Side::Start, 116.0);
-        left = beside(left, Side::Start, 124.0);
+        let width = pen.button_width(&words).max(116.0);
+        let place = part(left, Side::Start, width);
+        left = beside(left, Side::Start, width + 8.0);
         if pen.button(place, &words, Live::Yes) {
             *tab = *choice;
         }
@@ -162,5 +169,6 @@ fn tab_words(tab: Tab) -> &'static str {
     match tab {
         Tab::Live => "live-calls",
         Tab::Recent => "recent-calls",
+        Tab::Settings => "settings",
     }
 }

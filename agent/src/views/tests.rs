@@ -13,9 +13,9 @@ use pinkas_protocol::{
 use super::main_window::{self, Tab};
 use super::popup::{self, CardBody, FigureValue, PopupData};
 use crate::command::Command;
-use crate::config::Shade;
 use crate::model::Model;
 use crate::sample::{self, at, call};
+use crate::settings::{Edge, Settings, Shade};
 use crate::theme::{CARD_WIDTH, Theme};
 use crate::words::{Language, Words};
 use crate::{fonts, text, theme, words};
@@ -449,6 +449,13 @@ fn supervisor() -> Model {
     model
 }
 
+const SETTINGS: Settings = Settings {
+    shade: Shade::Dark,
+    edge: Edge::Right,
+    language: Language::ENGLISH,
+    habits: crate::model::Habits { pops: crate::model::Pops::AtRing, wrap_up: None },
+};
+
 fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Tab, Vec<Command>)> {
     let theme = Theme::of(shade);
     Harness::builder()
@@ -459,7 +466,7 @@ fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Tab, Ve
         })
         .build_ui_state(
             move |ui, (tab, said): &mut (Tab, Vec<Command>)| {
-                let data = main_window::data(&model, *tab, at(10));
+                let data = main_window::data(&model, &SETTINGS, *tab, at(10));
                 said.extend(main_window::ui(ui, &theme, &data, tab));
             },
             (tab, Vec::new()),
@@ -568,4 +575,21 @@ fn a_long_history_draws_only_the_rows_in_sight() {
     let harness = main_shown(model, Tab::Recent, Shade::Dark);
     let rows = harness.query_all_by_label("+48 12 345 67 89").count();
     assert!((5..40).contains(&rows), "{rows} rows");
+}
+
+#[test]
+fn a_click_in_the_settings_says_all_of_them_anew() {
+    let mut harness = main_shown(supervisor(), Tab::Settings, Shade::Dark);
+    for label in ["Polski", "Light", "When I answer", "60 s", "Left"] {
+        assert!(harness.query_by_label(label).is_some(), "{label}");
+    }
+    harness.get_by_label("עברית").click();
+    harness.run();
+    harness.get_by_label("30 s").click();
+    harness.run();
+    let language = "he".parse().expect("a language");
+    let wrap_up = Some(jiff::SignedDuration::from_secs(30));
+    let habits = crate::model::Habits { wrap_up, ..SETTINGS.habits };
+    let said = [Settings { language, ..SETTINGS }, Settings { habits, ..SETTINGS }].map(Command::Set);
+    assert_eq!(harness.state().1, said);
 }

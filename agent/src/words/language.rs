@@ -24,6 +24,9 @@ const FILES: [(&str, &str); 3] = [
 pub struct Language(usize);
 
 impl Language {
+    /// The one that has every message.
+    pub const ENGLISH: Language = Language(0);
+
     /// Every language, English first.
     pub fn all() -> impl Iterator<Item = Language> {
         (0..FILES.len()).map(Language)

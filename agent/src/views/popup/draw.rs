@@ -14,7 +14,7 @@ use crate::words::Words;
 /// Height of a card at its own width, in points.
 pub fn height(data: &PopupData) -> f32 {
     // Colours do not change heights.
-    let theme = Theme::of(crate::config::Shade::Dark);
+    let theme = Theme::of(crate::settings::Shade::Dark);
     let mut pen = Pen::measuring(&theme, theme::CARD_WIDTH);
     head(&mut pen, data);
     body(&mut pen, data, &mut Vec::new());
