@@ -79,7 +79,11 @@ async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()
             now,
             token: None,
             board,
-            outcomes: Vec::new(),
+            outcomes: vec![
+                sample::outcome("ordered", "Ordered", &[]),
+                sample::outcome("complaint", "Complaint", &["Support"]),
+                sample::outcome("call_back", "Wants to be called back", &[]),
+            ],
         })
         .await?;
     loop {

@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use pinkas_link::Ended;
-use pinkas_protocol::agent_link::Role;
-use pinkas_protocol::{Board, CallId, EndedHow, Line, Update};
+use pinkas_protocol::agent_link::{AgentSays, Role};
+use pinkas_protocol::record::Outcome;
+use pinkas_protocol::{Board, CallId, EndedHow, Line, QueueName, Update};
 
 pub use pop::{Here, Pop};
 
+use crate::drafts::Drafts;
 use crate::net::{Me, NetEvent};
 use crate::words::{Language, Words};
 
@@ -99,6 +101,9 @@ pub struct Model {
     wanted: Option<CallId>,
     /// The talk that has just ended here.
     wrap_up: Option<WrapUp>,
+    /// What this person wrote and the hub may not have yet.
+    drafts: Drafts,
+    outcomes: Vec<Outcome>,
 }
 
 impl Model {
@@ -117,6 +122,8 @@ impl Model {
             wanted: None,
             wrap_up: None,
             habits: Habits::default(),
+            drafts: Drafts::default(),
+            outcomes: Vec::new(),
         }
     }
 
@@ -124,7 +131,9 @@ impl Model {
     pub fn apply(&mut self, event: NetEvent) {
         let now = event.at();
         match event {
-            NetEvent::Welcome { at, me, hub_now, board } => {
+            NetEvent::Welcome { at, me, hub_now, board, outcomes } => {
+                self.outcomes = outcomes;
+                self.drafts.connected();
                 self.me = Some(me);
                 self.skew = hub_now.duration_since(at);
                 self.board = board;
@@ -146,6 +155,9 @@ impl Model {
                     self.turn(at, call, before);
                 }
             }
+            NetEvent::Kept { id, .. } => self.drafts.kept(id),
+            NetEvent::Refused { id, why, .. } => self.drafts.refused(id, why),
+            NetEvent::Page { .. } | NetEvent::FollowUps { .. } => {}
             NetEvent::Disconnected { at, why } => {
                 let since = match self.link {
                     LinkState::Disconnected { since, .. } => since,
@@ -202,6 +214,47 @@ impl Model {
     /// Whether every call and line is shown to this person.
     pub fn supervises(&self) -> bool {
         self.me.as_ref().is_some_and(|me| me.role != Role::Agent)
+    }
+
+    /// Whether the hub is heard.
+    pub fn connected(&self) -> bool {
+        matches!(self.link, LinkState::Connected { .. })
+    }
+
+    /// What this person wrote and the hub may not have yet.
+    pub fn drafts(&self) -> &Drafts {
+        &self.drafts
+    }
+
+    /// The same, to enter and to settle.
+    pub fn drafts_mut(&mut self) -> &mut Drafts {
+        &mut self.drafts
+    }
+
+    /// What may come of a call, as the hub told.
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    /// What may come of a call of this queue.
+    pub fn outcomes_of(&self, queue: Option<&QueueName>) -> impl Iterator<Item = &Outcome> {
+        let here = move |outcome: &&Outcome| {
+            outcome.queues.is_empty() || queue.is_some_and(|queue| outcome.queues.contains(queue))
+        };
+        self.outcomes.iter().filter(here)
+    }
+
+    /// What the hub is to be told next; asked again until there is nothing.
+    pub fn next_told(&mut self) -> Option<AgentSays> {
+        if !self.connected() {
+            return None;
+        }
+        self.drafts.next_told()
+    }
+
+    /// Something could not be sent: it is told another time.
+    pub fn not_told(&mut self, says: &AgentSays) {
+        self.drafts.not_told(says);
     }
 
     /// This person's phones.

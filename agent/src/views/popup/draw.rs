@@ -6,7 +6,7 @@ use egui::{Pos2, Rect, Ui, Vec2};
 use super::{
     BannerData, CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData,
 };
-use crate::command::{Choice, Command};
+use crate::command::Command;
 use crate::theme::{self, Theme, Tone};
 use crate::views::pen::{Ink, Live, Pen, Side, beside, ink, part, strong};
 use crate::words::Words;
@@ -269,8 +269,8 @@ fn choices(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         pen.space(theme::STEP);
         let line = pen.padded_line(36.0);
         if choice_row(pen, line, data, choice, if data.can_choose { Live::Yes } else { Live::No }) {
-            let customer = choice.customer.clone();
-            wishes.push(Command::Choose(Choice { call: data.call, customer }));
+            let customer = Some(choice.customer.clone());
+            wishes.push(Command::Choose { call: data.call, customer });
         }
     }
     pen.space(theme::PAD_Y);
