@@ -23,7 +23,7 @@ use crate::net::{self, NetEvent};
 use crate::settings::{Settings, SettingsFile};
 use crate::theme::Theme;
 use crate::views::main_window::{self, Tab};
-use crate::views::popup::PopupData;
+use crate::views::popup::{self, PopupData};
 use crate::window::PopupWindow;
 use crate::words::Words;
 use crate::{fonts, window};
@@ -240,6 +240,8 @@ impl eframe::App for App {
             self.tab = Some(tab);
             ui.ctx().request_repaint();
         }
+        let card = PopupData::now(&self.model, now);
+        wishes.extend(card.and_then(|card| popup::by_key(ui, &card)));
         if ui.input(|input| input.key_pressed(Key::Escape)) {
             wishes.extend(self.model.pop(now).map(|pop| Command::Close(pop.view.id)));
         }

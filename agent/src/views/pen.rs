@@ -3,7 +3,11 @@
 //! from the left; in a language read from the right the pen turns the whole place over. Text from outside
 //! is cut to its place by its letters in reading order, then put into the order of the eye.
 
-use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo};
+use egui::{
+    Color32, CornerRadius, Id, Pos2, Rect, Response, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2,
+    WidgetInfo,
+};
+use pinkas_protocol::record::LONGEST_NOTE;
 
 use crate::text::{self, Direction};
 use crate::theme::{self, Theme, Tone, Weight};
@@ -141,7 +145,7 @@ impl<'a> Pen<'a> {
         let Some(ui) = self.ui.as_deref_mut() else { return rect };
         ui.painter().galley(drawn.min, galley, color);
         let response = ui.allocate_rect(seen, Sense::hover());
-        label(&response, egui::Role::Label, text);
+        label(&response, egui::Role::Label, text, Live::Yes);
         if cut {
             response.on_hover_text(text::visual(text));
         }
@@ -171,7 +175,7 @@ impl<'a> Pen<'a> {
         let Some(ui) = self.ui.as_deref_mut() else { return false };
         let sense = if live == Live::Yes { Sense::click() } else { Sense::hover() };
         let response = ui.allocate_rect(seen, sense);
-        label(&response, egui::Role::Button, text);
+        label(&response, egui::Role::Button, text, live);
         let edge =
             if response.hovered() || response.has_focus() { self.theme.accent } else { self.theme.line };
         let ground = self.theme.panel;
@@ -190,13 +194,49 @@ impl<'a> Pen<'a> {
         self.width_of(text, ink(theme::TEXT, Tone::Text)) + 32.0
     }
 
+    /// A field to write in; `text` is what stands in it before, and after, what the person made of it.
+    pub fn field(&mut self, rect: Rect, id: Id, hint: &str, text: &mut String) -> FieldSaid {
+        let (seen, theme) = (self.on_screen(rect), self.theme);
+        self.fill(rect, theme.ground, theme::CORNER);
+        let Some(ui) = self.ui.as_deref_mut() else { return FieldSaid::default() };
+        // What was typed here is newer than what the model knows, until it is taken.
+        if let Some(typed) = ui.data(|data| data.get_temp::<String>(id)) {
+            *text = typed;
+        }
+        let edit = TextEdit::multiline(text)
+            .id(id)
+            .hint_text(text::visual(hint))
+            .font(theme::font(theme::TEXT, Weight::Normal))
+            .char_limit(LONGEST_NOTE)
+            .frame(egui::Frame::NONE);
+        let response = ui.put(seen.shrink2(Vec2::new(10.0, 6.0)), edit);
+        label(&response, egui::Role::MultilineTextInput, hint, Live::Yes);
+        let changed = response.changed();
+        if changed {
+            ui.data_mut(|data| data.insert_temp(id, text.clone()));
+        }
+        let has_keyboard = response.has_focus();
+        let ends = |input: &egui::InputState| input.modifiers.command && input.key_pressed(egui::Key::Enter);
+        let entered = has_keyboard && ui.input(ends);
+        let edge = if has_keyboard || response.hovered() { theme.accent } else { theme.line };
+        self.outline(rect, Stroke::new(1.0, edge), theme::CORNER);
+        FieldSaid { changed, entered, has_keyboard }
+    }
+
+    /// What was written in a field has been taken.
+    pub fn forget_text(&mut self, id: Id) {
+        if let Some(ui) = self.ui.as_deref_mut() {
+            ui.data_mut(|data| data.remove::<String>(id));
+        }
+    }
+
     /// A row that can be clicked, lit under the pointer; `name` is what a screen reader says.
     pub fn row(&mut self, rect: Rect, name: &str, live: Live) -> bool {
         let seen = self.on_screen(rect);
         let Some(ui) = self.ui.as_deref_mut() else { return false };
         let sense = if live == Live::Yes { Sense::click() } else { Sense::hover() };
         let response = ui.allocate_rect(seen, sense);
-        label(&response, egui::Role::Button, name);
+        label(&response, egui::Role::Button, name, live);
         if live == Live::Yes && (response.hovered() || response.has_focus()) {
             let lit = self.theme.raised;
             self.fill(rect, lit, theme::CORNER);
@@ -220,6 +260,17 @@ impl<'a> Pen<'a> {
         ui.painter().galley(self.on_screen(place).min, galley, color);
         place
     }
+}
+
+/// What a person did in a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FieldSaid {
+    /// It reads otherwise now.
+    pub changed: bool,
+    /// They are done with it: Ctrl and Enter.
+    pub entered: bool,
+    /// It is written in.
+    pub has_keyboard: bool,
 }
 
 /// Whether a control can be used now.
@@ -257,8 +308,8 @@ pub fn part(rect: Rect, side: Side, width: f32) -> Rect {
     }
 }
 
-fn label(response: &Response, kind: egui::Role, text: &str) {
-    response.widget_info(|| WidgetInfo::labeled(kind, true, text::spoken(text)));
+fn label(response: &Response, kind: egui::Role, text: &str, live: Live) {
+    response.widget_info(|| WidgetInfo::labeled(kind, live == Live::Yes, text::spoken(text)));
 }
 
 /// The longest beginning of `text` that fits, and whether something was cut.
