@@ -199,7 +199,6 @@ save-note = Save
 note-hint = Note
 follow-up = Follow up
 tomorrow = Tomorrow
-in-three-days = 3 days
 in-a-week = 1 week
 in-a-month = 1 month
 outcome-is = Outcome: { $outcome }

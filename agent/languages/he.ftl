@@ -188,7 +188,6 @@ save-note = שמירה
 note-hint = הערה
 follow-up = לחזור לזה
 tomorrow = מחר
-in-three-days = 3 ימים
 in-a-week = שבוע
 in-a-month = חודש
 outcome-is = תוצאה: { $outcome }

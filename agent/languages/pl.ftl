@@ -187,7 +187,6 @@ save-note = Zapisz
 note-hint = Notatka
 follow-up = Wróć do tego
 tomorrow = Jutro
-in-three-days = 3 dni
 in-a-week = Tydzień
 in-a-month = Miesiąc
 outcome-is = Wynik: { $outcome }

@@ -103,7 +103,7 @@ fn writing_ui(pen: &mut Pen<'_>, data: &PopupData, writing: &WritingData, wishes
     }
     pen.space(6.0);
     let line = pen.padded_line(32.0);
-    let [label, days @ ..] = columns::<5>(line);
+    let [label, days @ ..] = columns::<4>(line);
     pen.text(label, Side::Start, &words.say("follow-up"), ink(theme::LABEL + 1.0, Tone::Dim));
     for (day, cell) in writing.days.iter().zip(days) {
         if pen.button(cell, &day.label, live) {

@@ -62,7 +62,7 @@ pub struct EntryData {
 }
 
 /// Days after today on which a call is followed up.
-const DAYS: [(&str, i32); 4] = [("tomorrow", 1), ("in-three-days", 3), ("in-a-week", 7), ("in-a-month", 30)];
+const DAYS: [(&str, i32); 3] = [("tomorrow", 1), ("in-a-week", 7), ("in-a-month", 30)];
 
 /// What may be written about a call now; `None` while it only rings, or rings for others.
 pub(super) fn writing(model: &Model, view: &CallView, reader: &Reader<'_>) -> Option<WritingData> {
