@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use egui::{Context, Key, Pos2, Vec2, ViewportBuilder, ViewportCommand, ViewportId};
+use egui::{Context, Key, Pos2, UserAttentionType, Vec2, ViewportBuilder, ViewportCommand, ViewportId};
 use tokio::sync::mpsc;
 
 use crate::command::Command;
@@ -104,6 +104,14 @@ impl PopupWindow {
             return;
         }
         let visible = data.is_some();
+        if data
+            .as_ref()
+            .is_some_and(|data| data.rings && shown.as_ref().is_none_or(|old| old.call != data.call))
+        {
+            // The taskbar says it too; the window manager leaves the window with the keyboard in peace.
+            let attention = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
+            ctx.send_viewport_cmd_to(ViewportId::ROOT, attention);
+        }
         let height = data.as_ref().map(popup::height);
         let place = height.map_or(self.place, |height| place(screen(ctx), height, self.edge));
         *shown = data;

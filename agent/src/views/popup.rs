@@ -28,6 +28,8 @@ pub struct PopupData {
     pub call: CallId,
     /// Whether the call goes on, is over, or only its reason still shows.
     pub mood: Mood,
+    /// It rings here.
+    pub rings: bool,
     /// What is happening: `Ringing on 101 · Support`.
     pub status: String,
     /// For how long.
@@ -166,6 +168,7 @@ impl PopupData {
         let known = customer.is_some();
         PopupData {
             call: view.id,
+            rings: matches!(model.here(view), Here::Ringing { .. }),
             mood: match (pop.fading, view.ended) {
                 (true, _) => Mood::Fading,
                 _ if wraps_up.is_some() => Mood::WrapUp,
