@@ -2,6 +2,8 @@
 //! keyboard from whatever the agent types into. The window is made once and hidden: a hidden or
 //! minimised main window could not make a new one (eframe 0.37 runs only `logic` then).
 
+pub mod keyboard;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use egui::{Context, Key, Pos2, Vec2, ViewportBuilder, ViewportCommand, ViewportId};
