@@ -171,6 +171,8 @@ impl App {
             Command::CallBack(_) => {}
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
+            Command::TakeKeyboard => self.popup.take_keyboard(ctx),
+            Command::GiveKeyboardBack => self.popup.give_keyboard_back(),
             Command::Extend(call) => self.model.extend(call),
             Command::Aside => {
                 let edge = self.settings.edge.other();

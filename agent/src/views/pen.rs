@@ -4,11 +4,10 @@
 //! is cut to its place by its letters in reading order, then put into the order of the eye.
 
 use egui::{
-    Color32, CornerRadius, Id, Pos2, Rect, Response, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2,
-    WidgetInfo,
+    Color32, CornerRadius, Id, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
 };
-use pinkas_protocol::record::LONGEST_NOTE;
 
+use super::writing::{Field, Said};
 use crate::text::{self, Direction};
 use crate::theme::{self, Theme, Tone, Weight};
 
@@ -195,32 +194,18 @@ impl<'a> Pen<'a> {
     }
 
     /// A field to write in; `text` is what stands in it before, and after, what the person made of it.
-    pub fn field(&mut self, rect: Rect, id: Id, hint: &str, text: &mut String) -> FieldSaid {
-        let (seen, theme) = (self.on_screen(rect), self.theme);
-        self.fill(rect, theme.ground, theme::CORNER);
-        let Some(ui) = self.ui.as_deref_mut() else { return FieldSaid::default() };
+    pub fn field(&mut self, rect: Rect, field: Field<'_>, text: &mut String) -> Said {
+        let (seen, theme, id) = (self.on_screen(rect), self.theme, field.id);
+        let Some(ui) = self.ui.as_deref_mut() else { return Said::default() };
         // What was typed here is newer than what the model knows, until it is taken.
         if let Some(typed) = ui.data(|data| data.get_temp::<String>(id)) {
             *text = typed;
         }
-        let edit = TextEdit::multiline(text)
-            .id(id)
-            .hint_text(text::visual(hint))
-            .font(theme::font(theme::TEXT, Weight::Normal))
-            .char_limit(LONGEST_NOTE)
-            .frame(egui::Frame::NONE);
-        let response = ui.put(seen.shrink2(Vec2::new(10.0, 6.0)), edit);
-        label(&response, egui::Role::MultilineTextInput, hint, Live::Yes);
-        let changed = response.changed();
-        if changed {
+        let said = field.ui(ui, theme, seen, text);
+        if said.changed {
             ui.data_mut(|data| data.insert_temp(id, text.clone()));
         }
-        let has_keyboard = response.has_focus();
-        let ends = |input: &egui::InputState| input.modifiers.command && input.key_pressed(egui::Key::Enter);
-        let entered = has_keyboard && ui.input(ends);
-        let edge = if has_keyboard || response.hovered() { theme.accent } else { theme.line };
-        self.outline(rect, Stroke::new(1.0, edge), theme::CORNER);
-        FieldSaid { changed, entered, has_keyboard }
+        said
     }
 
     /// What was written in a field has been taken.
@@ -260,17 +245,6 @@ impl<'a> Pen<'a> {
         ui.painter().galley(self.on_screen(place).min, galley, color);
         place
     }
-}
-
-/// What a person did in a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct FieldSaid {
-    /// It reads otherwise now.
-    pub changed: bool,
-    /// They are done with it: Ctrl and Enter.
-    pub entered: bool,
-    /// It is written in.
-    pub has_keyboard: bool,
 }
 
 /// Whether a control can be used now.

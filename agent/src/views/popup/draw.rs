@@ -4,12 +4,14 @@
 use egui::{Key, Pos2, Rect, Ui, Vec2};
 
 use pinkas_protocol::Private;
+use pinkas_protocol::record::LONGEST_NOTE;
 
-use super::foot::{entries_ui, foot};
+use super::foot::{entries_ui, foot, keyboard};
 use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData};
 use crate::command::Command;
 use crate::theme::{self, Theme, Tone};
 use crate::views::pen::{Ink, Live, Pen, Side, beside, ink, part, strong};
+use crate::views::writing::Field;
 use crate::words::Words;
 
 /// Height of a card at its own width, in points.
@@ -285,12 +287,14 @@ fn identify(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     let question = data.words.say("how-identified");
     pen.text(title, Side::Start, &question, strong(theme::TEXT, Tone::Text));
     pen.space(theme::STEP);
-    let line = pen.padded_line(32.0);
+    let line = pen.padded_line(Field::height(1));
     let button = data.words.say("identified");
     let width = pen.button_width(&button);
     let id = egui::Id::unique(("identified", data.call));
     let mut how = String::new();
-    let said = pen.field(beside(line, Side::End, width + 8.0), id, &question, &mut how);
+    let field = Field { id, hint: &question, rows: 1, most: LONGEST_NOTE };
+    let said = pen.field(beside(line, Side::End, width + 8.0), field, &mut how);
+    wishes.extend(keyboard(said));
     let live = if how.trim().is_empty() || !data.can_choose { Live::No } else { Live::Yes };
     let entered = said.entered && live == Live::Yes;
     if pen.button(part(line, Side::End, width), &button, live) || entered {

@@ -2,6 +2,7 @@
 //! It stays in sight while the cards above it scroll.
 
 use egui::{Id, Rect, Vec2};
+use pinkas_protocol::record::LONGEST_NOTE;
 use pinkas_protocol::{CallId, Private, Written};
 
 use super::written::{EntryData, OutcomeData, WritingData};
@@ -9,6 +10,7 @@ use super::{BannerData, Mood, PopupData};
 use crate::command::Command;
 use crate::theme::{self, Tone};
 use crate::views::pen::{Live, Pen, Side, beside, ink, part};
+use crate::views::writing::{Field, Said};
 use crate::words::Words;
 
 pub(super) fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
@@ -70,8 +72,8 @@ fn wants_outcome(data: &PopupData) -> bool {
 
 /// Outcomes beside each other; a width of its own for each would not be known before the first frame.
 const OUTCOMES_IN_A_LINE: usize = 3;
-/// Height of the field for notes: two lines and their margin.
-const NOTE_HEIGHT: f32 = 52.0;
+/// Lines of the field for notes.
+const NOTE_ROWS: usize = 2;
 
 fn writing_ui(pen: &mut Pen<'_>, data: &PopupData, writing: &WritingData, wishes: &mut Vec<Command>) {
     let words = &data.words;
@@ -86,7 +88,7 @@ fn writing_ui(pen: &mut Pen<'_>, data: &PopupData, writing: &WritingData, wishes
         }
         pen.space(6.0);
     }
-    let line = pen.padded_line(NOTE_HEIGHT);
+    let line = pen.padded_line(Field::height(NOTE_ROWS));
     let save = words.say("save-note");
     let width = pen.button_width(&save);
     let (text, entered) =
@@ -131,11 +133,23 @@ fn note_ui(
     wishes: &mut Vec<Command>,
 ) -> (String, bool) {
     let mut text = writing.draft.clone();
-    let said = pen.field(place, note_id(call), &words.say("note-hint"), &mut text);
+    let hint = words.say("note-hint");
+    let field = Field { id: note_id(call), hint: &hint, rows: NOTE_ROWS, most: LONGEST_NOTE };
+    let said = pen.field(place, field, &mut text);
+    wishes.extend(keyboard(said));
     if said.changed {
         wishes.push(Command::Draft { call, text: Private(text.clone()) });
     }
     (text, said.entered)
+}
+
+/// What a field wants of the keyboard.
+pub(super) fn keyboard(said: Said) -> Option<Command> {
+    match (said.clicked, said.left) {
+        (true, _) => Some(Command::TakeKeyboard),
+        (false, true) => Some(Command::GiveKeyboardBack),
+        (false, false) => None,
+    }
 }
 
 fn outcome_ui(pen: &mut Pen<'_>, place: Rect, outcome: &OutcomeData) -> bool {
