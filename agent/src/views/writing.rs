@@ -3,23 +3,24 @@
 //! letters, the caret, the selection. Goes when egui learns bidi (egui pull request 8577).
 //! Left and Right go one letter back or on in the order of reading; in a right-to-left paragraph Left goes on.
 
+mod canvas;
 mod lines;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use egui::text::{CCursor, CCursorRange, CharIndex, LayoutJob};
+use egui::text::{CCursorRange, LayoutJob};
 use egui::text_edit::TextEditState;
 use egui::{
     Align2, Color32, Context, CornerRadius, Event, FontId, Frame, Galley, Id, ImeEvent, Key, Modifiers, Pos2,
-    Rect, Response, ScrollArea, Sense, Shape, Stroke, StrokeKind, TextBuffer, TextEdit, Ui, UiBuilder, Vec2,
+    Rect, Response, ScrollArea, Sense, Stroke, StrokeKind, TextBuffer, TextEdit, Ui, UiBuilder, Vec2,
 };
 
 use crate::text::{self, Direction};
-use crate::theme::{self, Theme, Tone, Weight};
-use lines::{Breaks, Lines, Ruler, Side, Spot};
+use crate::theme::{self, Theme, Weight};
+use canvas::Canvas;
+use lines::{Breaks, Lines, Ruler, Spot};
 
 /// From the field's edge to its letters, in points.
 const PAD: Vec2 = Vec2::new(8.0, 6.0);
@@ -70,8 +71,11 @@ struct Laid {
     text: String,
     direction: Direction,
     breaks: Option<Breaks>,
+    width: f32,
     scale: f32,
     lines: Lines,
+    /// As egui's editing takes it.
+    galley: Option<Arc<Galley>>,
 }
 
 impl Field<'_> {
@@ -83,9 +87,6 @@ impl Field<'_> {
     /// Shows the field at `rect` of the screen and takes in what is typed. `text` changes only here.
     pub fn ui(self, ui: &mut Ui, theme: &Theme, rect: Rect, text: &mut String) -> Said {
         let edge = ui.interact(rect, self.id.with("edge"), Sense::click());
-        if edge.clicked() {
-            ui.memory_mut(|memory| memory.request_focus(self.id));
-        }
         let has = ui.memory(|memory| memory.has_focus(self.id));
         let stroke = Stroke::new(1.0, if has { theme.accent } else { theme.line });
         ui.painter().rect_filled(rect, CornerRadius::same(theme::CORNER), theme.raised);
@@ -98,7 +99,11 @@ impl Field<'_> {
         } else {
             self.edit(&mut child, theme, inner, text)
         };
-        said.clicked |= edge.clicked();
+        // Afterwards: a press beside what has the keyboard takes it away.
+        if edge.clicked() {
+            ui.memory_mut(|memory| memory.request_focus(self.id));
+            said = Said { clicked: true, has_keyboard: true, left: false, ..said };
+        }
         said
     }
 
@@ -115,7 +120,7 @@ impl Field<'_> {
         let mut laid = memory.laid.clone();
         let mut layouter = |ui: &Ui, text: &dyn TextBuffer, _: f32| {
             laid = self.laid(ui, theme, inner.width(), text.as_str(), &laid);
-            without_letters(ui, &laid.lines, inner.width())
+            laid.galley.clone().unwrap_or_else(|| without_letters(ui, &laid.lines, inner.width()))
         };
         let edit = if self.rows > 1 { TextEdit::multiline(text) } else { TextEdit::singleline(text) };
         let edit = edit.id(self.id).frame(Frame::NONE).align(Align2::LEFT_TOP).char_limit(self.most);
@@ -207,11 +212,13 @@ impl Field<'_> {
         let scale = ui.ctx().pixels_per_point();
         let direction = theme.direction;
         let same = before.text == text && before.breaks == Some(breaks) && before.scale == scale;
+        let same = same && before.width == width;
         if same && before.direction == direction {
             return before.clone();
         }
         let lines = Lines::of(text, direction, breaks, &mut Fonts { ui });
-        Arc::new(Laid { text: text.to_owned(), direction, breaks: Some(breaks), scale, lines })
+        let galley = Some(without_letters(ui, &lines, width));
+        Arc::new(Laid { text: text.to_owned(), direction, breaks: Some(breaks), width, scale, lines, galley })
     }
 }
 
@@ -306,127 +313,4 @@ fn without_letters(ui: &Ui, lines: &Lines, width: f32) -> Arc<Galley> {
     whole.rect = Rect::from_min_size(Pos2::ZERO, Vec2::new(width, theme::ROW * whole.rows.len() as f32));
     (whole.mesh_bounds, whole.num_vertices, whole.num_indices) = (Rect::NOTHING, 0, 0);
     Arc::new(whole)
-}
-
-/// Where and how the rows are drawn.
-struct Canvas<'a> {
-    origin: Pos2,
-    width: f32,
-    theme: &'a Theme,
-    laid: &'a Laid,
-}
-
-impl Canvas<'_> {
-    /// The left end of a row; a single line may have been moved.
-    fn left(&self, row: &lines::Row, moved: f32) -> f32 {
-        let free = self.width - CARET - row.width();
-        let aligned = if row.direction == Direction::RightToLeft { free } else { 0.0 };
-        self.origin.x + aligned + moved
-    }
-
-    /// What the pointer chose, if it is at it.
-    fn pointed(
-        &self,
-        ui: &Ui,
-        response: &Response,
-        before: Option<CCursorRange>,
-        memory: &mut Memory,
-    ) -> Option<CCursorRange> {
-        let pos = response.interact_pointer_pos()?;
-        let lines = &self.laid.lines;
-        let number = ((pos.y - self.origin.y) / theme::ROW).floor().max(0.0) as usize;
-        let number = number.min(lines.rows.len().saturating_sub(1));
-        let row = lines.rows.get(number)?;
-        let spot = lines.spot(row, pos.x - self.left(row, memory.moved), &mut Fonts { ui });
-        // At the end of a row that goes on below, the caret stays in it.
-        let next = spot.index < row.end || spot.index == row.start;
-        let here = CCursor { index: CharIndex(spot.index), prefer_next_row: next };
-        let chosen =
-            |range: Range<usize>| Some(CCursorRange::two(CCursor::new(range.start), CCursor::new(range.end)));
-        if response.triple_clicked() {
-            return chosen(lines.paragraph(spot.index));
-        }
-        if response.double_clicked() {
-            return chosen(lines.word(spot.index));
-        }
-        let (pressed, shift) = ui.input(|input| (input.pointer.any_pressed(), input.modifiers.shift));
-        let anchor = if pressed && !shift { here } else { before.map_or(here, |range| range.secondary) };
-        memory.clicked = Some(spot);
-        Some(CCursorRange::two(anchor, here))
-    }
-
-    /// Where the caret stands: the row, and how far from its left end.
-    fn caret(&self, ui: &Ui, caret: CCursor, memory: &Memory) -> Option<(usize, f32)> {
-        let lines = &self.laid.lines;
-        let index = caret.index.0.min(lines.chars.len());
-        let number = lines.row_of(index, caret.prefer_next_row);
-        let spot = memory.clicked.unwrap_or(Spot { index, side: Side::Before });
-        Some((number, lines.x(lines.rows.get(number)?, spot, &mut Fonts { ui })))
-    }
-
-    fn paint(&self, ui: &Ui, inner: Rect, hint: &str, now: Option<CCursorRange>, memory: &mut Memory) {
-        let lines = &self.laid.lines;
-        // What was clicked holds until the caret or the text moves.
-        let index = now.map(|range| range.primary.index.0);
-        let same = memory.laid.text == self.laid.text;
-        memory.clicked = memory.clicked.filter(|spot| Some(spot.index) == index && same);
-        let stand = now.and_then(|range| self.caret(ui, range.primary, memory));
-        memory.moved = match stand {
-            Some((number, x)) if self.laid.breaks == Some(Breaks::Never) => {
-                self.moved(number, x, memory.moved)
-            }
-            _ => 0.0,
-        };
-        let painter = ui.painter_at(inner.expand2(Vec2::new(1.0, 0.0)));
-        let clip = painter.clip_rect();
-        let (under, mut selection) = (painter.add(Shape::Noop), Vec::new());
-        for (number, row) in lines.rows.iter().enumerate() {
-            let top = self.origin.y + theme::ROW * number as f32;
-            if top > clip.bottom() || top + theme::ROW < clip.top() {
-                continue;
-            }
-            let left = self.left(row, memory.moved);
-            if let Some(range) = now.filter(|range| !range.is_empty()) {
-                let [from, to] = range.sorted_cursors();
-                for (a, b) in lines.seen(row, &(from.index.0..to.index.0), &mut Fonts { ui }) {
-                    let place = Rect::from_x_y_ranges(left + a..=left + b, top..=top + theme::ROW);
-                    selection.push(Shape::rect_filled(place, 0.0, self.theme.chip(Tone::Accent)));
-                }
-            }
-            for part in &row.pieces {
-                let letters = galley(ui, &part.drawn, self.theme.text);
-                let y = top + (theme::ROW - letters.size().y) / 2.0;
-                painter.galley(Pos2::new(left + part.left, y), letters, self.theme.text);
-            }
-        }
-        painter.set(under, Shape::Vec(selection));
-        if lines.chars.is_empty() {
-            let letters = galley(ui, &text::visual(hint), self.theme.dim);
-            let free = self.width - CARET - letters.size().x;
-            let x = if self.laid.direction == Direction::RightToLeft { free } else { 0.0 };
-            let y = self.origin.y + (theme::ROW - letters.size().y) / 2.0;
-            painter.galley(Pos2::new(self.origin.x + x, y), letters, self.theme.dim);
-        }
-        if let Some((number, x)) = stand.filter(|_| ui.input(|input| input.focused))
-            && let Some(row) = lines.rows.get(number)
-        {
-            let x = (self.left(row, memory.moved) + x).clamp(inner.left(), inner.right() - CARET);
-            let top = self.origin.y + theme::ROW * number as f32;
-            let place = Rect::from_min_size(Pos2::new(x, top + 2.0), Vec2::new(CARET, theme::ROW - 4.0));
-            painter.rect_filled(place, 0.0, self.theme.accent);
-        }
-    }
-
-    /// How far a single line has to be moved for its caret to be seen.
-    fn moved(&self, number: usize, x: f32, moved: f32) -> f32 {
-        let Some(row) = self.laid.lines.rows.get(number) else { return 0.0 };
-        let room = self.width - CARET;
-        let at = self.left(row, moved) - self.origin.x + x;
-        let moved = moved - at.min(0.0) - (at - room).max(0.0);
-        let over = (row.width() - room).max(0.0);
-        match row.direction {
-            Direction::LeftToRight => moved.clamp(-over, 0.0),
-            Direction::RightToLeft => moved.clamp(0.0, over),
-        }
-    }
 }

@@ -1,10 +1,13 @@
 //! The field as a person uses it: typed into, clicked, with the caret where another calculation expects it.
 
+use std::ops::Range;
+
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use proptest::prelude::*;
 use unicode_bidi::BidiInfo;
 
+use super::lines::Side;
 use super::*;
 use crate::fonts;
 use crate::settings::Shade;
@@ -303,6 +306,12 @@ fn a_click_in_hebrew_puts_the_next_letter_there() {
     let mut harness = focused(1, 100, Direction::RightToLeft, "שלום");
     // The right end of the field is where the word begins.
     let at = Pos2::new(10.0 + 260.0 - 9.0, 25.0);
+    pressed(&mut harness, at);
+    typed(&mut harness, "א");
+    assert_eq!(harness.state().text, "אשלום");
+}
+
+fn pressed(harness: &mut Harness<'static, Desk>, at: Pos2) {
     for pressed in [true, false] {
         harness.event(Event::PointerMoved(at));
         harness.event(Event::PointerButton {
@@ -311,10 +320,20 @@ fn a_click_in_hebrew_puts_the_next_letter_there() {
             pressed,
             modifiers: Modifiers::NONE,
         });
-        harness.run();
     }
-    typed(&mut harness, "א");
-    assert_eq!(harness.state().text, "אשלום");
+    harness.step();
+}
+
+#[test]
+fn a_click_on_the_edge_is_a_click_in_the_field() {
+    let mut harness = field(1, 100, Direction::LeftToRight, "");
+    pressed(&mut harness, Pos2::new(100.0, 12.0));
+    assert!(harness.state().said.clicked);
+    typed(&mut harness, "abc");
+    assert_eq!(harness.state().text, "abc");
+    pressed(&mut harness, Pos2::new(100.0, 110.0));
+    harness.run();
+    assert!(!harness.state().said.has_keyboard, "a click elsewhere leaves the field");
 }
 
 #[test]
