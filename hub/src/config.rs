@@ -42,6 +42,8 @@ pub struct Config {
     pub sources: Vec<ConfiguredSource>,
     /// What may come of a call.
     pub outcomes: Vec<Outcome>,
+    /// Where figures for Prometheus are shown, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// For how many days calls are kept; `None`: for ever.
     pub keep_days: Option<i64>,
 }
@@ -72,9 +74,7 @@ impl Config {
             (self.access.adapters.len(), self.access.agents.len(), self.sources.len());
         let warnings: String =
             self.warnings().iter().map(|warning| format!("\nwarning: {warning}")).collect();
-        format!(
-            "adapters: {adapters}, people in this file: {people}, sources: {sources}; nothing was asked of any of them{warnings}"
-        )
+        format!("adapters: {adapters}, people in this file: {people}, sources: {sources}{warnings}")
     }
 }
 
@@ -144,7 +144,22 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let tokens = state.join("tokens");
     let access = Settings { agents, people, adapters, users, token_lasts, tokens };
     let door = door(section, listen);
-    Some(Config { listen, state, numbers, door, access, rights, identify, sources, outcomes, keep_days })
+    let metrics = section.table_if_written("metrics").and_then(|mut table| {
+        table.need_parsed("listen", "an address and port of this machine such as \"127.0.0.1:9465\"")
+    });
+    Some(Config {
+        metrics,
+        listen,
+        state,
+        numbers,
+        door,
+        access,
+        rights,
+        identify,
+        sources,
+        outcomes,
+        keep_days,
+    })
 }
 
 /// A desktop comes back without its password for so long: longer than a working day.

@@ -398,6 +398,7 @@ fn story() -> Vec<NetEvent> {
         identified: None,
         ended: None,
         entries: Vec::new(),
+        trial: false,
     };
     let me = Me { name: "Ana".to_owned(), role: Role::Agent, lines: vec![line.clone()] };
     let answered = offer(OfferState::Answered { at: at(9), held: None });

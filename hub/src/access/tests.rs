@@ -205,7 +205,7 @@ fn init_writes_what_check_accepts_and_overwrites_nothing() {
     let read = crate::config::load(&config).unwrap_or_else(|e| panic!("{e}"));
     let users = people::load(&read.access.users, &read.access.agents).expect("people");
     let admin = users.enabled(&id("admin")).expect("the admin");
-    assert!(passwords::matches(&admin.password.0, password.expect("a password")));
+    assert!(passwords::Memory::default().matches(&admin.password.0, password.expect("a password")));
     assert_eq!(admin.role, pinkas_protocol::agent_link::Role::Admin);
     let again = command::init(&config, &id("admin"), typed, &mut Cursor::new(""), &mut Vec::new());
     assert!(again.expect_err("there already").to_string().contains("nothing was changed"));

@@ -17,6 +17,7 @@ mod record;
 mod seen;
 mod ways;
 mod who;
+mod why;
 
 use super::{
     Agent, Ask, CardPlace, Choice, Hub, Input, Keep, Kept, KeptCall, Look, MOST_CHOICES, Outputs, Rights,
@@ -111,6 +112,7 @@ impl Office {
             choices: kept.choices.clone(),
             missed: kept.missed.clone(),
             follow_ups: kept.follow_ups.clone(),
+            traces: kept.traces.clone(),
         };
         let rules = Rules { customer_tag: Some(id("customer")), ..Rules::default() };
         let mut hub = Hub::new(staff(), sources, rules, kept, &mut out).with_rights(rights);
@@ -153,13 +155,23 @@ impl Office {
                 }
                 Keep::Concluded { event, .. } => self.log.push(event),
                 Keep::Seen(seen) => self.seen.push(*seen),
+                Keep::Step { call, number, step } => {
+                    let trace = self.kept.traces.entry(call).or_default();
+                    match step {
+                        Some(step) => drop(trace.insert(number, *step)),
+                        None => drop(trace.remove(&number)),
+                    }
+                }
                 Keep::Call { call, kept } => match kept {
                     Some(mut kept) => {
                         let before = self.kept.calls.remove(&call).map(|before| before.view.entries);
                         kept.view.entries = before.unwrap_or_default();
                         self.kept.calls.insert(call, *kept);
                     }
-                    None => drop(self.kept.calls.remove(&call)),
+                    None => {
+                        self.kept.calls.remove(&call);
+                        self.kept.traces.remove(&call);
+                    }
                 },
                 Keep::Choice { number, kept } => match kept {
                     Some(kept) => drop(self.kept.choices.insert(number, kept)),
@@ -418,7 +430,9 @@ fn what_a_crashed_adapter_says_again_is_marked_and_changes_nothing() {
     }
     assert_eq!(office.hub.board(), &before);
     assert!(out.tell.is_empty());
-    assert!(out.keep.iter().all(|keep| matches!(keep, Keep::Noted { repeated: true, .. })), "{:?}", out.keep);
+    // Why it does not pop again is noted for whoever asks.
+    let marked = |keep: &Keep| matches!(keep, Keep::Noted { repeated: true, .. } | Keep::Step { .. });
+    assert!(out.keep.iter().all(marked), "{:?}", out.keep);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::fields::not_in_the_future;
 use super::{Answer, ConfiguredSource, Needs, Question, give_up};
 use crate::identify::Search;
+use crate::metrics;
 
 /// The most questions one source has at a time, waiting or running; the next one is told busy.
 pub const MOST_AT_ONCE: usize = 16;
@@ -91,6 +92,12 @@ impl Asked {
         }
     }
 
+    /// Asks, and waits no longer than the deadline, for the answer as it was given.
+    pub(crate) async fn in_time(&self, question: &Question) -> Result<Answer, Failure> {
+        let late = || Err(Failure::NoAnswer { deadline_ms: ms(self.source.deadline) });
+        self.ask(question).answer().await.unwrap_or_else(late)
+    }
+
     /// Asks a directory and waits for it no longer than its deadline.
     pub(crate) async fn who(&self, question: &Question) -> Result<Vec<Customer>, Failure> {
         match self.ask(question).answer().await {
@@ -140,6 +147,12 @@ impl Waiting {
     /// The answer, or `None` when it does not come in time: by the deadline, and once that has passed,
     /// by when it is given up.
     async fn answer(&mut self) -> Option<Result<Answer, Failure>> {
+        let answer = self.awaited().await;
+        metrics::asked(&self.name, answer.as_ref(), self.since.elapsed());
+        answer
+    }
+
+    async fn awaited(&mut self) -> Option<Result<Answer, Failure>> {
         let Some(task) = &mut self.task else { return Some(Err(Failure::Busy)) };
         let until = if self.late { give_up(self.deadline) } else { self.deadline };
         match timeout_at(self.since + until, task).await {

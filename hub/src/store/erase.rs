@@ -15,6 +15,7 @@ use super::rows::{self, decode};
 use super::transfer::{checked, derived};
 use super::writer::{Disk, put_past};
 use super::{LogEntry, decode as read};
+use crate::admin::DOOR;
 use crate::core::{Choice, KeptCall, KeptMissed, Seen};
 
 const GROUP: usize = 512;
@@ -181,7 +182,7 @@ fn without(
             Event::Call(event) => Some(event.call),
             Event::Line(_) | Event::Pause(_) => None,
         },
-        rows::CALL | rows::PAST | rows::ENTRY => rows::call_in(key),
+        rows::CALL | rows::PAST | rows::ENTRY | rows::STEP => rows::call_in(key),
         rows::FOLLOW_UP => Some(read::<pinkas_protocol::FollowUp>(value)?.call),
         rows::MISSED => Some(read::<KeptMissed>(value)?.last_call),
         rows::SEEN => Some(read::<Seen>(value)?.call),
@@ -219,7 +220,7 @@ fn in_key(table: u8, key: &[u8], whom: &Whom) -> bool {
     let own = matches!(
         table,
         rows::LOG | rows::CALL | rows::PAST | rows::ENTRY | rows::FOLLOW_UP | rows::MISSED | rows::SEEN
-    ) || table == rows::CHOICE;
+    ) || matches!(table, rows::CHOICE | rows::STEP);
     let customer = whom.customer.as_ref().map(|customer| customer.as_str().as_bytes());
     !own && (mentions_bytes(key, whom) || customer.is_some_and(|customer| key.ends_with(customer)))
 }
@@ -284,7 +285,8 @@ fn others(folder: &Path, new: &Path) -> anyhow::Result<()> {
         let file_name = file.to_string_lossy();
         let of_sled = matches!(file_name.as_ref(), "db" | "conf" | "blobs" | "writes")
             || file_name.starts_with("snap.");
-        if of_sled {
+        // A hub that was killed leaves its door for administrators, through which nobody comes any more.
+        if of_sled || file_name == DOOR {
             continue;
         }
         anyhow::ensure!(

@@ -6,7 +6,7 @@ use crate::core::KeptMissed;
 const GONE: &str = "+48999888777";
 const STAYS: &str = "+48123456789";
 
-fn view(n: u64, from: &str, who: Who) -> Keep {
+pub(super) fn view(n: u64, from: &str, who: Who) -> Keep {
     let view = CallView {
         id: call(n),
         facts: CallFacts {
@@ -21,6 +21,7 @@ fn view(n: u64, from: &str, who: Who) -> Keep {
         identified: None,
         ended: Some(Ended { at: at(n + 9), how: EndedHow::Abandoned }),
         entries: Vec::new(),
+        trial: false,
     };
     Keep::Call { call: call(n), kept: Some(Box::new(KeptCall { adapter: id("main"), view })) }
 }
@@ -80,6 +81,8 @@ async fn shelf() -> Shelf {
             missed(1, GONE),
             missed(2, STAYS),
             follow_up(1, GONE),
+            step(1, "CANARY-STEP"),
+            step(2, "of the other"),
         ])
         .await;
     // Written over and over: sled keeps old values in its file.
@@ -115,8 +118,8 @@ fn grep(shelf: &Shelf, canaries: &[&str]) -> Vec<String> {
 #[tokio::test]
 async fn nothing_is_left_of_an_erased_number_in_any_file() {
     let shelf = shelf().await;
-    let canaries = ["48999888777", "CANARY-NOTE", "CANARY-DUE"];
-    assert_eq!(grep(&shelf, &canaries).len(), 3, "they were there");
+    let canaries = ["48999888777", "CANARY-NOTE", "CANARY-DUE", "CANARY-STEP"];
+    assert_eq!(grep(&shelf, &canaries).len(), 4, "they were there");
     let whom = Whom { number: Some(GONE.to_owned()), customer: None };
     let erased = erase(&shelf.folder, &whom).expect("erased");
     assert_eq!((erased.calls, erased.cleaned), (1, 1));
@@ -130,6 +133,7 @@ async fn nothing_is_left_of_an_erased_number_in_any_file() {
     assert_eq!(shelf.seen().len(), 2, "those of the other call");
     assert_eq!(shelf.finds(Scope::Everything, None, "").0, [call(2)]);
     assert!(shelf.exported().contains("see also …, they said"));
+    assert!(shelf.exported().contains("of the other"), "what happened to the other call");
     let again = erase(&shelf.folder, &whom).expect("erased");
     assert_eq!((again.calls, again.rows, again.cleaned), (0, 0, 0));
 }
@@ -137,8 +141,8 @@ async fn nothing_is_left_of_an_erased_number_in_any_file() {
 #[tokio::test]
 async fn nothing_is_left_of_an_erased_customer_in_any_file() {
     let shelf = shelf().await;
-    let canaries = ["CANARY-KEY", "Name of CANARY", "CANARY-NOTE", "CANARY-DUE"];
-    assert_eq!(grep(&shelf, &canaries).len(), 4, "they were there");
+    let canaries = ["CANARY-KEY", "Name of CANARY", "CANARY-NOTE", "CANARY-DUE", "CANARY-STEP"];
+    assert_eq!(grep(&shelf, &canaries).len(), 5, "they were there");
     let whom = Whom { number: None, customer: Some(id("CANARY-KEY")) };
     let erased = erase(&shelf.folder, &whom).expect("erased");
     assert_eq!(erased.calls, 1);
@@ -152,6 +156,16 @@ async fn nothing_is_left_of_an_erased_customer_in_any_file() {
     assert_eq!(shelf.seen().len(), 1, "who saw the other customer stays known");
     let whom = Whom { number: Some("101".to_owned()), customer: None };
     assert_eq!(erase(&shelf.folder, &whom).expect("erased").rows, 1, "a short number's choice goes too");
+}
+
+#[tokio::test]
+async fn the_door_that_a_killed_hub_left_is_in_nobodys_way() {
+    let shelf = shelf().await;
+    let left = std::os::unix::net::UnixListener::bind(shelf.folder.join(crate::admin::DOOR)).expect("a door");
+    drop(left);
+    let whom = Whom { number: Some(GONE.to_owned()), customer: None };
+    assert_eq!(erase(&shelf.folder, &whom).expect("erased").calls, 1);
+    assert!(!shelf.folder.join(crate::admin::DOOR).exists());
 }
 
 #[tokio::test]
