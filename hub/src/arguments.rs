@@ -78,7 +78,7 @@ impl Arguments {
                 Ok(lookup::lookup(config, &number, &mut stdout()).await?)
             }),
             Some(Command::Record(command)) => program::print_until_signal(async |_| {
-                command.run(&config.state, &config.numbers, &mut stdout().lock())
+                command.run(&config.last_known, &config.numbers, &mut stdout().lock())
             }),
             Some(Command::Init { .. }) | None => {
                 program::run_until_signal(async |stop| run::run_here(config, stop).await)

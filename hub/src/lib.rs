@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod config;
 pub mod gather;
 pub mod identify;
+pub mod last;
 pub mod links;
 pub mod lookup;
 pub mod run;

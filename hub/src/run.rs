@@ -22,6 +22,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::core::{Ask, Hub, Input, Outputs, ViewerId};
 use crate::gather::{Gather, Landed, LandedWhat};
+use crate::last;
 use crate::links::{self, Doors, ToHub, ToLink};
 use crate::sources::ConfiguredSource;
 use crate::store::{self, Clerk, Durable, Said, Store, history};
@@ -62,7 +63,8 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let (inbox_in, mut inbox) = mpsc::channel(INBOX);
     let (landed_in, mut landed) = mpsc::channel(LANDED);
     let places = config.sources.iter().map(ConfiguredSource::place).collect();
-    let gather = Gather::new(config.sources, config.identify.clone(), landed_in);
+    let (last, keeper) = last::open(&config.last_known, &config.sources)?;
+    let gather = Gather::keeping(config.sources, config.identify.clone(), landed_in, last);
     let mut outputs = Outputs::default();
     let access = Arc::new(Access::open(config.access)?);
     let mut hub =
@@ -92,6 +94,9 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     desk.close_all();
     stop.cancel();
     desk.store.close().await?;
+    if let Some(keeper) = keeper {
+        keeper.close().await?;
+    }
     worked?;
     serving.await.context("the listener failed")?
 }
