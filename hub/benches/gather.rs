@@ -3,6 +3,7 @@
 //! it was held does not count. Ends with 1 when it is more than promised. `make bench` runs it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,8 +12,9 @@ use anyhow::Context;
 use pinkas_hub::gather::{Gather, LandedWhat};
 use pinkas_hub::identify::{Brought, Rules};
 use pinkas_hub::last::{self, Place};
-use pinkas_hub::sources::read;
-use pinkas_protocol::{CallId, CardState, Customer, CustomerKey, NumberPlan, SourceName};
+use pinkas_hub::sources::{ConfiguredSource, read};
+use pinkas_protocol::card::Balance;
+use pinkas_protocol::{CallId, CardState, Customer, CustomerKey, Facts, Money, NumberPlan, SourceName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -23,6 +25,8 @@ const ROUNDS: usize = 7;
 const QUESTIONS: usize = 300;
 /// How long the slowest service holds its answer.
 const SLOWEST: Duration = Duration::from_millis(5);
+/// As many answers as the hub keeps figures of.
+const MOST_KEPT: u32 = 50_000;
 const MOST_P50_US: f64 = 100.0;
 const MOST_P99_US: f64 = 2000.0;
 
@@ -76,7 +80,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Some(keeper) = keeper {
         keeper.close().await?;
     }
-    println!();
+    println!("\n{}", opening(at).await?);
     let mut code = ExitCode::SUCCESS;
     for (part, mut added, most) in [("p50", added_p50, MOST_P50_US), ("p99", added_p99, MOST_P99_US)] {
         let added = at_part(&mut added, 0.5);
@@ -105,9 +109,17 @@ fn at_part(values: &mut [f64], part: f64) -> f64 {
 
 /// Five web services as an administrator writes them, gathered as the hub does, last figures kept.
 fn gathering(
-    dir: &std::path::Path,
+    dir: &Path,
     at: SocketAddr,
 ) -> anyhow::Result<(Gather, mpsc::Receiver<pinkas_hub::gather::Landed>, Option<last::Keeper>)> {
+    let sources = written(dir, at)?;
+    let place = Place { state: dir.to_owned(), key: dir.join("last-known.key") };
+    let (last, keeper) = last::open(&place, &sources)?;
+    let (landed_in, landed) = mpsc::channel(64);
+    Ok((Gather::keeping(sources, Rules::default(), landed_in, last), landed, keeper))
+}
+
+fn written(dir: &Path, at: SocketAddr) -> anyhow::Result<Vec<ConfiguredSource>> {
     let source = |name: &str| {
         format!(
             "[[source]]\nname = \"{name}\"\ngives = \"balance\"\nhttp = \"http://{at}/{name}/{{customer.id}}\"\n\
@@ -117,11 +129,40 @@ fn gathering(
     let text: String = ["a", "b", "c", "d", "slowest"].map(source).concat();
     let plan = NumberPlan::default();
     let sources = pinkas_config::parse(&dir.join("hub.toml"), &text, |section| Some(read(section, &plan)));
-    let sources = sources.map_err(|mistakes| anyhow::anyhow!("{mistakes}"))?;
-    let place = Place { state: dir.to_owned(), key: dir.join("last-known.key") };
+    sources.map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
+}
+
+/// How long a start takes to read as many last figures as are ever kept.
+async fn opening(at: SocketAddr) -> anyhow::Result<String> {
+    let dir = tempfile::tempdir()?;
+    let name = SourceName::parse("slowest")?;
+    let sources = written(dir.path(), at)?;
+    let print = sources.iter().find(|source| source.name == name).map_or(0, |source| source.print);
+    let place = Place { state: dir.path().to_owned(), key: dir.path().join("last-known.key") };
     let (last, keeper) = last::open(&place, &sources)?;
-    let (landed_in, landed) = mpsc::channel(64);
-    Ok((Gather::keeping(sources, Rules::default(), landed_in, last), landed, keeper))
+    let money = |amount: u32| Some(Money { amount: amount.into(), currency: Some("PLN".to_owned()) });
+    for n in 0..MOST_KEPT {
+        let facts = Balance { balance: money(n), overdue: money(n / 3), oldest_due: None };
+        let label = last::Label {
+            slot: format!("{n:032x}").try_into()?,
+            source: name.clone(),
+            print,
+            customer: CustomerKey::parse(&n.to_string()).ok(),
+            number: NumberPlan::default().read(&format!("+972501{n:06}")),
+            as_of: jiff::Timestamp::now(),
+        };
+        last.keep(label, &Facts::Balance(facts));
+        // No more than the thread that writes has room for.
+        while last.figures().entries + 500 < n as usize {
+            tokio::task::yield_now().await;
+        }
+    }
+    keeper.context("figures are kept")?.close().await?;
+    let began = Instant::now();
+    let (last, keeper) = last::open(&place, &sources)?;
+    let (took, figures) = (began.elapsed(), last.figures());
+    keeper.context("figures are kept")?.close().await?;
+    Ok(format!("a start reads {} last figures in {:.0} ms", figures.entries, took.as_secs_f64() * 1e3))
 }
 
 async fn all_cards(
