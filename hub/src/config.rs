@@ -16,6 +16,7 @@ use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan, OutcomeCode, TeamNam
 use crate::access::{self, Settings};
 use crate::core::{Agent, Rights};
 use crate::identify::{FEWEST_DIGITS, Guess, LONGEST_STEM, Rules};
+use crate::last;
 use crate::links::{CertificateFiles, Door};
 use crate::sources::{self, ConfiguredSource};
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub rights: Rights,
     /// How customers are found.
     pub identify: Rules,
+    /// Where the last figures of the sources are kept.
+    pub last_known: last::Place,
     /// In the order in which cards are shown.
     pub sources: Vec<ConfiguredSource>,
     /// What may come of a call.
@@ -137,6 +140,8 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let outcomes = outcomes(section);
     let keep_days = keep_days(section);
     let sources = sources::read(section, &numbers);
+    let key = section.path("last_known_key").unwrap_or_else(|| section.beside("last-known.key"));
+    let last_known = last::Place { state: state.clone(), key };
     let names: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.gives)).collect();
     let rights = rights::read(section, &names);
     let users = section.path("users").unwrap_or_else(|| section.beside("users.toml"));
@@ -156,6 +161,7 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         access,
         rights,
         identify,
+        last_known,
         sources,
         outcomes,
         keep_days,
