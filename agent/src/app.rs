@@ -8,18 +8,24 @@ use anyhow::Context as _;
 use egui::{Context, Key};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use pinkas_protocol::agent_link::AgentSays;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::command::{Choice, Command};
+use crate::command::Command;
 use crate::config::Config;
+use crate::drafts::folder::Folder;
+use crate::drafts::keeper::Keeper;
 use crate::model::Model;
 use crate::net::{self, NetEvent};
+use crate::settings::{Settings, SettingsFile};
 use crate::theme::Theme;
 use crate::views::main_window::{self, Tab};
-use crate::views::popup::PopupData;
+use crate::views::popup::{self, PopupData};
 use crate::window::PopupWindow;
+use crate::words::Words;
 use crate::{fonts, window};
 
 /// The longest time one frame takes in events; the rest waits for the next frame.
@@ -50,35 +56,59 @@ fn why(error: &eframe::Error) -> String {
     }
 }
 
+fn theme(settings: &Settings) -> Theme {
+    Theme::of(settings.shade).read(settings.language.direction())
+}
+
 struct App {
     model: Model,
     theme: Theme,
+    settings: Settings,
+    file: SettingsFile,
     tab: Option<Tab>,
     popup: PopupWindow,
     events: mpsc::Receiver<NetEvent>,
     wishes: mpsc::Receiver<Command>,
-    choices: mpsc::Sender<Choice>,
+    says: mpsc::Sender<AgentSays>,
+    /// Gone only once the window is closed.
+    keeper: Option<Keeper>,
     stop: CancellationToken,
 }
 
 impl App {
     fn new(ctx: &Context, config: Config) -> anyhow::Result<Self> {
         fonts::install(ctx);
-        let (theme, edge) = (Theme::of(config.shade), config.edge);
+        let file = SettingsFile::new(&config.data, config.settings);
+        let settings = file.load();
+        let theme = theme(&settings);
         theme.apply(ctx);
         let (out, events) = mpsc::channel(net::MOST_EVENTS);
-        let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
-        let (popup_wishes, wishes) = mpsc::channel(net::MOST_CHOICES);
+        let (says, says_out) = mpsc::channel(net::MOST_SAID);
+        let (popup_wishes, wishes) = mpsc::channel(net::MOST_SAID);
         let stop = CancellationToken::new();
         let screen = ctx.clone();
         let wake: net::Wake = Arc::new(move || screen.request_repaint());
-        net::spawn(config, out, choices_out, wake, stop.clone())
-            .context("the network thread did not start")?;
+        let keeper = Keeper::start(Folder::of(&config), wake.clone())?;
+        net::spawn(config, out, says_out, wake, stop.clone()).context("the network thread did not start")?;
         // The number tables take a tenth of a second to load: better now than at the first call.
         std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;
-        let popup = PopupWindow::new(theme, edge, popup_wishes);
-        let model = Model::new(TimeZone::system());
-        Ok(App { model, theme, tab: None, popup, events, wishes, choices, stop })
+        let popup = PopupWindow::new(theme, settings.edge, popup_wishes);
+        let mut model = Model::new(TimeZone::system());
+        model.words = Words::of(settings.language);
+        model.habits = settings.habits;
+        Ok(App {
+            model,
+            theme,
+            settings,
+            file,
+            tab: None,
+            popup,
+            events,
+            wishes,
+            says,
+            keeper: Some(keeper),
+            stop,
+        })
     }
 
     /// Takes in what came, at most [`DRAIN_FOR`] at a time; whether something is left.
@@ -90,20 +120,81 @@ impl App {
                 return true;
             }
         }
+        while let Some(said) = self.keeper.as_mut().and_then(|keeper| keeper.said.try_recv().ok()) {
+            self.model.drafts_mut().disk_said(said);
+        }
         false
     }
 
-    fn obey(&mut self, ctx: &Context, wish: Command) {
-        match wish {
-            Command::Close(call) => self.model.close(call),
-            Command::Open(call) => self.model.open(call),
-            Command::Aside => self.popup.aside(ctx),
-            Command::Choose(choice) => {
-                if self.choices.try_send(choice).is_err() {
-                    tracing::warn!("a choice was not sent: too many wait for the hub already");
-                }
+    /// Hands the disk and the link what they are to do next; what they do not take now is asked for again
+    /// when they answer.
+    fn hand_out(&mut self, ctx: &Context, now: Timestamp) {
+        while let (Some(keeper), Some(job)) = (&self.keeper, self.model.drafts_mut().next_job(now)) {
+            if let Err(job) = keeper.ask(job) {
+                self.model.drafts_mut().not_taken(job, now);
+                ctx.request_repaint_after(TICK);
+                break;
             }
         }
+        while let Some(said) = self.model.next_told() {
+            if let Err(refused) = self.says.try_send(said) {
+                self.model.not_told(&refused.into_inner());
+                ctx.request_repaint_after(TICK);
+                break;
+            }
+        }
+        if let Some(due) = self.model.drafts().next_due() {
+            wake_at(ctx, now, due);
+        }
+    }
+
+    /// Tells the hub what outlives no reconnect but the one under way.
+    fn tell(&self, said: AgentSays) {
+        if self.says.try_send(said).is_err() {
+            tracing::warn!("something was not sent: too much waits for the hub already");
+        }
+    }
+
+    fn obey(&mut self, ctx: &Context, now: Timestamp, wish: Command) {
+        // Version 7 sorts what was written by the time it was written.
+        let id = Uuid::now_v7();
+        let drafts = self.model.drafts_mut();
+        match wish {
+            Command::Write { call, what } => drafts.enter(id, now, AgentSays::Write { id, call, what }),
+            Command::Handled(row) => drafts.enter(id, now, AgentSays::Handled { id, row }),
+            Command::Done(follow_up) => drafts.enter(id, now, AgentSays::Done { id, follow_up }),
+            Command::Draft { call, text } => drafts.type_text(call, &text.0, now),
+            Command::SendAgain(id) => drafts.send_again(id),
+            Command::Discard(id) => drafts.discard(id),
+            Command::Choose { call, customer } => self.tell(AgentSays::Choose { call, customer }),
+            Command::Identified { call, how } => self.tell(AgentSays::Identified { call, how }),
+            Command::CallBack(_) => {}
+            Command::Close(call) => self.model.close(call),
+            Command::Open(call) => self.model.open(call),
+            Command::TakeKeyboard => self.popup.take_keyboard(ctx),
+            Command::GiveKeyboardBack => self.popup.give_keyboard_back(),
+            Command::Extend(call) => self.model.extend(call),
+            Command::Aside => {
+                let edge = self.settings.edge.other();
+                self.set(ctx, Settings { edge, ..self.settings });
+            }
+            Command::Set(settings) => self.set(ctx, settings),
+        }
+    }
+
+    /// Puts settings into force and keeps them.
+    fn set(&mut self, ctx: &Context, settings: Settings) {
+        self.settings = settings;
+        self.theme = theme(&settings);
+        self.theme.apply(ctx);
+        self.model.words = Words::of(settings.language);
+        self.model.habits = settings.habits;
+        self.popup.set_look(ctx, self.theme, settings.edge);
+        // It stays in force while the program runs; a full disk is no reason to refuse a colour.
+        if let Err(e) = self.file.save(&settings) {
+            tracing::warn!("the settings were not kept: {e}");
+        }
+        ctx.request_repaint();
     }
 
     /// Shows the card that belongs on the screen now and asks to be woken when it next changes.
@@ -115,8 +206,7 @@ impl App {
             ctx.request_repaint_after(TICK);
         }
         if let Some(at) = self.model.fades_at(now) {
-            let left = Duration::try_from(at.duration_since(now)).unwrap_or(TICK);
-            ctx.request_repaint_after(left);
+            wake_at(ctx, now, at);
         }
     }
 
@@ -125,32 +215,41 @@ impl App {
     }
 }
 
+fn wake_at(ctx: &Context, now: Timestamp, at: Timestamp) {
+    ctx.request_repaint_after(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO));
+}
+
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
         if self.drain() {
             ctx.request_repaint();
         }
+        let now = Timestamp::now();
         while let Ok(wish) = self.wishes.try_recv() {
-            self.obey(ctx, wish);
+            self.obey(ctx, now, wish);
         }
-        self.pop(ctx, Timestamp::now());
+        self.hand_out(ctx, now);
+        self.pop(ctx, now);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         let now = Timestamp::now();
         let mut tab = self.tab();
         let before = tab;
-        let data = main_window::data(&self.model, tab, now);
+        let data = main_window::data(&self.model, &self.settings, tab, now);
         let mut wishes = main_window::ui(ui, &self.theme, &data, &mut tab);
         if tab != before {
             self.tab = Some(tab);
             ui.ctx().request_repaint();
         }
+        let card = PopupData::now(&self.model, now);
+        wishes.extend(card.and_then(|card| popup::by_key(ui, &card)));
         if ui.input(|input| input.key_pressed(Key::Escape)) {
             wishes.extend(self.model.pop(now).map(|pop| Command::Close(pop.view.id)));
         }
         if !wishes.is_empty() {
-            wishes.into_iter().for_each(|wish| self.obey(ui.ctx(), wish));
+            wishes.into_iter().for_each(|wish| self.obey(ui.ctx(), now, wish));
+            self.hand_out(ui.ctx(), now);
             self.pop(ui.ctx(), now);
         }
         self.popup.show(ui.ctx());
@@ -161,5 +260,15 @@ impl eframe::App for App {
 
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
         self.stop.cancel();
+        let drafts = self.model.drafts_mut();
+        drafts.hurry();
+        if let Some(keeper) = self.keeper.take() {
+            while let Some(job) = drafts.next_job(Timestamp::now()) {
+                if keeper.ask(job).is_err() {
+                    break;
+                }
+            }
+            keeper.end();
+        }
     }
 }

@@ -1,25 +1,63 @@
 //! What the person in front of the screen asked for. Views only say it; `app` does it.
 
-use pinkas_protocol::{CallId, CustomerKey};
+use pinkas_protocol::{CallId, CustomerKey, Number, Private, Written};
+use uuid::Uuid;
+
+use crate::settings::Settings;
 
 /// One wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Of several customers on one number, this one is calling: goes to the hub.
-    Choose(Choice),
+    /// Of several customers on one number, this one is calling, or none of them: goes to the hub.
+    Choose {
+        /// On which call.
+        call: CallId,
+        /// Who it is; `None`: none of them.
+        customer: Option<CustomerKey>,
+    },
+    /// The caller was identified in the conversation: goes to the hub.
+    Identified {
+        /// On which call.
+        call: CallId,
+        /// How, in the person's words.
+        how: Private<String>,
+    },
+    /// Write this about a call: kept on this computer at once, then by the hub.
+    Write {
+        /// About which call.
+        call: CallId,
+        /// What.
+        what: Written,
+    },
+    /// A note that is being typed reads so now; `""` forgets it. Kept on this computer within a second.
+    Draft {
+        /// On which call.
+        call: CallId,
+        /// All of it.
+        text: Private<String>,
+    },
+    /// A caller who was missed has been spoken with.
+    Handled(CallId),
+    /// A follow-up is done.
+    Done(Uuid),
+    /// Send again what the hub refused.
+    SendAgain(Uuid),
+    /// Forget what the hub refused.
+    Discard(Uuid),
+    /// Call this number with the person's own phone program.
+    CallBack(Number),
     /// Take this call's card off the screen.
     Close(CallId),
+    /// A field in the pop-up was clicked: what is typed goes there.
+    TakeKeyboard,
+    /// Nothing is written in the pop-up any more.
+    GiveKeyboardBack,
+    /// More time for what is left to do after this call.
+    Extend(CallId),
     /// Put the pop-up at the other edge of the screen: it covers what is worked on.
     Aside,
     /// Show this call's card again.
     Open(CallId),
-}
-
-/// Which of several customers is calling.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    /// On which call.
-    pub call: CallId,
-    /// Who it is.
-    pub customer: CustomerKey,
+    /// From now on these settings.
+    Set(Settings),
 }

@@ -8,12 +8,12 @@ use std::io::{BufRead, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use pinkas_protocol::agent_link::AgentSays;
 use pinkas_protocol::{CallId, CustomerKey, EndedHow, Withdrawal};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::command::Choice;
 use crate::config::Config;
 use crate::model::{Here, Model};
 use crate::net::{self, NetEvent};
@@ -23,27 +23,27 @@ const LONGEST_LINE: usize = 4096;
 
 /// Runs on stdin and stdout until it is interrupted.
 pub fn start(config: Config) -> anyhow::Result<()> {
-    let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
+    let (says, says_out) = mpsc::channel(net::MOST_SAID);
     // Not joined: it may wait for a line that never comes.
-    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || read_commands(&choices))?;
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || read_commands(&says))?;
     let stop = CancellationToken::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::spawn(pinkas_config::program::cancel_on_signal(stop.clone()));
-        run(config, std::io::stdout(), choices_out, stop).await
+        run(config, std::io::stdout(), says_out, stop).await
     });
     Ok(())
 }
 
-/// Writes to `out` what happens until `stop`, or until `out` takes nothing more; sends `choices` to the hub.
+/// Writes to `out` what happens until `stop`, or until `out` takes nothing more; sends what `says` yields to the hub.
 pub async fn run(
     config: Config,
     mut out: impl Write,
-    choices: mpsc::Receiver<Choice>,
+    says: mpsc::Receiver<AgentSays>,
     stop: CancellationToken,
 ) {
     let (events_in, mut events) = mpsc::channel(net::MOST_EVENTS);
-    let net = net::run(config, events_in, choices, net::nobody_sleeps(), stop.clone());
+    let net = net::run(config, events_in, says, net::nobody_sleeps(), stop.clone());
     let print = async {
         let mut teller = Teller::new(TimeZone::UTC);
         while let Some(event) = events.recv().await {
@@ -142,23 +142,36 @@ fn said(event: &NetEvent) -> Value {
             "name": me.name, "role": me.role, "lines": me.lines, "board": board,
         }),
         NetEvent::Update { at, update } => json!({ "at": at, "what": "update", "update": update }),
+        NetEvent::Kept { at, id } => json!({ "at": at, "what": "kept", "id": id }),
+        NetEvent::Refused { at, id, why } => {
+            json!({ "at": at, "what": "refused", "id": id, "why": why.to_string() })
+        }
+        NetEvent::Page { at, page, .. } => json!({ "at": at, "what": "page", "calls": page.calls }),
+        NetEvent::FollowUps { at, follow_ups, .. } => {
+            json!({ "at": at, "what": "follow_ups", "follow_ups": follow_ups })
+        }
         NetEvent::Disconnected { at, why } => {
             json!({ "at": at, "what": "disconnected", "why": why.to_string() })
         }
     }
 }
 
-/// One line of stdin: `{"choose":{"call":"…","customer":"…"}}`. The error says what to write.
-pub fn parse_command(line: &str) -> Result<Choice, &'static str> {
+/// One line of stdin: `{"choose":{"call":"…","customer":"…"}}`, with `null` for none of the customers
+/// found. The error says what to write.
+pub fn parse_command(line: &str) -> Result<AgentSays, &'static str> {
     const WANTED: &str = r#"write {"choose":{"call":"<call id>","customer":"<customer key>"}}"#;
     let value: Value = serde_json::from_str(line).map_err(|_| WANTED)?;
-    let text = |key: &str| value.get("choose")?.get(key)?.as_str();
+    let choose = value.get("choose").ok_or(WANTED)?;
+    let text = |key: &str| choose.get(key)?.as_str();
     let call = text("call").and_then(|text| text.parse().ok()).ok_or(WANTED)?;
-    let customer = text("customer").and_then(|text| CustomerKey::parse(text).ok()).ok_or(WANTED)?;
-    Ok(Choice { call, customer })
+    let customer = match choose.get("customer") {
+        Some(Value::Null) => None,
+        _ => Some(text("customer").and_then(|text| CustomerKey::parse(text).ok()).ok_or(WANTED)?),
+    };
+    Ok(AgentSays::Choose { call, customer })
 }
 
-fn read_commands(choices: &mpsc::Sender<Choice>) {
+fn read_commands(says: &mpsc::Sender<AgentSays>) {
     let mut input = std::io::stdin().lock();
     let mut line = Vec::new();
     loop {
@@ -173,8 +186,8 @@ fn read_commands(choices: &mpsc::Sender<Choice>) {
             continue;
         }
         match parse_command(&text) {
-            Ok(choice) => {
-                if choices.blocking_send(choice).is_err() {
+            Ok(said) => {
+                if says.blocking_send(said).is_err() {
                     return;
                 }
             }
@@ -238,7 +251,10 @@ mod tests {
     fn commands_are_read_or_refused_with_what_to_write() {
         let id = sample::call(7);
         let line = format!("{{\"choose\":{{\"call\":\"{id}\",\"customer\":\"C-2\"}}}}\n");
-        assert_eq!(parse_command(&line).map(|choice| choice.call), Ok(id));
+        let customer = CustomerKey::parse("C-2").ok();
+        assert_eq!(parse_command(&line), Ok(AgentSays::Choose { call: id, customer }));
+        let nobody = format!("{{\"choose\":{{\"call\":\"{id}\",\"customer\":null}}}}");
+        assert_eq!(parse_command(&nobody), Ok(AgentSays::Choose { call: id, customer: None }));
         for wrong in ["", "choose", "{}", "{\"choose\":{\"call\":\"x\",\"customer\":\"C\"}}", "[1]"] {
             assert!(parse_command(wrong).is_err(), "{wrong}");
         }

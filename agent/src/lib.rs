@@ -5,10 +5,12 @@
 pub mod app;
 pub mod command;
 pub mod config;
+pub mod drafts;
 pub mod fonts;
 pub mod headless;
 pub mod model;
 pub mod net;
+pub mod settings;
 pub mod text;
 pub mod theme;
 pub mod views;

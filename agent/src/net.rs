@@ -7,19 +7,20 @@ use jiff::Timestamp;
 use pinkas_link::{Backoff, Ended, Link};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::close::Close;
-use pinkas_protocol::{Board, Line, Private, Update, wire};
+use pinkas_protocol::record::{Outcome, Refusal, Searched};
+use pinkas_protocol::{Board, CallId, FollowUp, Line, PastCall, Private, Update, wire};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::command::Choice;
 use crate::config::Config;
 
 /// How many events wait for a busy screen. When full, the link is not read; a hub that finds this too
 /// slow closes it, and the next welcome brings the whole board.
 pub const MOST_EVENTS: usize = 256;
 
-/// How many choices wait for the link. When full, a further choice is refused by the sender.
-pub const MOST_CHOICES: usize = 16;
+/// How many messages wait for the link. When full, a further one is refused by the sender.
+pub const MOST_SAID: usize = 64;
 
 /// Called after each event, so that a sleeping screen looks.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -42,6 +43,8 @@ pub enum NetEvent {
         hub_now: Timestamp,
         /// Everything we may see.
         board: Board,
+        /// What may come of a call.
+        outcomes: Vec<Outcome>,
     },
     /// One change.
     Update {
@@ -49,6 +52,40 @@ pub enum NetEvent {
         at: Timestamp,
         /// What changed.
         update: Update,
+    },
+    /// What was written is on the hub's disk.
+    Kept {
+        /// When it came.
+        at: Timestamp,
+        /// What we called it.
+        id: Uuid,
+    },
+    /// What was written is not kept.
+    Refused {
+        /// When it came.
+        at: Timestamp,
+        /// What we called it.
+        id: Uuid,
+        /// Why.
+        why: Refusal,
+    },
+    /// Calls that are over.
+    Page {
+        /// When it came.
+        at: Timestamp,
+        /// The question's number.
+        ask: u64,
+        /// What was found.
+        page: Page,
+    },
+    /// Our open follow-ups.
+    FollowUps {
+        /// When it came.
+        at: Timestamp,
+        /// The question's number.
+        ask: u64,
+        /// The follow-ups.
+        follow_ups: Vec<FollowUp>,
     },
     /// There is no link; said again only when the reason changes.
     Disconnected {
@@ -65,6 +102,10 @@ impl NetEvent {
         match self {
             NetEvent::Welcome { at, .. }
             | NetEvent::Update { at, .. }
+            | NetEvent::Kept { at, .. }
+            | NetEvent::Refused { at, .. }
+            | NetEvent::Page { at, .. }
+            | NetEvent::FollowUps { at, .. }
             | NetEvent::Disconnected { at, .. } => *at,
         }
     }
@@ -81,11 +122,24 @@ pub struct Me {
     pub lines: Vec<Line>,
 }
 
-/// Keeps the link until `stop`, or until nobody reads `out` any more.
+/// One answer about calls that are over; as in [`HubToAgent::Page`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The calls, newest first.
+    pub calls: Vec<PastCall>,
+    /// There may be more before this call.
+    pub more: Option<CallId>,
+    /// How far back the search came, when it stopped on its way.
+    pub back_to: Option<Timestamp>,
+    /// How it went.
+    pub searched: Searched,
+}
+
+/// Keeps the link, tells the hub what comes out of `says` once it knows us, until `stop`, or until nobody reads `out` any more.
 pub async fn run(
     config: Config,
     out: mpsc::Sender<NetEvent>,
-    mut choices: mpsc::Receiver<Choice>,
+    mut says: mpsc::Receiver<AgentSays>,
     wake: Wake,
     stop: CancellationToken,
 ) {
@@ -95,7 +149,7 @@ pub async fn run(
     let mut token = None;
     loop {
         let mut stood = false;
-        let ended = match attend(&config, &screen, &mut choices, &stop, (&mut stood, &mut token)).await {
+        let ended = match attend(&config, &screen, &mut says, &stop, (&mut stood, &mut token)).await {
             Stop::Wanted => return,
             Stop::Ended(ended) => ended,
         };
@@ -122,14 +176,14 @@ pub async fn run(
 pub fn spawn(
     config: Config,
     out: mpsc::Sender<NetEvent>,
-    choices: mpsc::Receiver<Choice>,
+    says: mpsc::Receiver<AgentSays>,
     wake: Wake,
     stop: CancellationToken,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new()
         .name("net".to_owned())
-        .spawn(move || runtime.block_on(run(config, out, choices, wake, stop)))
+        .spawn(move || runtime.block_on(run(config, out, says, wake, stop)))
 }
 
 struct Screen {
@@ -162,7 +216,7 @@ impl From<Ended> for Stop {
 async fn attend(
     config: &Config,
     screen: &Screen,
-    choices: &mut mpsc::Receiver<Choice>,
+    says: &mut mpsc::Receiver<AgentSays>,
     stop: &CancellationToken,
     (stood, token): (&mut bool, &mut Option<Private<String>>),
 ) -> Stop {
@@ -174,7 +228,7 @@ async fn attend(
         },
     };
     let secret = token.clone().unwrap_or_else(|| config.secret.clone());
-    match talk(&mut link, config, secret, screen, choices, stop, (stood, token)).await {
+    match talk(&mut link, config, secret, screen, says, stop, (stood, token)).await {
         Ok(()) | Err(Stop::Wanted) => {
             link.close().await;
             Stop::Wanted
@@ -193,18 +247,18 @@ async fn talk(
     config: &Config,
     secret: Private<String>,
     screen: &Screen,
-    choices: &mut mpsc::Receiver<Choice>,
+    says: &mut mpsc::Receiver<AgentSays>,
     stop: &CancellationToken,
     (stood, token): (&mut bool, &mut Option<Private<String>>),
 ) -> Result<(), Stop> {
     let agent = config.agent.clone();
     link.send(&AgentSays::Hello { version: wire::VERSION, agent, secret }).await?;
     loop {
-        // Choices made while there was no link wait in their channel until the hub knows us again.
+        // What was said while there was no link waits in its channel until the hub knows us again.
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             said = link.next::<HubToAgent>() => match said? {
-                HubToAgent::Welcome { name, role, lines, now: hub_now, token: new, board, .. } => {
+                HubToAgent::Welcome { name, role, lines, now: hub_now, token: new, board, outcomes } => {
                     if !*stood {
                         tracing::info!("connected to the hub at {}", config.hub);
                     }
@@ -214,22 +268,29 @@ async fn talk(
                         *token = new;
                     }
                     let me = Me { name, role, lines };
-                    screen.tell(NetEvent::Welcome { at: Timestamp::now(), me, hub_now, board }).await?;
+                    let at = Timestamp::now();
+                    screen.tell(NetEvent::Welcome { at, me, hub_now, board, outcomes }).await?;
                 }
                 // The welcome brings the whole board: what comes before it has no place yet.
                 HubToAgent::Update { .. } if !*stood => {}
                 HubToAgent::Update { update } => {
                     screen.tell(NetEvent::Update { at: Timestamp::now(), update }).await?;
                 }
-                // Answers to what this desktop does not ask.
-                HubToAgent::Kept { .. }
-                | HubToAgent::Refused { .. }
-                | HubToAgent::Page { .. }
-                | HubToAgent::FollowUps { .. } => {}
+                HubToAgent::Kept { id } => {
+                    screen.tell(NetEvent::Kept { at: Timestamp::now(), id }).await?;
+                }
+                HubToAgent::Refused { id, why } => {
+                    screen.tell(NetEvent::Refused { at: Timestamp::now(), id, why }).await?;
+                }
+                HubToAgent::Page { ask, calls, more, back_to, searched } => {
+                    let page = Page { calls, more, back_to, searched };
+                    screen.tell(NetEvent::Page { at: Timestamp::now(), ask, page }).await?;
+                }
+                HubToAgent::FollowUps { ask, follow_ups } => {
+                    screen.tell(NetEvent::FollowUps { at: Timestamp::now(), ask, follow_ups }).await?;
+                }
             },
-            Some(Choice { call, customer }) = choices.recv(), if *stood => {
-                link.send(&AgentSays::Choose { call, customer: Some(customer) }).await?;
-            }
+            Some(said) = says.recv(), if *stood => link.send(&said).await?,
         }
     }
 }

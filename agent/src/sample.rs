@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use pinkas_protocol::board::Ended;
 use pinkas_protocol::card::{Balance, Credit, Purchase};
+use pinkas_protocol::record::Outcome;
 use pinkas_protocol::{
     CallFacts, CallId, CallView, Caller, Card, CardState, Customer, CustomerKey, EndedHow, Facts, Failure,
-    Gives, Line, Money, Number, Offer, OfferState, Private, QueueName, SourceName, Update, Who, Withdrawal,
+    Gives, Line, Money, Number, Offer, OfferState, OutcomeCode, Private, QueueName, SourceName, Update, Who,
+    Withdrawal,
 };
 
 /// A line by its number.
@@ -143,6 +145,17 @@ pub fn ended_at(call: CallId, how: EndedHow, now: Timestamp) -> Update {
     Update::Ended { call, ended: Ended { at: now, how } }
 }
 
+/// What may come of a call, of these queues only.
+pub fn outcome(code: &str, label: &str, queues: &[&str]) -> Outcome {
+    let queues = queues.iter().map(|queue| QueueName::parse(queue).expect("a queue")).collect();
+    Outcome {
+        code: OutcomeCode::parse(code).expect("a code"),
+        label: label.to_owned(),
+        queues,
+        required: false,
+    }
+}
+
 #[cfg(test)]
 pub use events::*;
 
@@ -172,7 +185,7 @@ mod events {
 
     pub fn welcome_as(role: Role, seconds: i64, board: Board) -> NetEvent {
         let me = Me { name: "Dana".to_owned(), role, lines: vec![line("101")] };
-        NetEvent::Welcome { at: at(seconds), me, hub_now: at(seconds), board }
+        NetEvent::Welcome { at: at(seconds), me, hub_now: at(seconds), board, outcomes: Vec::new() }
     }
 
     pub fn update(seconds: i64, update: Update) -> NetEvent {

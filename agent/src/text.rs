@@ -2,7 +2,48 @@
 //! is put into the order of the eye here, word by word: the letters inside a word are already turned
 //! by the text shaper. Goes when egui learns bidi (egui pull request 8577).
 
-use unicode_bidi::{BidiClass, BidiInfo, bidi_class};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use unicode_bidi::{BidiClass, BidiInfo, ParagraphInfo, bidi_class};
+
+/// How a language's lines run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// As in English.
+    #[default]
+    LeftToRight,
+    /// As in Hebrew.
+    RightToLeft,
+}
+
+/// FIRST STRONG ISOLATE: what follows has the direction of its own first letter.
+const APART: char = '\u{2068}';
+/// POP DIRECTIONAL ISOLATE.
+const TOGETHER: char = '\u{2069}';
+
+/// RIGHT-TO-LEFT MARK: at the beginning of a line that has no letters of its own.
+pub const RUNS_FROM_THE_RIGHT: char = '\u{200F}';
+
+/// A text to be put into a sentence of this direction, set apart where it could turn what stands around it
+/// or be turned itself (UAX #9, isolates).
+pub fn apart(text: &str, around: Direction) -> Cow<'_, str> {
+    let agrees = match around {
+        Direction::LeftToRight => !text.chars().any(right_to_left),
+        Direction::RightToLeft => text.chars().all(|c| right_to_left(c) || c.is_whitespace()),
+    };
+    if agrees { Cow::Borrowed(text) } else { Cow::Owned(format!("{APART}{text}{TOGETHER}")) }
+}
+
+/// A line as a screen reader or a terminal takes it: in the order of reading, without marks of direction.
+pub fn spoken(line: &str) -> Cow<'_, str> {
+    if line.contains(is_mark) { Cow::Owned(line.replace(is_mark, "")) } else { Cow::Borrowed(line) }
+}
+
+/// What only turns others: isolates, and the marks that numbers of some languages come with.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{200E}' | '\u{200F}' | '\u{2066}'..='\u{2069}')
+}
 
 /// One line as it has to be drawn from left to right. Text without right-to-left letters is unchanged.
 ///
@@ -12,31 +53,91 @@ pub fn visual(line: &str) -> String {
     // Paragraph ends would start the order anew: a label is one line.
     let line: String = line.chars().map(|c| if ends_line(c) { ' ' } else { c }).collect();
     if !line.chars().any(right_to_left) {
-        return line;
+        return spoken(&line).into_owned();
     }
     let info = BidiInfo::new(&line, None);
     let Some(paragraph) = info.paragraphs.first() else { return line };
-    let (levels, runs) = info.visual_runs(paragraph, paragraph.range.clone());
-    let mut out = String::with_capacity(line.len());
+    let pieces = pieces(&info, paragraph, paragraph.range.clone());
+    pieces.iter().map(|piece| piece.drawn(&line)).collect()
+}
+
+/// A part of a line that is drawn in one go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Its bytes in the text.
+    pub range: Range<usize>,
+    /// How it runs.
+    pub way: Way,
+}
+
+/// How the letters of a piece run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From left to right, as it stands.
+    Onward,
+    /// A right-to-left word; the shaper turns it.
+    Word,
+    /// Between right-to-left words: from right to left, and the shaper would not know.
+    Turned,
+}
+
+impl Piece {
+    /// What has to be given to the shaper; `text` is what the piece was found in.
+    pub fn drawn(&self, text: &str) -> String {
+        let letters = text.get(self.range.clone()).unwrap_or_default().chars().filter(|c| !is_mark(*c));
+        match self.way {
+            Way::Onward | Way::Word => letters.collect(),
+            Way::Turned => letters.rev().map(mirrored).collect(),
+        }
+    }
+}
+
+/// The pieces of a line, as the eye finds them from left to right. Together they are the whole line.
+pub fn pieces(info: &BidiInfo<'_>, paragraph: &ParagraphInfo, line: Range<usize>) -> Vec<Piece> {
+    let (levels, runs) = info.visual_runs(paragraph, line);
+    let mut out = Vec::with_capacity(runs.len());
     for run in runs {
-        let Some(text) = line.get(run.clone()) else { continue };
         if levels.get(run.start).is_some_and(|level| level.is_rtl()) {
-            push_reversed_words(&mut out, text);
+            let first = out.len();
+            let mut at = run.start;
+            for part in words(info.text.get(run).unwrap_or_default()) {
+                let word = part.chars().next().is_some_and(in_word);
+                let range = at..at + part.len();
+                at = range.end;
+                out.push(Piece { range, way: if word { Way::Word } else { Way::Turned } });
+            }
+            out[first..].reverse();
         } else {
-            out.push_str(text);
+            out.push(Piece { range: run, way: Way::Onward });
         }
     }
     out
 }
 
-/// Whether a text is read from right to left: by its first letter, as UAX #9 rules P2 and P3 say.
-pub fn is_rtl(text: &str) -> bool {
-    let first =
-        text.chars().map(bidi_class).find(|c| matches!(c, BidiClass::L | BidiClass::R | BidiClass::AL));
-    matches!(first, Some(BidiClass::R | BidiClass::AL))
+/// Which way a paragraph runs by its first letter that says (UAX #9, P2), if one does.
+pub fn runs(paragraph: &str) -> Option<Direction> {
+    paragraph.chars().find_map(|c| match bidi_class(c) {
+        BidiClass::L => Some(Direction::LeftToRight),
+        BidiClass::R | BidiClass::AL => Some(Direction::RightToLeft),
+        _ => None,
+    })
 }
 
-fn ends_line(c: char) -> bool {
+/// Whether a letter only changes the one before it, so that nothing may be put between them.
+pub fn belongs_to_the_letter_before(c: char) -> bool {
+    bidi_class(c) == BidiClass::NSM || matches!(c, '\u{200D}' | '\u{1F3FB}'..='\u{1F3FF}')
+}
+
+/// Whether a letter may stand in what a person writes: no control characters, and nothing that turns others.
+pub fn may_be_written(c: char) -> bool {
+    !c.is_control()
+        && !is_mark(c)
+        && !ends_line(c)
+        && !matches!(c, '\u{202A}'..='\u{202E}' | '\u{061C}' | '\u{FEFF}')
+}
+
+/// Whether a letter ends a line, or would end a paragraph.
+pub fn ends_line(c: char) -> bool {
     bidi_class(c) == BidiClass::B || matches!(c, '\n' | '\r' | '\u{2028}' | '\u{0B}' | '\u{0C}')
 }
 
@@ -45,23 +146,19 @@ fn right_to_left(c: char) -> bool {
 }
 
 fn in_word(c: char) -> bool {
-    matches!(bidi_class(c), BidiClass::R | BidiClass::AL | BidiClass::NSM)
+    matches!(bidi_class(c), BidiClass::R | BidiClass::AL | BidiClass::NSM) && !is_mark(c)
 }
 
-/// Words in reversed order, each with its letters as they are; all between them reversed and mirrored.
-fn push_reversed_words(out: &mut String, run: &str) {
-    let mut rest: &str = run;
-    while let Some(last) = rest.chars().next_back() {
-        let word = in_word(last);
-        let start = rest.char_indices().rev().take_while(|(_, c)| in_word(*c) == word).last();
-        let (before, segment) = rest.split_at(start.map_or(0, |(at, _)| at));
-        if word {
-            out.push_str(segment);
-        } else {
-            out.extend(segment.chars().rev().map(mirrored));
-        }
-        rest = before;
-    }
+/// The parts of a run: right-to-left words, and what stands between them.
+fn words(run: &str) -> impl Iterator<Item = &str> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let word = in_word(rest.chars().next()?);
+        let end = rest.find(|c| in_word(c) != word).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        rest = after;
+        Some(part)
+    })
 }
 
 fn mirrored(c: char) -> char {
@@ -108,17 +205,10 @@ mod tests {
         check("לוי Foods בע\"מ", "מ\"בע Foods לוי");
     }
 
-    #[test]
-    fn the_first_letter_gives_the_direction() {
-        assert!(is_rtl("12 דוד"));
-        assert!(!is_rtl("David דוד"));
-        assert!(!is_rtl("1,250.00"));
-        assert!(!is_rtl(""));
-    }
-
     proptest::proptest! {
         #[test]
         fn any_text_keeps_its_letters(line in ".{0,80}") {
+            let line = spoken(&line).into_owned();
             let mut before: Vec<char> = line.chars().map(|c| if ends_line(c) { ' ' } else { c }).collect();
             let mut after: Vec<char> = visual(&line).chars().collect();
             for letters in [&mut before, &mut after] {

@@ -6,6 +6,8 @@ pub mod main_window;
 pub mod pen;
 pub mod popup;
 pub mod queue;
+pub mod settings;
+pub mod writing;
 
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use jiff::{Timestamp, Zoned};
-use pinkas_agent::command::Choice;
 use pinkas_agent::model::Model;
 use pinkas_agent::net::{self, NetEvent};
+use pinkas_protocol::agent_link::AgentSays;
 use pinkas_protocol::{CallId, Line, Who};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -118,15 +118,15 @@ async fn part(name: &str, work: impl Future<Output = anyhow::Result<()>>, stop: 
 /// Ana's desktop without its window: what reaches it, and the way back for her choices.
 struct Watch {
     events: mpsc::Receiver<NetEvent>,
-    choices: mpsc::Sender<Choice>,
+    says: mpsc::Sender<AgentSays>,
 }
 
 fn watch(office: &Office, stop: &CancellationToken) -> anyhow::Result<Watch> {
     let config = pinkas_agent::config::load(&office.agents["ana"])?;
     let (events_in, events) = mpsc::channel(net::MOST_EVENTS);
-    let (choices, choices_out) = mpsc::channel(net::MOST_CHOICES);
-    tokio::spawn(net::run(config, events_in, choices_out, net::nobody_sleeps(), stop.clone()));
-    Ok(Watch { events, choices })
+    let (says, says_out) = mpsc::channel(net::MOST_SAID);
+    tokio::spawn(net::run(config, events_in, says_out, net::nobody_sleeps(), stop.clone()));
+    Ok(Watch { events, says })
 }
 
 async fn play(pbx: &Pbx, demo: Demo, mut watch: Watch, mut terminal: Terminal, stop: &CancellationToken) {
@@ -167,7 +167,7 @@ async fn play(pbx: &Pbx, demo: Demo, mut watch: Watch, mut terminal: Terminal, s
             match demo.screen {
                 Screen::Terminal => {
                     terminal.show(&model, now);
-                    choose(&model, now, &mut choosing, &watch.choices);
+                    choose(&model, now, &mut choosing, &watch.says);
                 }
                 Screen::Window => terminal.say_time(&model, now),
             }
@@ -184,7 +184,7 @@ fn choose(
     model: &Model,
     now: Timestamp,
     choosing: &mut Option<(CallId, tokio::time::Instant)>,
-    choices: &mpsc::Sender<Choice>,
+    says: &mpsc::Sender<AgentSays>,
 ) {
     let Some(pop) = model.pop(now) else { return };
     let Who::Several { customers, chosen: None } = &pop.view.who else { return };
@@ -194,7 +194,8 @@ fn choose(
     };
     if let Some(first) = customers.first().filter(|_| since.elapsed() >= CHOOSES_AFTER) {
         // A full queue means that the link is down: she tries again at the next look.
-        let _ = choices.try_send(Choice { call: pop.view.id, customer: first.key.clone() });
+        let customer = Some(first.key.clone());
+        let _ = says.try_send(AgentSays::Choose { call: pop.view.id, customer });
     }
 }
 

@@ -109,7 +109,7 @@ impl Arguments {
                 program::print_until_signal(async |stop| simulate.run(&config, &mut stdout(), &stop).await)
             }
             Some(Command::Record(command)) => program::print_until_signal(async |_| {
-                command.run(&config.state, &config.numbers, &mut stdout().lock())
+                command.run(&config.last_known, &config.numbers, &mut stdout().lock())
             }),
             Some(Command::Init { .. }) | None => {
                 program::run_until_signal(async |stop| run::run_here(config, stop).await)

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::core::fields_of;
 use crate::gather::{of_answers, question};
 use crate::identify::{Before, Brought, Offered, Rules, offered};
+use crate::last::Last;
 use crate::sources::asking::{Asked, ms};
 use crate::sources::{Answer, ConfiguredSource, Needs, Question};
 
@@ -74,7 +75,9 @@ async fn probe(
     number: Option<Number>,
     out: &mut dyn Write,
 ) -> io::Result<Level> {
-    let sources: Vec<Arc<Asked>> = sources.into_iter().map(|source| Arc::new(Asked::new(source))).collect();
+    // Nothing is kept of what a trial says.
+    let asked = |source| Arc::new(Asked::new(source, Last::default()));
+    let sources: Vec<Arc<Asked>> = sources.into_iter().map(asked).collect();
     let mut worst = Level::Good;
     let mut tell = |source: &SourceName, (level, words): (Level, String)| {
         worst = worst.max(level);
@@ -139,7 +142,7 @@ fn nobody(sources: &[Arc<Asked>]) -> Option<Customer> {
 }
 
 /// Asks one source, and once more when the first answer was late: to connect takes longer than to ask.
-async fn told(source: &Asked, question: &Question, with: With) -> ((Level, String), Result<Answer, Failure>) {
+async fn told(source: &Arc<Asked>, question: &Question, with: With) -> ((Level, String), Result<Answer, Failure>) {
     let (mut answer, mut took) = asked(source, question).await;
     let mut slow = "";
     if matches!(answer, Err(Failure::NoAnswer { .. })) {
@@ -161,12 +164,12 @@ async fn told(source: &Asked, question: &Question, with: With) -> ((Level, Strin
     (words, answer)
 }
 
-async fn asked(source: &Asked, question: &Question) -> (Result<Answer, Failure>, Duration) {
+async fn asked(source: &Arc<Asked>, question: &Question) -> (Result<Answer, Failure>, Duration) {
     let since = Instant::now();
     (source.in_time(question).await, since.elapsed())
 }
 
-fn nothing(source: &Asked, with: With, took: u64, slow: &str) -> (Level, String) {
+fn nothing(source: &Arc<Asked>, with: With, took: u64, slow: &str) -> (Level, String) {
     let words = match (with, source.is_directory()) {
         (With::Nobody, true) => "knows nobody by a number that nobody has, as it should",
         (With::Nobody, false) => "has nothing on a customer that does not exist, as it should",

@@ -16,6 +16,7 @@ use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan, OutcomeCode, TeamNam
 use crate::access::{self, Settings};
 use crate::core::{Agent, Rights};
 use crate::identify::{FEWEST_DIGITS, Guess, LONGEST_STEM, Rules};
+use crate::last;
 use crate::links::{CertificateFiles, Door};
 use crate::sources::{self, ConfiguredSource};
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub rights: Rights,
     /// How customers are found.
     pub identify: Rules,
+    /// Where the last figures of the sources are kept.
+    pub last_known: last::Place,
     /// In the order in which cards are shown.
     pub sources: Vec<ConfiguredSource>,
     /// What may come of a call.
@@ -137,6 +140,8 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let outcomes = outcomes(section);
     let keep_days = keep_days(section);
     let sources = sources::read(section, &numbers);
+    let key = section.path("last_known_key").unwrap_or_else(|| section.beside("last-known.key"));
+    let last_known = last::Place { state: state.clone(), key };
     let names: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.gives)).collect();
     let rights = rights::read(section, &names);
     let users = section.path("users").unwrap_or_else(|| section.beside("users.toml"));
@@ -156,6 +161,7 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         access,
         rights,
         identify,
+        last_known,
         sources,
         outcomes,
         keep_days,
@@ -208,6 +214,7 @@ fn outcomes(section: &mut Section<'_>) -> Vec<Outcome> {
         let code = table.need_parsed::<OutcomeCode>("code", "a short word such as \"ordered\"");
         let label = table.text("label");
         let queues = table.parsed_list("queues", "names of queues such as \"Support\"");
+        let required = table.flag("required").unwrap_or_default();
         let Some(code) = code else { continue };
         if outcomes.iter().any(|outcome| outcome.code == code) {
             table.note("code", format!("there is another outcome with the code \"{code}\""));
@@ -218,7 +225,8 @@ fn outcomes(section: &mut Section<'_>) -> Vec<Outcome> {
             );
         } else {
             let label = label.and_then(|label| text::plain(&label, text::LONGEST));
-            outcomes.push(Outcome { label: label.unwrap_or_else(|| code.to_string()), code, queues });
+            let label = label.unwrap_or_else(|| code.to_string());
+            outcomes.push(Outcome { label, code, queues, required });
         }
     }
     outcomes

@@ -10,6 +10,7 @@ pub mod check;
 pub mod config;
 pub mod gather;
 pub mod identify;
+pub mod last;
 pub mod links;
 pub mod lookup;
 pub mod metrics;

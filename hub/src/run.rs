@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::core::trace::NotTaken;
 use crate::core::{Ask, Hub, Input, Outputs, ViewerId, Which};
 use crate::gather::{Gather, Landed, LandedWhat};
+use crate::last;
 use crate::links::{self, Doors, ToHub, ToLink};
 use crate::metrics::{self, Figures};
 use crate::sources::ConfiguredSource;
@@ -89,7 +90,8 @@ async fn serve(
         });
     }
     let places = config.sources.iter().map(ConfiguredSource::place).collect();
-    let gather = Gather::new(config.sources, config.identify.clone(), landed_in);
+    let (last, keeper) = last::open(&config.last_known, &config.sources)?;
+    let gather = Gather::keeping(config.sources, config.identify.clone(), landed_in, last);
     let mut outputs = Outputs::default();
     let access = Arc::new(Access::open(config.access)?);
     let mut hub =
@@ -119,6 +121,9 @@ async fn serve(
     desk.close_all();
     stop.cancel();
     desk.store.close().await?;
+    if let Some(keeper) = keeper {
+        keeper.close().await?;
+    }
     worked?;
     serving.await.context("the listener failed")?
 }

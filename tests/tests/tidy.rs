@@ -75,16 +75,23 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
 ];
 
 /// What decides: data and the time in, data out.
-const PURE: [&str; 11] = [
+const PURE: [&str; 18] = [
     "protocol/src/",
     "hub/src/core/",
     "hub/src/identify.rs",
     "hub/src/identify/",
+    "hub/src/last/book.rs",
+    "hub/src/sources/breaker.rs",
+    "hub/src/sources/flights.rs",
+    "hub/src/sources/fresh.rs",
+    "hub/src/sources/same.rs",
+    "hub/src/sources/showing.rs",
     "sip-adapter/src/calls.rs",
     "sip-adapter/src/calls/",
     "sip-adapter/src/hear/shadow/registration.rs",
     "sip-adapter/src/hear/shadow/contacts.rs",
     "sip-adapter/src/hear/shadow/rounds.rs",
+    "agent/src/drafts.rs",
     "agent/src/model.rs",
     "agent/src/model/",
 ];
@@ -403,7 +410,7 @@ fn story() -> Vec<NetEvent> {
     let answered = offer(OfferState::Answered { at: at(9), held: None });
     let ended = Ended { at: at(60), how: EndedHow::Completed };
     vec![
-        NetEvent::Welcome { at: at(0), me, hub_now: at(0), board: Board::default() },
+        NetEvent::Welcome { at: at(0), me, hub_now: at(0), board: Board::default(), outcomes: Vec::new() },
         NetEvent::Update { at: at(5), update: Update::Call { view: Box::new(view) } },
         NetEvent::Update { at: at(9), update: Update::Offer { call, line, offer: answered } },
         NetEvent::Update { at: at(60), update: Update::Ended { call, ended } },

@@ -7,14 +7,14 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
-use crate::config::Shade;
 use crate::sample;
-use pinkas_protocol::{AgentId, CustomerKey, Private};
+use crate::settings::{Settings, Shade};
+use pinkas_protocol::{AgentId, CustomerKey, Private, Written};
 
 struct Desk {
     listener: TcpListener,
     events: mpsc::Receiver<NetEvent>,
-    choices: mpsc::Sender<Choice>,
+    says: mpsc::Sender<AgentSays>,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
 }
@@ -26,14 +26,19 @@ async fn desk() -> Desk {
         hub: format!("ws://127.0.0.1:{port}").parse().expect("an address"),
         agent: AgentId::parse("dana").expect("a name"),
         secret: Private("s3cret".to_owned()),
-        shade: Shade::Dark,
-        edge: Default::default(),
+        settings: Settings {
+            shade: Shade::Dark,
+            edge: Default::default(),
+            language: Default::default(),
+            habits: Default::default(),
+        },
+        data: Default::default(),
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);
-    let (choices, choices_out) = mpsc::channel(MOST_CHOICES);
+    let (says, says_out) = mpsc::channel(MOST_SAID);
     let stop = CancellationToken::new();
-    let running = tokio::spawn(run(config, out, choices_out, nobody_sleeps(), stop.clone()));
-    Desk { listener, events, choices, stop, running }
+    let running = tokio::spawn(run(config, out, says_out, nobody_sleeps(), stop.clone()));
+    Desk { listener, events, says, stop, running }
 }
 
 impl Desk {
@@ -82,7 +87,7 @@ fn welcome() -> HubToAgent {
         now,
         token: None,
         board: Board::default(),
-        outcomes: Vec::new(),
+        outcomes: vec![sample::outcome("ordered", "Ordered", &[])],
     }
 }
 
@@ -129,14 +134,51 @@ async fn a_wrong_secret_is_told_as_such() {
 #[tokio::test]
 async fn a_choice_made_while_there_is_no_link_reaches_the_hub_after_the_welcome() {
     let desk = desk().await;
-    let choice = Choice { call: sample::call(1), customer: CustomerKey::parse("C-2").expect("a key") };
-    desk.choices.send(choice.clone()).await.expect("room");
+    let customer = CustomerKey::parse("C-2").ok();
+    let choice = AgentSays::Choose { call: sample::call(1), customer };
+    desk.says.send(choice.clone()).await.expect("room");
     let mut hub = desk.hub().await;
     say(&mut hub, welcome()).await;
-    let AgentSays::Choose { call, customer: Some(customer) } = said(&mut hub).await else {
-        panic!("a choice")
-    };
-    assert_eq!((call, customer), (choice.call, choice.customer));
+    assert_eq!(said(&mut hub).await, choice);
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn what_the_hub_answers_reaches_the_screen_with_the_number_of_its_question() {
+    let mut desk = desk().await;
+    let mut hub = desk.hub().await;
+    say(&mut hub, welcome()).await;
+    assert!(matches!(desk.event().await, NetEvent::Welcome { outcomes, .. } if outcomes.len() == 1));
+    let id = Uuid::from_u128(7);
+    let what = Written::Note { text: Private("call back".to_owned()) };
+    let asked = [
+        AgentSays::Write { id, call: sample::call(1), what },
+        AgentSays::Handled { id, row: sample::call(1) },
+        AgentSays::Done { id, follow_up: Uuid::from_u128(8) },
+        AgentSays::History { ask: 3, before: Some(sample::call(9)), find: None },
+        AgentSays::FollowUps { ask: 4 },
+        AgentSays::Identified { call: sample::call(1), how: Private("date of birth".to_owned()) },
+        AgentSays::Choose { call: sample::call(1), customer: None },
+    ];
+    for message in asked {
+        desk.says.send(message.clone()).await.expect("room");
+        assert_eq!(said(&mut hub).await, message);
+    }
+    let page = Page { more: Some(sample::call(2)), searched: Searched::Partly, ..Page::default() };
+    let Page { calls, more, back_to, searched } = page.clone();
+    for answer in [
+        HubToAgent::Kept { id },
+        HubToAgent::Refused { id, why: Refusal::Full },
+        HubToAgent::Page { ask: 3, calls, more, back_to, searched },
+        HubToAgent::FollowUps { ask: 4, follow_ups: Vec::new() },
+    ] {
+        say(&mut hub, answer).await;
+    }
+    assert!(matches!(desk.event().await, NetEvent::Kept { id: found, .. } if found == id));
+    assert!(matches!(desk.event().await, NetEvent::Refused { why: Refusal::Full, .. }));
+    let NetEvent::Page { ask, page: found, .. } = desk.event().await else { panic!("a page") };
+    assert_eq!((ask, found), (3, page));
+    assert!(matches!(desk.event().await, NetEvent::FollowUps { ask: 4, .. }));
     desk.end().await;
 }
 

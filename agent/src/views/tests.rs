@@ -1,23 +1,24 @@
 //! The drawn views, asked by what a screen reader hears: every view in both shades, also with hostile text.
 
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 use jiff::tz::TimeZone;
 use pinkas_protocol::agent_link::Role;
 use pinkas_protocol::board::{PauseView, Waiting};
 use pinkas_protocol::{
-    Attestation, Board, CardState, Facts, Gives, LineState, LineView, Number, OfferState, Pause, Private,
-    QueueName, StirShaken, TagName, Update, Verdict, Who,
+    Attestation, Board, CardState, CustomerKey, Facts, Gives, LineState, LineView, Number, OfferState, Pause,
+    Private, QueueName, StirShaken, TagName, Update, Verdict, Who, Written,
 };
 
 use super::main_window::{self, Tab};
 use super::popup::{self, CardBody, FigureValue, PopupData};
 use crate::command::Command;
-use crate::config::Shade;
 use crate::model::Model;
 use crate::sample::{self, at, call};
+use crate::settings::{Edge, Settings, Shade};
 use crate::theme::{CARD_WIDTH, Theme};
-use crate::{fonts, theme, words};
+use crate::words::{Language, Words};
+use crate::{fonts, text, theme, words};
 
 fn model_with(update: Update) -> Model {
     let mut model = Model::new(TimeZone::UTC);
@@ -42,7 +43,10 @@ fn shown(data: PopupData, shade: Shade) -> Harness<'static, Vec<Command>> {
 }
 
 fn shown_in(data: PopupData, shade: Shade, size: egui::Vec2) -> Harness<'static, Vec<Command>> {
-    let theme = Theme::of(shade);
+    shown_with(data, Theme::of(shade), size)
+}
+
+fn shown_with(data: PopupData, theme: Theme, size: egui::Vec2) -> Harness<'static, Vec<Command>> {
     Harness::builder()
         // Foreign text may hold letters that no font has: they are drawn as boxes.
         .allow_missing_glyphs()
@@ -70,15 +74,15 @@ fn a_card_is_read_from_what_happens_to_what_explains_it() {
             "+48 12 345 67 89",
             "VIP",
             "Caller ID: Zofia W",
-            "430.00 zł overdue",
-            "3,750.00 zł",
+            "zł\u{a0}430.00 overdue",
+            "zł\u{a0}3,750.00",
             "limit − balance",
             "30 days",
             "Recent purchases",
             "14 Nov",
             "Boards",
             "×12",
-            "1,104.00 zł",
+            "zł\u{a0}1,104.00",
             "sales · 0.2 s · as of 10:00",
         ] {
             assert!(harness.query_all_by_label(label).next().is_some(), "{label} in {shade:?}");
@@ -131,18 +135,68 @@ fn no_card_moves_when_another_is_filled_or_fails() {
     assert_eq!(tops(turned), expected, "whatever the order of the sources");
 }
 
+/// A card in a language; its colours with it.
+fn card_in(language: &str, name: &str) -> (PopupData, Theme) {
+    let words = Words::of(language.parse().expect("a language"));
+    let theme = Theme::of(Shade::Dark).read(words.direction());
+    let mut view = sample::arrived(call(1), "+48123456789", None, known(name), at(0));
+    view.cards = sample::cards("C-1", "ILS", ["Paint", "צבע לבן", "Screws"], at(0));
+    let mut model = model_with(sample::rings_as(view, "101", at(0)));
+    model.words = words;
+    (PopupData::now(&model, at(4)).expect("a card"), theme)
+}
+
 #[test]
-fn a_hebrew_customers_card_is_mirrored_as_a_whole() {
-    let lefts = |name| {
-        let cards = sample::cards("C-1", "ILS", ["Paint", "Boards", "Screws"], at(0));
-        let harness = shown(ringing(known(name), cards), Shade::Dark);
-        ["Ringing on 101 · Support", "Open", "Recent purchases", "14 Nov", "30 days", "Close"]
-            .map(|label| harness.query_all_by_label(label).next().expect(label).rect().left())
+fn in_hebrew_the_card_is_mirrored_as_a_whole_and_a_name_alone_mirrors_nothing() {
+    let places = |language, name| {
+        let (data, theme) = card_in(language, name);
+        let size = egui::Vec2::new(CARD_WIDTH, popup::height(&data));
+        let words = data.words.clone();
+        let harness = shown_with(data, theme, size);
+        ["open-row", "recent-purchases", "terms", "close"].map(|id| {
+            let label = words.say(id);
+            harness.query_all_by_label(&label).next().expect(id).rect()
+        })
     };
-    let (latin, hebrew) = (lefts("Zofia"), lefts("מאפיית לוי"));
-    for (i, turned) in [true, true, true, true, false, false].into_iter().enumerate() {
-        assert_eq!(hebrew[i] > latin[i], turned, "{i}: {latin:?} {hebrew:?}");
+    for name in ["Zofia", "מאפיית לוי"] {
+        let (english, hebrew) = (places("en", name), places("he", name));
+        for (i, (latin, turned)) in english.into_iter().zip(hebrew).enumerate() {
+            let (from_left, from_right) = (latin.left(), CARD_WIDTH - turned.right());
+            assert!((from_left - from_right).abs() < 40.0, "{i} of {name}: {latin:?} {turned:?}");
+        }
     }
+}
+
+#[test]
+fn a_card_says_the_same_in_every_language_and_digits_keep_their_order() {
+    let mut said = String::new();
+    for language in Language::all() {
+        let (data, _) = card_in(language.code(), "מאפיית לוי");
+        let mut line = |text: &str| {
+            said.push_str(&text::visual(text));
+            said.push('\n');
+        };
+        line(&format!("[{}]", language.code()));
+        line(&data.status);
+        for figure in &data.figures {
+            line(&figure.label);
+            if let FigureValue::Known(value) = &figure.value {
+                line(value);
+            }
+            line(figure.note.as_deref().unwrap_or(words::UNKNOWN));
+        }
+        for card in &data.cards {
+            line(&card.title);
+            line(&card.source);
+            let CardBody::Rows(rows) = &card.body else { continue };
+            for row in rows {
+                for cell in [row.lead.as_ref(), Some(&row.text), row.count.as_ref(), row.amount.as_ref()] {
+                    line(cell.map_or(words::UNKNOWN, String::as_str));
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(said);
 }
 
 #[test]
@@ -181,7 +235,7 @@ fn a_large_amount_is_shrunk_and_never_cut() {
     };
     balance.balance = Some(sample::money("-123456789.5", "ILS"));
     let harness = shown(ringing(known("Zofia"), cards), Shade::Dark);
-    let places: Vec<_> = harness.query_all_by_label("−₪123,456,789.50").map(|node| node.rect()).collect();
+    let places: Vec<_> = harness.query_all_by_label("-₪123,456,789.50").map(|node| node.rect()).collect();
     assert_eq!(places.len(), 2);
     // A text that is cut keeps the height of its letters: smaller letters mean that it is whole.
     assert!(places[0].height() < theme::FIGURE * 1.2, "{:?}", places[0]);
@@ -196,8 +250,179 @@ fn of_several_customers_one_is_chosen_with_a_click() {
     let mut harness = shown(data, Shade::Light);
     harness.get_by_label("Ruth Levi").click();
     harness.run();
-    let Some(Command::Choose(choice)) = harness.state().first() else { panic!("{:?}", harness.state()) };
-    assert_eq!((choice.call, choice.customer.as_str()), (call(1), "C-2"));
+    let customer = CustomerKey::parse("C-2").ok();
+    assert_eq!(*harness.state(), [Command::Choose { call: call(1), customer }]);
+}
+
+#[test]
+fn after_a_talk_the_card_counts_down_and_can_be_given_more_time() {
+    let mut model = model_with(sample::rings(call(1), "101"));
+    model.habits.wrap_up = Some(jiff::SignedDuration::from_secs(45));
+    model.apply(sample::update(2, sample::answered(call(1), "101")));
+    model.apply(sample::update(60, sample::ended(call(1), 60)));
+    let data = PopupData::now(&model, at(65)).expect("a card");
+    assert_eq!((data.status.as_str(), data.clock.as_deref()), ("Wrap-up · Ended after 0:58", Some("0:40")));
+    let mut harness = shown(data, Shade::Light);
+    harness.get_by_label("30 s more").click();
+    harness.run();
+    harness.get_by_label("Finish").click();
+    harness.run();
+    assert_eq!(harness.state(), &[Command::Extend(call(1)), Command::Close(call(1))]);
+}
+
+/// A talk that goes on here, in a queue with outcomes.
+fn talking(outcomes: Vec<pinkas_protocol::record::Outcome>) -> Model {
+    let mut model = Model::new(TimeZone::UTC);
+    let welcome = sample::welcome(0, Board::default());
+    let crate::net::NetEvent::Welcome { at: then, me, hub_now, board, .. } = welcome else {
+        panic!("a welcome")
+    };
+    model.apply(crate::net::NetEvent::Welcome { at: then, me, hub_now, board, outcomes });
+    model.apply(sample::update(1, sample::rings(call(1), "101")));
+    model.apply(sample::update(2, sample::answered(call(1), "101")));
+    model
+}
+
+fn outcome(code: &str, required: bool) -> pinkas_protocol::record::Outcome {
+    pinkas_protocol::record::Outcome { required, ..sample::outcome(code, code, &[]) }
+}
+
+fn is_of_keyboard(said: &Command) -> bool {
+    matches!(said, Command::TakeKeyboard | Command::GiveKeyboardBack)
+}
+
+#[test]
+fn a_note_an_outcome_and_a_day_are_said_with_a_click() {
+    let model = talking(vec![outcome("ordered", false), outcome("asked", false)]);
+    let mut harness = shown(PopupData::now(&model, at(4)).expect("a card"), Shade::Dark);
+    harness.get_by_label("asked").click();
+    harness.run();
+    assert!(harness.get_by_label("Save").accesskit_node().is_disabled(), "nothing is written yet");
+    harness.get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Note").click();
+    harness.run();
+    harness.event(egui::Event::Text("call back".to_owned()));
+    harness.run();
+    harness.get_by_label("1 week").click();
+    harness.run();
+    let said: Vec<_> = harness.state().iter().filter(|said| !is_of_keyboard(said)).cloned().collect();
+    let due = "2026-11-29".parse().expect("a day");
+    let text = Private("call back".to_owned());
+    let write = |what| Command::Write { call: call(1), what };
+    assert_eq!(said[0], write(Written::Outcome { code: outcome("asked", false).code }));
+    assert_eq!(said[1], Command::Draft { call: call(1), text: text.clone() });
+    assert_eq!(said[2], write(Written::FollowUp { due, text }));
+    assert_eq!(said[3], Command::Draft { call: call(1), text: Private(String::new()) });
+    assert_eq!((said.len(), harness.state()[1].clone()), (4, Command::TakeKeyboard));
+}
+
+#[test]
+fn a_talk_that_wants_an_outcome_is_not_finished_before_one_is_said() {
+    let mut model = talking(vec![outcome("ordered", true)]);
+    model.habits.wrap_up = Some(jiff::SignedDuration::from_secs(45));
+    model.apply(sample::update(60, sample::ended(call(1), 60)));
+    let finish = |model: &Model| {
+        let mut harness = shown(PopupData::now(model, at(65)).expect("a card"), Shade::Dark);
+        harness.get_by_label("Finish").click();
+        harness.run();
+        harness.state().clone()
+    };
+    assert!(finish(&model).is_empty());
+    let id = uuid::Uuid::from_u128(7);
+    let what = Written::Outcome { code: outcome("ordered", true).code };
+    let says = pinkas_protocol::agent_link::AgentSays::Write { id, call: call(1), what };
+    model.drafts_mut().enter(id, at(61), says);
+    assert_eq!(finish(&model), [Command::Close(call(1))]);
+}
+
+#[test]
+fn a_begun_note_keeps_its_card_whatever_rings() {
+    let mut model = talking(Vec::new());
+    model.apply(sample::update(60, sample::ended(call(1), 60)));
+    model.drafts_mut().type_text(call(1), "call ba", at(61));
+    model.apply(sample::update(62, sample::rings(call(2), "101")));
+    let card = PopupData::now(&model, at(63)).expect("a card");
+    assert_eq!((card.call, card.banners.len()), (call(1), 1));
+    assert_eq!(card.writing.expect("a field").draft, "call ba");
+}
+
+#[test]
+fn how_a_caller_was_identified_is_asked_where_something_is_kept_back() {
+    let filled = sample::filled(Facts::Balance(Default::default()), at(2), 3);
+    let mut card = sample::card("erp", Gives::Balance, "C-1", filled);
+    card.folded = vec!["balance".to_owned()];
+    let mut view = sample::arrived(call(1), "+48123456789", None, known("Zofia"), at(0));
+    view.cards = vec![card];
+    let mut model = model_with(sample::rings_as(view, "101", at(0)));
+    assert!(!PopupData::now(&model, at(2)).expect("a card").can_identify, "nobody talked yet");
+    model.apply(sample::update(2, sample::answered(call(1), "101")));
+    let data = PopupData::now(&model, at(4)).expect("a card");
+    assert!(data.can_identify);
+    let mut harness = shown(data, Shade::Light);
+    let question = "How was the caller identified?";
+    harness.get_by_role_and_label(egui::accesskit::Role::TextInput, question).click();
+    harness.run();
+    harness.event(egui::Event::Text("tax number".to_owned()));
+    harness.run();
+    harness.get_by_label("Identified").click();
+    harness.run();
+    let how = Private("tax number".to_owned());
+    let said: Vec<_> = harness.state().iter().filter(|said| !is_of_keyboard(said)).cloned().collect();
+    assert_eq!(said, [Command::Identified { call: call(1), how }]);
+}
+
+#[test]
+fn a_guess_is_confirmed_or_denied_and_a_key_is_enough() {
+    let matched = pinkas_protocol::card::Match::LastDigits { digits: 9 };
+    let customer = pinkas_protocol::Customer { matched, ..sample::customer("C-1", "Levi Bakery", None) };
+    let data = ringing(Who::Known { customer }, Vec::new());
+    let said: Vec<_> = data.choices.iter().map(|choice| (choice.key, choice.name.as_str())).collect();
+    assert_eq!(said, [(Some(1), "Levi Bakery"), (Some(2), "None of these")]);
+    for (key, chosen) in [(egui::Key::Num1, Some("C-1")), (egui::Key::Num2, None)] {
+        let mut harness = shown(data.clone(), Shade::Dark);
+        harness.key_press(key);
+        harness.run();
+        let [Command::Choose { customer, .. }] = harness.state().as_slice() else { panic!("a choice") };
+        assert_eq!(customer.as_ref().map(|key| key.as_str()), chosen);
+    }
+}
+
+#[test]
+fn what_sources_disagree_on_stands_side_by_side_and_is_not_shown_as_certain() {
+    let mut cards = sample::cards("C-1", "PLN", ["Paint", "Boards", "Screws"], at(0));
+    let other =
+        pinkas_protocol::card::Balance { balance: Some(sample::money("900", "PLN")), ..Default::default() };
+    cards.push(sample::card("erp", Gives::Balance, "C-1", sample::filled(Facts::Balance(other), at(0), 3)));
+    let data = ringing(known("Zofia"), cards);
+    assert_eq!(data.figures[0].note.as_deref(), Some("sources disagree · zł\u{a0}430.00 overdue"));
+    assert_eq!(data.figures[2].note, None);
+    let trouble: Vec<_> = data.cards.iter().filter_map(|card| card.trouble.as_deref()).collect();
+    let expected = ["erp says zł\u{a0}900.00 (Balance)", "accounting says zł\u{a0}1,250.00 (Balance)"];
+    assert_eq!(trouble, expected);
+}
+
+#[test]
+fn earlier_calls_of_an_unknown_number_are_told() {
+    let call = |seconds, by: Option<&str>| pinkas_protocol::board::Earlier {
+        at: at(seconds),
+        answered_by: by.map(str::to_owned),
+    };
+    let earlier = vec![call(-60, Some("Ana")), call(-86_400, None)];
+    let data = ringing(Who::Unknown { country: None, earlier }, Vec::new());
+    assert_eq!(data.cards[0].title, "Earlier calls");
+    let CardBody::Rows(rows) = &data.cards[0].body else { panic!("rows") };
+    let said = rows.iter().map(|row| format!("{} {}", row.lead.as_deref().unwrap_or("-"), row.text));
+    let said: Vec<_> = said.collect();
+    assert_eq!(said, ["09:59 Answered by Ana", "21 Nov 10:00 Nobody answered"]);
+}
+
+#[test]
+fn a_click_on_a_call_that_waits_below_shows_it() {
+    let mut model = model_with(sample::rings(call(1), "101"));
+    model.apply(sample::update(2, sample::rings(call(2), "101")));
+    let mut harness = shown(PopupData::now(&model, at(4)).expect("a card"), Shade::Dark);
+    harness.get_by_label("Zofia Wiśniewska · 7001").click();
+    harness.run();
+    assert_eq!(harness.state(), &[Command::Open(call(2))]);
 }
 
 #[test]
@@ -354,6 +579,13 @@ fn supervisor() -> Model {
     model
 }
 
+const SETTINGS: Settings = Settings {
+    shade: Shade::Dark,
+    edge: Edge::Right,
+    language: Language::ENGLISH,
+    habits: crate::model::Habits { pops: crate::model::Pops::AtRing, wrap_up: None },
+};
+
 fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Tab, Vec<Command>)> {
     let theme = Theme::of(shade);
     Harness::builder()
@@ -364,7 +596,7 @@ fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Tab, Ve
         })
         .build_ui_state(
             move |ui, (tab, said): &mut (Tab, Vec<Command>)| {
-                let data = main_window::data(&model, *tab, at(10));
+                let data = main_window::data(&model, &SETTINGS, *tab, at(10));
                 said.extend(main_window::ui(ui, &theme, &data, tab));
             },
             (tab, Vec::new()),
@@ -473,4 +705,21 @@ fn a_long_history_draws_only_the_rows_in_sight() {
     let harness = main_shown(model, Tab::Recent, Shade::Dark);
     let rows = harness.query_all_by_label("+48 12 345 67 89").count();
     assert!((5..40).contains(&rows), "{rows} rows");
+}
+
+#[test]
+fn a_click_in_the_settings_says_all_of_them_anew() {
+    let mut harness = main_shown(supervisor(), Tab::Settings, Shade::Dark);
+    for label in ["Polski", "Light", "When I answer", "60 s", "Left"] {
+        assert!(harness.query_by_label(label).is_some(), "{label}");
+    }
+    harness.get_by_label("עברית").click();
+    harness.run();
+    harness.get_by_label("30 s").click();
+    harness.run();
+    let language = "he".parse().expect("a language");
+    let wrap_up = Some(jiff::SignedDuration::from_secs(30));
+    let habits = crate::model::Habits { wrap_up, ..SETTINGS.habits };
+    let said = [Settings { language, ..SETTINGS }, Settings { habits, ..SETTINGS }].map(Command::Set);
+    assert_eq!(harness.state().1, said);
 }

@@ -25,6 +25,7 @@ use tokio::sync::{Semaphore, watch as latest};
 use tokio::time::Instant;
 
 use self::attempts::Attempts;
+pub(crate) use self::people::write_whole;
 pub use self::people::{User, Users, read_role};
 use self::tokens::Tokens;
 use crate::core::{Agent, Staff};

@@ -168,7 +168,10 @@ impl Hub {
         let open = |of_customer: Option<&CustomerKey>| {
             view.cards.iter().any(|card| {
                 card.customer.as_ref() == of_customer
-                    && matches!(card.state, CardState::Waiting | CardState::Late { .. })
+                    && matches!(
+                        card.state,
+                        CardState::Waiting | CardState::Late { .. } | CardState::Filled { old: Some(_), .. }
+                    )
             })
         };
         if open(None) {

@@ -7,7 +7,7 @@ use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::CallState;
 use pinkas_protocol::{
     AdapterId, Board, CallChange, CallEvent, CallFacts, CallId, Caller, Card, CardState, Customer, EndedHow,
-    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, PastCall, Who,
+    Event, Facts, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, PastCall, Who,
     Withdrawal,
 };
 use uuid::Uuid;
@@ -441,6 +441,13 @@ fn after_a_restart_live_calls_stand_and_open_questions_are_asked_again() {
     office.rings(7, "101");
     office.found(7, NUMBER, Ok(vec![customer("C1")]));
     office.arrives(8, "+48220000000");
+    // What shows only old figures has not been answered either.
+    let facts = Facts::Purchases { purchases: Vec::new() };
+    let old = Some(Failure::NoAnswer { deadline_ms: 800 });
+    let state = CardState::Filled { facts, as_of: at(0), took_ms: 800, late: false, old };
+    office.lands(7, NUMBER, Card::new(id("sales"), Gives::Purchases, Some(id("C1")), state));
+    let nothing = CardState::Nothing { took_ms: 3 };
+    office.lands(7, NUMBER, Card::new(id("books"), Gives::Balance, Some(id("C1")), nothing));
     let mut again = Office::open(office.kept);
     assert!(matches!(&again.asked[..], [Ask::Cards { .. }, Ask::Who { call: c, .. }] if *c == call(8)));
     again.logs_in(1, "ana");

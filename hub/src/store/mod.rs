@@ -29,7 +29,7 @@ mod writer;
 
 pub(crate) use clerk::Clerk;
 pub use command::RecordCommand;
-pub use erase::{Erased, Whom, erase};
+pub use erase::{Erased, LastErased, Whom, erase};
 pub use opening::written_last;
 pub use transfer::{Imported, export, export_csv, import};
 
