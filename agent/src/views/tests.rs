@@ -443,6 +443,20 @@ fn a_withheld_number_is_said_and_not_invented() {
 }
 
 #[test]
+fn a_trial_is_marked_as_one_and_is_listed_only_while_it_goes_on() {
+    let view = sample::arrived(call(1), "", None, Who::NoNumber, at(0));
+    let trial = pinkas_protocol::CallView { trial: true, ..view };
+    let mut model = model_with(sample::rings_as(trial, "101", at(0)));
+    let data = PopupData::now(&model, at(4)).expect("a card");
+    assert_eq!(data.chips.first().map(|chip| chip.text.as_str()), Some("trial: nobody calls"));
+    assert!(shown(data, Shade::Dark).query_by_label("trial: nobody calls").is_some());
+    assert_eq!(super::history::rows(&model, at(4)).len(), 1);
+    let ended = pinkas_protocol::board::Ended { at: at(5), how: pinkas_protocol::EndedHow::Abandoned };
+    model.board.apply(Update::Ended { call: call(1), ended });
+    assert!(super::history::rows(&model, at(6)).is_empty());
+}
+
+#[test]
 fn an_unknown_number_shows_its_country() {
     let data = ringing(Who::Unknown { country: Some("PL".to_owned()), earlier: Vec::new() }, Vec::new());
     assert_eq!(data.name, "Zofia W");

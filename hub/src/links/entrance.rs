@@ -253,18 +253,26 @@ mod tests {
     /// The beginning of a handshake, as a client of TLS 1.2 or 1.3 sends it: a record of 512 bytes is to come.
     const HALF_A_HELLO: [u8; 11] = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
 
-    /// How long a connection stands that says this and then, where it is to trickle, a byte each second.
-    async fn stands_over_tcp(address: SocketAddr, says: &[u8], trickles: bool) -> Duration {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Then {
+        Silence,
+        AByteEachSecond,
+    }
+
+    /// How long a connection stands that says this and then goes on so.
+    async fn stands_over_tcp(address: SocketAddr, says: &[u8], then: Then) -> Duration {
         let stream = TcpStream::connect(address).await.expect("it lets in");
         let since = Instant::now();
         let (mut read, mut write) = stream.into_split();
         write.write_all(says).await.expect("it listens");
         let trickle = async {
-            let mut every = tokio::time::interval(Duration::from_secs(1));
-            while trickles {
-                every.tick().await;
-                if write.write_all(&[0]).await.is_err() {
-                    break;
+            if then == Then::AByteEachSecond {
+                let mut every = tokio::time::interval(Duration::from_secs(1));
+                loop {
+                    every.tick().await;
+                    if write.write_all(&[0]).await.is_err() {
+                        break;
+                    }
                 }
             }
             std::future::pending::<()>().await;
@@ -285,9 +293,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let (address, trusts) = encrypted(dir.path()).await;
         let late = ENTERS_WITHIN + Duration::from_secs(2);
-        for (says, trickles) in [(&[][..], false), (&HALF_A_HELLO, false), (&HALF_A_HELLO, true)] {
-            let stood = stands_over_tcp(address, says, trickles).await;
-            assert!(stood <= late, "{} bytes, trickling: {trickles}: {stood:?}", says.len());
+        for (says, then) in
+            [(&[][..], Then::Silence), (&HALF_A_HELLO, Then::Silence), (&HALF_A_HELLO, Then::AByteEachSecond)]
+        {
+            let stood = stands_over_tcp(address, says, then).await;
+            assert!(stood <= late, "{} bytes, then {then:?}: {stood:?}", says.len());
         }
         for says in ["", "GET /agent HTTP/1.1\r\nHost: hub\r\n"] {
             let name = rustls::pki_types::ServerName::try_from("127.0.0.1").expect("a name");
