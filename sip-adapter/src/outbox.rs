@@ -7,8 +7,10 @@ mod state;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use pinkas_protocol::{CallId, Event, wire};
@@ -82,6 +84,7 @@ pub struct Opened {
 pub fn open(folder: &Path) -> anyhow::Result<Opened> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    wait_until_free(folder);
     let db =
         sled::Config::new().path(folder).cache_capacity(16 << 20).flush_every_ms(None).open().with_context(
             || format!("cannot open the outbox in {}: another adapter uses it, or it is damaged (then move the folder away)", folder.display()),
@@ -132,6 +135,20 @@ pub fn open(folder: &Path) -> anyhow::Result<Opened> {
     let writer = writer.context("cannot start a thread")?;
     let outbox = Outbox { db, id, written: shared.written.subscribe(), inside: Arc::new(Inside(shared)) };
     Ok(Opened { outbox, live, writer })
+}
+
+/// An outbox that was just closed is let go a moment later: sled's threads end by themselves.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Whoever has it for longer is another adapter, which sled then says.
+fn wait_until_free(folder: &Path) {
+    let Ok(file) = File::open(folder.join("db")) else { return };
+    let mut waited = Duration::ZERO;
+    while waited < LET_GO_WITHIN && matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+        std::thread::park_timeout(LOOK_EVERY);
+        waited += LOOK_EVERY;
+    }
 }
 
 impl Outbox {

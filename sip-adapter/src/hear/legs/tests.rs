@@ -310,11 +310,11 @@ fn no_leg_tells_in_a_tag_the_number_that_another_was_asked_to_keep() {
         rules.tags = vec![tag.clone()];
         tracker.rules = Arc::new(rules);
         let words = heard(&ladder::read(&text), &mut tracker);
-        let facts = words.iter().filter_map(|(_, what)| match what {
+        let mut facts = words.iter().filter_map(|(_, what)| match what {
             What::Call { is: CallHeard::Facts(facts), .. } => Some(facts),
             _ => None,
         });
-        let last = facts.last().expect("facts");
+        let last = facts.next_back().expect("facts");
         assert!(last.caller.withheld, "{}", self::told(&words));
         assert_eq!(last.diverted_by, None, "{header}");
         assert_eq!(last.tags.values().map(|value| value.0.as_str()).next(), told, "{from} {header}");
