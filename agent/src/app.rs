@@ -20,10 +20,12 @@ use crate::drafts::folder::Folder;
 use crate::drafts::keeper::Keeper;
 use crate::model::Model;
 use crate::net::{self, NetEvent};
+use crate::settings::{Settings, SettingsFile};
 use crate::theme::Theme;
 use crate::views::main_window::{self, Tab};
 use crate::views::popup::PopupData;
 use crate::window::PopupWindow;
+use crate::words::Words;
 use crate::{fonts, window};
 
 /// The longest time one frame takes in events; the rest waits for the next frame.
@@ -54,9 +56,15 @@ fn why(error: &eframe::Error) -> String {
     }
 }
 
+fn theme(settings: &Settings) -> Theme {
+    Theme::of(settings.shade).read(settings.language.direction())
+}
+
 struct App {
     model: Model,
     theme: Theme,
+    settings: Settings,
+    file: SettingsFile,
     tab: Option<Tab>,
     popup: PopupWindow,
     events: mpsc::Receiver<NetEvent>,
@@ -70,7 +78,9 @@ struct App {
 impl App {
     fn new(ctx: &Context, config: Config) -> anyhow::Result<Self> {
         fonts::install(ctx);
-        let (theme, edge) = (Theme::of(config.shade), config.edge);
+        let file = SettingsFile::new(&config.data, config.settings);
+        let settings = file.load();
+        let theme = theme(&settings);
         theme.apply(ctx);
         let (out, events) = mpsc::channel(net::MOST_EVENTS);
         let (says, says_out) = mpsc::channel(net::MOST_SAID);
@@ -82,9 +92,23 @@ impl App {
         net::spawn(config, out, says_out, wake, stop.clone()).context("the network thread did not start")?;
         // The number tables take a tenth of a second to load: better now than at the first call.
         std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;
-        let popup = PopupWindow::new(theme, edge, popup_wishes);
-        let model = Model::new(TimeZone::system());
-        Ok(App { model, theme, tab: None, popup, events, wishes, says, keeper: Some(keeper), stop })
+        let popup = PopupWindow::new(theme, settings.edge, popup_wishes);
+        let mut model = Model::new(TimeZone::system());
+        model.words = Words::of(settings.language);
+        model.habits = settings.habits;
+        Ok(App {
+            model,
+            theme,
+            settings,
+            file,
+            tab: None,
+            popup,
+            events,
+            wishes,
+            says,
+            keeper: Some(keeper),
+            stop,
+        })
     }
 
     /// Takes in what came, at most [`DRAIN_FOR`] at a time; whether something is left.
@@ -147,8 +171,28 @@ impl App {
             Command::CallBack(_) => {}
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
-            Command::Aside => self.popup.aside(ctx),
+            Command::Extend(call) => self.model.extend(call),
+            Command::Aside => {
+                let edge = self.settings.edge.other();
+                self.set(ctx, Settings { edge, ..self.settings });
+            }
+            Command::Set(settings) => self.set(ctx, settings),
         }
+    }
+
+    /// Puts settings into force and keeps them.
+    fn set(&mut self, ctx: &Context, settings: Settings) {
+        self.settings = settings;
+        self.theme = theme(&settings);
+        self.theme.apply(ctx);
+        self.model.words = Words::of(settings.language);
+        self.model.habits = settings.habits;
+        self.popup.set_look(ctx, self.theme, settings.edge);
+        // It stays in force while the program runs; a full disk is no reason to refuse a colour.
+        if let Err(e) = self.file.save(&settings) {
+            tracing::warn!("the settings were not kept: {e}");
+        }
+        ctx.request_repaint();
     }
 
     /// Shows the card that belongs on the screen now and asks to be woken when it next changes.
@@ -190,7 +234,7 @@ impl eframe::App for App {
         let now = Timestamp::now();
         let mut tab = self.tab();
         let before = tab;
-        let data = main_window::data(&self.model, tab, now);
+        let data = main_window::data(&self.model, &self.settings, tab, now);
         let mut wishes = main_window::ui(ui, &self.theme, &data, &mut tab);
         if tab != before {
             self.tab = Some(tab);

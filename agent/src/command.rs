@@ -3,6 +3,8 @@
 use pinkas_protocol::{CallId, CustomerKey, Number, Private, Written};
 use uuid::Uuid;
 
+use crate::settings::Settings;
+
 /// One wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -46,8 +48,12 @@ pub enum Command {
     CallBack(Number),
     /// Take this call's card off the screen.
     Close(CallId),
+    /// More time for what is left to do after this call.
+    Extend(CallId),
     /// Put the pop-up at the other edge of the screen: it covers what is worked on.
     Aside,
     /// Show this call's card again.
     Open(CallId),
+    /// From now on these settings.
+    Set(Settings),
 }

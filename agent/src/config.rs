@@ -1,12 +1,15 @@
 //! What the desktop needs to know: where the hub is, who the agent is, how it should look.
 //! All mistakes are told at once; a secret is read from its file or variable and never printed.
 
-use std::path::Path;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 
 use pinkas_config::{Mistakes, Section};
 use pinkas_link::{HUB_URL_EXAMPLE, HubUrl};
 use pinkas_protocol::{AgentId, Private};
+
+use crate::model::Habits;
+use crate::settings::Settings;
+use crate::words::Language;
 
 /// Where the hub is unless the configuration says otherwise.
 pub const DEFAULT_HUB: &str = "ws://127.0.0.1:7420";
@@ -20,65 +23,14 @@ pub struct Config {
     pub agent: AgentId,
     /// With which secret.
     pub secret: Private<String>,
-    /// Which colours.
-    pub shade: Shade,
-    /// Where the pop-up stands.
-    pub edge: Edge,
+    /// How it looks and behaves until the person says otherwise.
+    pub settings: Settings,
+    /// Where the person's own things are kept on this machine.
+    pub data: PathBuf,
 }
 
-/// The edge of the screen at which the pop-up stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Edge {
-    /// At the left.
-    Left,
-    /// At the right.
-    #[default]
-    Right,
-}
-
-impl Edge {
-    /// The other one.
-    pub fn other(self) -> Self {
-        match self {
-            Edge::Left => Edge::Right,
-            Edge::Right => Edge::Left,
-        }
-    }
-}
-
-impl FromStr for Edge {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "left" => Ok(Edge::Left),
-            "right" => Ok(Edge::Right),
-            _ => Err(()),
-        }
-    }
-}
-
-/// Dark or light colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Shade {
-    /// Light text on dark ground.
-    #[default]
-    Dark,
-    /// Dark text on light ground.
-    Light,
-}
-
-impl FromStr for Shade {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "dark" => Ok(Shade::Dark),
-            "light" => Ok(Shade::Light),
-            _ => Err(()),
-        }
-    }
-}
+const LANGUAGE_EXAMPLE: &str = "\"en\", \"he\" or \"pl\"";
+const POPS_EXAMPLE: &str = "\"ring\", \"answer\" or \"never\"";
 
 /// A file to start from, printed by `--print-default`.
 pub const DEFAULT: &str = include_str!("../default.toml");
@@ -94,12 +46,21 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let secret = section.need_secret("secret");
     let shade = section.parsed("theme", "\"dark\" or \"light\"").unwrap_or_default();
     let edge = section.parsed("popup", "\"left\" or \"right\"").unwrap_or_default();
-    Some(Config { hub: hub?, agent: agent?, secret: secret?, shade, edge })
+    let language = section.parsed("language", LANGUAGE_EXAMPLE).unwrap_or_else(Language::of_system);
+    let data = section.path("data").or_else(|| dirs::data_local_dir().map(|folder| folder.join("pinkas")));
+    if data.is_none() {
+        section.note("data", "`data` is missing, and this system names no folder for a person's data");
+    }
+    let pops = section.parsed("pops", POPS_EXAMPLE).unwrap_or_default();
+    let wrap_up = section.duration("wrap_up").and_then(|lasts| lasts.try_into().ok());
+    let settings = Settings { shade, edge, language, habits: Habits { pops, wrap_up } };
+    Some(Config { hub: hub?, agent: agent?, secret: secret?, settings, data: data? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Edge, Shade};
 
     fn read_in(dir: &Path, text: &str) -> Result<Config, String> {
         std::fs::write(dir.join("secret"), "s3cret").expect("written");
@@ -112,7 +73,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config = read_in(dir.path(), "agent = \"ana\"\nsecret_file = \"secret\"").expect("right");
         assert_eq!(config.hub.to_string(), DEFAULT_HUB);
-        assert_eq!((config.shade, config.edge), (Shade::Dark, Edge::Right));
+        let Settings { shade, edge, habits, .. } = config.settings;
+        assert_eq!((shade, edge, habits), (Shade::Dark, Edge::Right, Habits::default()));
         assert!(!format!("{config:?}").contains("s3cret"));
     }
 
@@ -120,12 +82,16 @@ mod tests {
     fn every_mistake_is_told_at_once() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let said =
-            read_in(dir.path(), "hub = \"http://x\"\ntheme = \"pink\"\npopup = \"up\"").expect_err("wrong");
+            read_in(dir.path(), "hub = \"http://x\"\npops = \"soon\"\nwrap_up = 5\nlanguage = \"xx\"\ntheme = \"pink\"\npopup = \"up\"")
+                .expect_err("wrong");
         for part in [
             "`agent` is missing",
             "`hub` must be",
             "`theme` must be",
+            "`language` must be \"en\", \"he\" or \"pl\"",
             "`popup` must be",
+            "`pops` must be \"ring\", \"answer\" or \"never\"",
+            "`wrap_up`",
             "`secret_file` is missing",
         ] {
             assert!(said.contains(part), "{part} in {said}");

@@ -10,6 +10,7 @@ pub mod fonts;
 pub mod headless;
 pub mod model;
 pub mod net;
+pub mod settings;
 pub mod text;
 pub mod theme;
 pub mod views;

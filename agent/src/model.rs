@@ -17,6 +17,7 @@ pub use pop::{Here, Pop};
 
 use crate::drafts::Drafts;
 use crate::net::{Me, NetEvent};
+use crate::words::{Language, Words};
 
 /// How long a card whose call stopped ringing here stays, dim, with the reason.
 pub const FADES_FOR: SignedDuration = SignedDuration::from_secs(4);
@@ -40,9 +41,44 @@ pub enum LinkState {
     },
 }
 
+/// When a call's card shows by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pops {
+    /// As soon as it rings here.
+    #[default]
+    AtRing,
+    /// Once it was answered here.
+    AtAnswer,
+    /// Only when it is opened from a list.
+    Never,
+}
+
+/// How this person works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Habits {
+    /// When a card shows by itself.
+    pub pops: Pops,
+    /// How long a card stays after a talk, for what is left to do; `None`: until it is closed or gives way
+    /// to another call.
+    pub wrap_up: Option<SignedDuration>,
+}
+
+/// What is left to do after a talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct WrapUp {
+    call: CallId,
+    /// By the desktop's clock.
+    until: Timestamp,
+}
+
+/// By how much a wrap-up is made longer at once.
+pub const EXTENDS_BY: SignedDuration = SignedDuration::from_secs(30);
+
 /// All that is shown.
 #[derive(Debug, Clone)]
 pub struct Model {
+    /// How this person works.
+    pub habits: Habits,
     /// What the hub lets us see.
     pub board: Board,
     /// Whether it is up to date.
@@ -51,6 +87,8 @@ pub struct Model {
     pub me: Option<Me>,
     /// The zone in which times of day are shown.
     pub zone: TimeZone,
+    /// The person's language.
+    pub words: Words,
     /// The hub's clock minus ours.
     skew: SignedDuration,
     /// Cards the person closed.
@@ -59,15 +97,20 @@ pub struct Model {
     fading: BTreeMap<CallId, Timestamp>,
     /// The card that stays: answered here, or opened by hand.
     kept: Option<CallId>,
+    /// The ringing call that the person wants to see, whatever else rings or is talked on.
+    wanted: Option<CallId>,
+    /// The talk that has just ended here.
+    wrap_up: Option<WrapUp>,
     /// What this person wrote and the hub may not have yet.
     drafts: Drafts,
     outcomes: Vec<Outcome>,
 }
 
 impl Model {
-    /// Nothing known yet.
+    /// Nothing known yet; in English until `words` is set.
     pub fn new(zone: TimeZone) -> Self {
         Model {
+            words: Words::of(Language::default()),
             board: Board::default(),
             link: LinkState::Dialling,
             me: None,
@@ -76,6 +119,9 @@ impl Model {
             dismissed: BTreeSet::new(),
             fading: BTreeMap::new(),
             kept: None,
+            wanted: None,
+            wrap_up: None,
+            habits: Habits::default(),
             drafts: Drafts::default(),
             outcomes: Vec::new(),
         }
@@ -83,6 +129,7 @@ impl Model {
 
     /// Takes in what came over the link.
     pub fn apply(&mut self, event: NetEvent) {
+        let now = event.at();
         match event {
             NetEvent::Welcome { at, me, hub_now, board, outcomes } => {
                 self.outcomes = outcomes;
@@ -97,7 +144,11 @@ impl Model {
                 let call = call_of(&update);
                 let before = call.map_or(Phase::Nothing, |call| self.phase(call));
                 let joined = matches!(&update, Update::Ended { ended, .. } if joined(ended.how));
+                let ends = matches!(&update, Update::Ended { .. });
                 self.board.apply(update);
+                if let Some(call) = call.filter(|_| ends && !joined) {
+                    self.wrap_up(at, call);
+                }
                 if let Some(call) = call.filter(|_| joined) {
                     self.gone_over(call);
                 } else if let Some(call) = call {
@@ -115,23 +166,43 @@ impl Model {
                 self.link = LinkState::Disconnected { since, why };
             }
         }
-        self.forget();
+        self.forget(now);
     }
 
     /// Takes a call's card off the screen.
     pub fn close(&mut self, call: CallId) {
         self.dismissed.insert(call);
         self.fading.remove(&call);
+        self.wrap_up = self.wrap_up.filter(|wrap_up| wrap_up.call != call);
+        self.wanted = self.wanted.filter(|wanted| *wanted != call);
         if self.kept == Some(call) {
             self.kept = None;
         }
     }
 
-    /// Shows a call's card until it is closed or another call rings.
+    /// Shows a call's card: while it rings, or else until it is closed or another call rings.
     pub fn open(&mut self, call: CallId) {
         if self.board.calls.contains_key(&call) {
             self.dismissed.remove(&call);
-            self.kept = Some(call);
+            match self.phase(call) {
+                Phase::Ringing => self.wanted = Some(call),
+                _ => self.kept = Some(call),
+            }
+        }
+    }
+
+    /// A talk has ended: if it was ours, there may be something left to do.
+    fn wrap_up(&mut self, at: Timestamp, call: CallId) {
+        let Some(lasts) = self.habits.wrap_up.filter(|_| self.phase(call) == Phase::Answered) else { return };
+        if !self.dismissed.contains(&call) {
+            self.wrap_up = Some(WrapUp { call, until: at.checked_add(lasts).unwrap_or(at) });
+        }
+    }
+
+    /// Gives more time to what is left to do after a talk.
+    pub fn extend(&mut self, call: CallId) {
+        if let Some(wrap_up) = self.wrap_up.as_mut().filter(|wrap_up| wrap_up.call == call) {
+            wrap_up.until = wrap_up.until.checked_add(EXTENDS_BY).unwrap_or(wrap_up.until);
         }
     }
 
@@ -239,7 +310,8 @@ impl Model {
                 if before == Phase::Answered && self.kept == Some(call) {
                     self.kept = None;
                 }
-                if !self.dismissed.contains(&call) {
+                let shown = self.habits.pops == Pops::AtRing || before == Phase::Answered;
+                if shown && !self.dismissed.contains(&call) {
                     self.fading.insert(call, at.checked_add(FADES_FOR).unwrap_or(at));
                 }
             }
@@ -247,7 +319,9 @@ impl Model {
                 // Who picks up wants the card, also after closing it while it rang.
                 self.dismissed.remove(&call);
                 self.fading.remove(&call);
-                self.kept = Some(call);
+                if self.habits.pops != Pops::Never || self.wanted == Some(call) {
+                    self.kept = Some(call);
+                }
             }
             (Phase::Ringing, Phase::Ringing | Phase::Nothing)
             | (Phase::Answered, Phase::Answered | Phase::Withdrawn | Phase::Nothing)
@@ -259,13 +333,16 @@ impl Model {
     }
 
     /// Drops what is about calls no longer on the board, and a finished card once another call rings.
-    fn forget(&mut self) {
+    fn forget(&mut self, now: Timestamp) {
         let calls = &self.board.calls;
         self.dismissed.retain(|call| calls.contains_key(call));
         self.fading.retain(|call, _| calls.contains_key(call));
+        self.wanted = self.wanted.filter(|call| self.phase(*call) == Phase::Ringing);
+        self.wrap_up = self.wrap_up.filter(|wrap_up| self.board.calls.contains_key(&wrap_up.call));
         if let Some(kept) = self.kept {
-            let over = calls.get(&kept).is_none_or(|view| view.ended.is_some());
-            if over && (!calls.contains_key(&kept) || !self.ringing().is_empty()) {
+            let over = self.board.calls.get(&kept).is_none_or(|view| view.ended.is_some());
+            let gone = !self.board.calls.contains_key(&kept);
+            if gone || over && !self.ringing().is_empty() && self.wraps_up(kept, now).is_none() {
                 self.kept = None;
             }
         }

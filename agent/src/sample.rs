@@ -147,7 +147,12 @@ pub fn ended_at(call: CallId, how: EndedHow, now: Timestamp) -> Update {
 /// What may come of a call, of these queues only.
 pub fn outcome(code: &str, label: &str, queues: &[&str]) -> Outcome {
     let queues = queues.iter().map(|queue| QueueName::parse(queue).expect("a queue")).collect();
-    Outcome { code: OutcomeCode::parse(code).expect("a code"), label: label.to_owned(), queues }
+    Outcome {
+        code: OutcomeCode::parse(code).expect("a code"),
+        label: label.to_owned(),
+        queues,
+        required: false,
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 
 use egui::{Color32, CornerRadius, FontFamily, FontId, Stroke, Vec2};
 
-use crate::config::Shade;
+use crate::settings::Shade;
+use crate::text::Direction;
 
 /// Width of the pop-up and of a card, in points.
 pub const CARD_WIDTH: f32 = 440.0;
@@ -58,6 +59,8 @@ pub struct Theme {
     pub warn: Color32,
     /// All is well.
     pub good: Color32,
+    /// How lines run in the person's language: lists and cards are mirrored with them.
+    pub direction: Direction,
     dark: bool,
 }
 
@@ -96,6 +99,7 @@ impl Theme {
                 bad: rgb(0xf0716b),
                 warn: rgb(0xe8b45a),
                 good: rgb(0x6fcf97),
+                direction: Direction::LeftToRight,
                 dark: true,
             },
             Shade::Light => Theme {
@@ -110,9 +114,15 @@ impl Theme {
                 bad: rgb(0xc5362f),
                 warn: rgb(0x9a6a10),
                 good: rgb(0x1d8a4c),
+                direction: Direction::LeftToRight,
                 dark: false,
             },
         }
+    }
+
+    /// The same for a language whose lines run this way.
+    pub fn read(self, direction: Direction) -> Self {
+        Theme { direction, ..self }
     }
 
     /// The colour of a tone.

@@ -6,6 +6,7 @@ pub mod main_window;
 pub mod pen;
 pub mod popup;
 pub mod queue;
+pub mod settings;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use egui::{Context, Key, Pos2, Vec2, ViewportBuilder, ViewportCommand, ViewportI
 use tokio::sync::mpsc;
 
 use crate::command::Command;
-use crate::config::Edge;
+use crate::settings::Edge;
 use crate::theme::{CARD_WIDTH, Theme};
 use crate::views::popup::{self, PopupData};
 
@@ -121,9 +121,17 @@ impl PopupWindow {
         ctx.request_repaint_of(Self::id());
     }
 
-    /// Puts the window at the other edge of the screen.
-    pub fn aside(&mut self, ctx: &Context) {
-        self.edge = self.edge.other();
+    /// Puts the window at this edge of the screen, in these colours.
+    pub fn set_look(&mut self, ctx: &Context, theme: Theme, edge: Edge) {
+        self.theme = theme;
+        if edge != self.edge {
+            self.aside(ctx, edge);
+        }
+        ctx.request_repaint_of(Self::id());
+    }
+
+    fn aside(&mut self, ctx: &Context, edge: Edge) {
+        self.edge = edge;
         self.place.position = place(screen(ctx), self.place.size.y, self.edge).position;
         ctx.send_viewport_cmd_to(Self::id(), ViewportCommand::OuterPosition(self.place.position));
     }

@@ -1,12 +1,31 @@
-//! Figures as a person reads them: durations, ages, money, dates, and the words for a card's trouble.
-//! Pure; the time zone comes from the caller. What is not known is `UNKNOWN`, never zero.
+//! Figures as a person reads them, in the person's language: durations, ages, money, dates, and the words
+//! for a card's trouble. Pure; the time zone comes from the caller. What is not known is `UNKNOWN`, never zero.
 
+mod language;
+
+use std::fmt;
+use std::sync::Arc;
+
+use icu_datetime::DateTimeFormatter;
+use icu_datetime::fieldsets::{MD, YMD};
+use icu_decimal::DecimalFormatter;
+use icu_decimal::input::Decimal as Digits;
+use icu_experimental::dimension::currency::formatter::CurrencyFormatter;
+use icu_experimental::displaynames::DisplayNamesOptions;
+use icu_experimental::displaynames::multi::RegionDisplayNames;
+use icu_locale::Locale;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff_icu::ConvertInto as _;
 use pinkas_protocol::card::{Card, CardState, Match};
-use pinkas_protocol::{Money, text};
+use pinkas_protocol::{Failure, Gives, Money, text};
 use rust_decimal::{Decimal, RoundingStrategy};
+
+pub use language::{Arg, Language};
+
+use crate::text::Direction;
+use language::Messages;
 
 /// Stands where nothing is known.
 pub const UNKNOWN: &str = "—";
@@ -29,152 +48,234 @@ pub fn elapsed(start: Timestamp, end: Timestamp) -> String {
     }
 }
 
-/// An age in a sentence: `14 s`, `3 min`, `2 h`.
-pub fn age(start: Timestamp, end: Timestamp) -> String {
-    match end.as_second().saturating_sub(start.as_second()).max(0) {
-        s @ 0..120 => format!("{s} s"),
-        s @ 120..7200 => format!("{} min", s / 60),
-        s => format!("{} h", s / 3600),
-    }
-}
-
-/// How long an answer took: `at once`, `12 ms`, `0.1 s`, `4.2 s`.
-pub fn took(ms: u64) -> String {
-    match ms {
-        0 => "at once".to_owned(),
-        1..100 => format!("{ms} ms"),
-        _ => {
-            let tenths = ms.saturating_add(50) / 100;
-            format!("{}.{} s", tenths / 10, tenths % 10)
-        }
-    }
-}
-
-/// An amount with sign, thousands separators and two decimals, with its currency where one is known.
-pub fn money(money: &Money) -> String {
-    let (sign, figures) = figures(money.amount);
-    let code = money.currency.as_deref().and_then(|code| text::plain(code, 8)).unwrap_or_default();
-    match code.as_str() {
-        "" => format!("{sign}{figures}"),
-        "PLN" => format!("{sign}{figures} zł"),
-        "ILS" => format!("{sign}₪{figures}"),
-        "EUR" => format!("{sign}€{figures}"),
-        "USD" => format!("{sign}${figures}"),
-        "GBP" => format!("{sign}£{figures}"),
-        code => format!("{sign}{figures} {code}"),
-    }
-}
-
-fn figures(amount: Decimal) -> (&'static str, String) {
-    let amount = amount.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
-    let sign = if amount.is_sign_negative() && !amount.is_zero() { "−" } else { "" };
-    let text = format!("{:.2}", amount.abs());
-    let (whole, cents) = text.split_once('.').unwrap_or((&text, "00"));
-    let mut out = String::new();
-    for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    (sign, format!("{out}.{cents}"))
-}
-
-/// A quantity without needless zeros: `×12`, `×0.5`.
-pub fn quantity(quantity: Decimal) -> String {
-    format!("×{}", quantity.normalize())
-}
-
-/// A number of days: `1 day`, `30 days`.
-pub fn days(count: u32) -> String {
-    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
-}
-
-/// A day, without its year while that is this year: `14 Nov`, `2 Dec 2024`.
-pub fn day(date: Date, today: Date) -> String {
-    if date.year() == today.year() {
-        date.strftime("%-d %b").to_string()
-    } else {
-        date.strftime("%-d %b %Y").to_string()
-    }
-}
-
-/// A moment: the time of day, with its day when that is not today.
-pub fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let (at, today) = (at.to_zoned(zone.clone()), today(now, zone));
-    let time = at.strftime("%H:%M");
-    if at.date() == today { time.to_string() } else { format!("{} {time}", day(at.date(), today)) }
-}
-
 /// The day it is.
 pub fn today(now: Timestamp, zone: &TimeZone) -> Date {
     now.to_zoned(zone.clone()).date()
 }
 
-/// That a customer is only guessed, and by what; `None` when it is no guess.
-pub fn guess(matched: Match) -> Option<String> {
-    match matched {
-        Match::KeyedIn | Match::Number => None,
-        Match::CompanyNumber => Some("guess: company's number".to_owned()),
-        Match::LastDigits { digits } => Some(format!("guess: last {digits} digits")),
+/// What a person reads, in one language. A copy costs nothing.
+#[derive(Clone)]
+pub struct Words(Arc<Spoken>);
+
+struct Spoken {
+    language: Language,
+    locale: Locale,
+    messages: Messages,
+}
+
+impl Words {
+    /// Those of a language.
+    pub fn of(language: Language) -> Words {
+        let (locale, messages) = (language.locale(), Messages::of(language));
+        Words(Arc::new(Spoken { language, locale, messages }))
+    }
+
+    /// Which language it is.
+    pub fn language(&self) -> Language {
+        self.0.language
+    }
+
+    /// How its lines run.
+    pub fn direction(&self) -> Direction {
+        self.0.language.direction()
+    }
+
+    /// A message into which nothing is put.
+    pub fn say(&self, id: &'static str) -> String {
+        self.0.messages.say(id, &[])
+    }
+
+    /// A message with what it is about.
+    pub fn tell(&self, id: &'static str, args: &[(&'static str, Arg<'_>)]) -> String {
+        self.0.messages.say(id, args)
+    }
+
+    /// Texts beside each other, with a dot between them; empty ones are left out.
+    pub fn dots(&self, texts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+        self.0.messages.joined(texts, " · ")
+    }
+
+    /// A list of texts.
+    pub fn list(&self, texts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+        self.0.messages.joined(texts, ", ")
+    }
+
+    /// An age in a sentence: `14 s`, `3 min`, `2 h`.
+    pub fn age(&self, start: Timestamp, end: Timestamp) -> String {
+        let seconds = end.as_second().saturating_sub(start.as_second()).max(0).unsigned_abs();
+        match seconds {
+            s @ 0..120 => self.tell("seconds", &[("count", s.into())]),
+            s @ 120..7200 => self.tell("minutes", &[("count", (s / 60).into())]),
+            s => self.tell("hours", &[("count", (s / 3600).into())]),
+        }
+    }
+
+    /// How long an answer took: `at once`, `12 ms`, `0.1 s`, `4.2 s`.
+    pub fn took(&self, ms: u64) -> String {
+        match ms {
+            0 => self.say("at-once"),
+            1..100 => self.tell("milliseconds", &[("count", ms.into())]),
+            _ => {
+                let seconds = Decimal::from(ms.saturating_add(50) / 100) / Decimal::TEN;
+                self.tell("seconds-part", &[("amount", (&self.digits(seconds, 1)).into())])
+            }
+        }
+    }
+
+    /// An amount with two decimals, grouped as the language does, with its currency where one is known.
+    pub fn money(&self, money: &Money) -> String {
+        let amount = to_cents(money.amount);
+        let code = money.currency.as_deref().and_then(|code| text::plain(code, 8)).unwrap_or_default();
+        let iso = || {
+            let currency = code.parse().ok()?;
+            let prefs = (&self.0.locale).into();
+            CurrencyFormatter::try_new_symbol_narrow(prefs, currency, Default::default()).ok()
+        };
+        match iso() {
+            Some(formatter) => formatter.format_fixed_decimal(&digits(amount, 2)).to_string(),
+            None if code.is_empty() => self.digits(amount, 2),
+            None => self.0.messages.joined([self.digits(amount, 2), code], " "),
+        }
+    }
+
+    /// A quantity without needless zeros: `×12`, `×0.5`.
+    pub fn quantity(&self, quantity: Decimal) -> String {
+        let quantity = quantity.normalize();
+        format!("×{}", self.digits(quantity, quantity.scale()))
+    }
+
+    fn digits(&self, number: Decimal, decimals: u32) -> String {
+        match DecimalFormatter::try_new((&self.0.locale).into(), Default::default()) {
+            Ok(formatter) => formatter.format(&digits(number, decimals)).to_string(),
+            Err(_) => number.to_string(),
+        }
+    }
+
+    /// A number of days: `1 day`, `30 days`.
+    pub fn days(&self, count: u32) -> String {
+        self.tell("days", &[("count", count.into())])
+    }
+
+    /// A day, without its year while that is this year: `14 Nov`, `2 Dec 2024`.
+    pub fn day(&self, date: Date, today: Date) -> String {
+        let day: icu_datetime::input::Date<_> = date.convert_into();
+        let prefs = (&self.0.locale).into();
+        let said = if date.year() == today.year() {
+            DateTimeFormatter::try_new(prefs, MD::medium())
+                .map(|formatter| formatter.format(&day).to_string())
+        } else {
+            DateTimeFormatter::try_new(prefs, YMD::medium())
+                .map(|formatter| formatter.format(&day).to_string())
+        };
+        said.unwrap_or_else(|_| date.to_string())
+    }
+
+    /// A moment: the time of day, with its day when that is not today.
+    pub fn moment(&self, at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+        let (at, today) = (at.to_zoned(zone.clone()), today(now, zone));
+        let time = at.strftime("%H:%M").to_string();
+        if at.date() == today {
+            time
+        } else {
+            self.0.messages.joined([self.day(at.date(), today), time], " ")
+        }
+    }
+
+    /// That a customer is only guessed, and by what; `None` when it is no guess.
+    pub fn guess(&self, matched: Match) -> Option<String> {
+        match matched {
+            Match::KeyedIn | Match::Number => None,
+            Match::CompanyNumber => Some(self.say("guess-company")),
+            Match::LastDigits { digits } => {
+                Some(self.tell("guess-digits", &[("digits", u32::from(digits).into())]))
+            }
+        }
+    }
+
+    /// What is wrong with a card; `None` when nothing is.
+    pub fn trouble(&self, card: &Card) -> Option<String> {
+        match &card.state {
+            CardState::Late { deadline_ms } => {
+                Some(self.tell("no-answer-waiting", &[("ms", (*deadline_ms).into())]))
+            }
+            CardState::Failed { failure, .. } => Some(self.failure(failure)),
+            CardState::Filled { old: Some(failure), .. } => {
+                Some(self.tell("old-figures", &[("why", (&self.failure(failure)).into())]))
+            }
+            CardState::Filled { .. } if !card.folded.is_empty() => {
+                let fields = self.list(card.folded.iter().map(|field| plain(&field.replace('_', " "))));
+                Some(self.tell("kept-back", &[("what", (&fields).into())]))
+            }
+            CardState::Filled { late: true, took_ms, .. } => {
+                Some(self.tell("came-late", &[("time", (&self.took(*took_ms)).into())]))
+            }
+            CardState::Waiting | CardState::Filled { .. } | CardState::Nothing { .. } => None,
+        }
+    }
+
+    /// Why a source says nothing.
+    pub fn failure(&self, failure: &Failure) -> String {
+        let what = |id, what: &String| self.tell(id, &[("what", (&plain(what)).into())]);
+        match failure {
+            Failure::NoAnswer { deadline_ms } => {
+                self.tell("failure-no-answer", &[("ms", (*deadline_ms).into())])
+            }
+            Failure::Unreachable => self.say("failure-unreachable"),
+            Failure::Refused { what: why } => what("failure-refused", why),
+            Failure::NotUnderstood { what: why } => what("failure-not-understood", why),
+            Failure::TooLarge => self.say("failure-too-large"),
+            Failure::Busy => self.say("failure-busy"),
+            Failure::Resting => self.say("failure-resting"),
+            Failure::NotAsked { what: why } => what("failure-not-asked", why),
+        }
+    }
+
+    /// A card's title: as the configuration says, else what it is about.
+    pub fn title(&self, card: &Card) -> String {
+        match (&card.title, card.gives) {
+            (Some(title), _) => plain(title),
+            (None, Gives::Customer) => self.say("customer"),
+            (None, Gives::Balance) => self.say("balance"),
+            (None, Gives::Credit) => self.say("credit-terms"),
+            (None, Gives::Purchases) => self.say("recent-purchases"),
+            (None, Gives::Notes) => self.say("notes"),
+            (None, Gives::Custom) => self.say("more"),
+        }
+    }
+
+    /// A country by its ISO 3166 code, as people call it; the code itself where it has no name.
+    pub fn country(&self, code: &str) -> String {
+        let names = RegionDisplayNames::try_new((&self.0.locale).into(), DisplayNamesOptions::default());
+        let name = || names.ok()?.of(code.parse().ok()?).map(str::to_owned);
+        name().unwrap_or_else(|| plain(code))
     }
 }
 
-/// What is wrong with a card, in words; `None` when nothing is.
-pub fn trouble(card: &Card) -> Option<String> {
-    match &card.state {
-        CardState::Late { deadline_ms } => Some(format!("no answer in {deadline_ms} ms, still waiting")),
-        CardState::Failed { failure, .. } => Some(plain(&failure.to_string())),
-        CardState::Filled { old: Some(failure), .. } => {
-            Some(format!("old figures: {}", plain(&failure.to_string())))
-        }
-        CardState::Filled { .. } if !card.folded.is_empty() => {
-            let fields: Vec<String> =
-                card.folded.iter().map(|field| plain(&field.replace('_', " "))).collect();
-            Some(format!("kept back until identified: {}", fields.join(", ")))
-        }
-        CardState::Filled { late: true, took_ms, .. } => Some(format!("came late, {}", took(*took_ms))),
-        CardState::Waiting | CardState::Filled { .. } | CardState::Nothing { .. } => None,
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Words").field(&self.0.language.code()).finish()
     }
 }
 
-/// A country by its ISO 3166 code, as people call it; the code itself where no name is kept here.
-pub fn country(code: &str) -> String {
-    let name = match code {
-        "AT" => "Austria",
-        "AU" => "Australia",
-        "BE" => "Belgium",
-        "BR" => "Brazil",
-        "CH" => "Switzerland",
-        "CN" => "China",
-        "CY" => "Cyprus",
-        "CZ" => "Czechia",
-        "DE" => "Germany",
-        "DK" => "Denmark",
-        "ES" => "Spain",
-        "FR" => "France",
-        "GB" => "United Kingdom",
-        "GR" => "Greece",
-        "HU" => "Hungary",
-        "IE" => "Ireland",
-        "IL" => "Israel",
-        "IN" => "India",
-        "IT" => "Italy",
-        "JP" => "Japan",
-        "LT" => "Lithuania",
-        "NL" => "Netherlands",
-        "NO" => "Norway",
-        "PL" => "Poland",
-        "PT" => "Portugal",
-        "RO" => "Romania",
-        "SE" => "Sweden",
-        "SK" => "Slovakia",
-        "TR" => "Türkiye",
-        "UA" => "Ukraine",
-        "US" => "United States",
-        other => return plain(other),
-    };
-    name.to_owned()
+impl PartialEq for Words {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.language == other.0.language
+    }
+}
+
+impl Eq for Words {}
+
+fn to_cents(amount: Decimal) -> Decimal {
+    let amount = amount.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    // A rounded cent is no debt.
+    if amount.is_zero() { Decimal::ZERO } else { amount }
+}
+
+/// The digits of a number, for what writes it in a language.
+fn digits(number: Decimal, decimals: u32) -> Digits {
+    let decimals = usize::try_from(decimals).unwrap_or(2);
+    // Digits with a sign and a point are what it reads.
+    Digits::try_from_str(&format!("{number:.decimals$}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -183,21 +284,25 @@ mod tests {
     use pinkas_protocol::card::Balance;
     use pinkas_protocol::{Facts, Failure, Gives, SourceName};
 
+    fn english() -> Words {
+        Words::of(Language::default())
+    }
+
     fn at(text: &str) -> Timestamp {
         text.parse().expect("a moment")
     }
 
     fn paid(amount: &str, currency: &str) -> String {
         let currency = (!currency.is_empty()).then(|| currency.to_owned());
-        money(&Money { amount: amount.parse().expect("an amount"), currency })
+        english().money(&Money { amount: amount.parse().expect("an amount"), currency })
     }
 
     #[test]
     fn money_has_sign_separators_two_decimals_and_its_currency() {
-        assert_eq!(paid("1250", "PLN"), "1,250.00 zł");
+        assert_eq!(paid("1250", "PLN"), "zł\u{a0}1,250.00");
         assert_eq!(paid("1250", "ILS"), "₪1,250.00");
-        assert_eq!(paid("-1234567.5", "EUR"), "−€1,234,567.50");
-        assert_eq!(paid("1250.005", "CHF"), "1,250.01 CHF");
+        assert_eq!(paid("-1234567.5", "EUR"), "-€1,234,567.50");
+        assert_eq!(paid("1250.005", "CHF"), "Fr.1,250.01");
         assert_eq!(paid("999", ""), "999.00");
         assert_eq!(paid("-0.001", "USD"), "$0.00");
         assert_eq!(paid("100000", "GBP"), "£100,000.00");
@@ -209,18 +314,21 @@ mod tests {
         assert_eq!(elapsed(start, at("2026-11-22T10:00:04Z")), "0:04");
         assert_eq!(elapsed(start, at("2026-11-22T11:02:03Z")), "1:02:03");
         assert_eq!(elapsed(start, at("2026-11-22T09:00:00Z")), "0:00");
-        assert_eq!(age(start, at("2026-11-22T10:00:14Z")), "14 s");
-        assert_eq!(age(start, at("2026-11-22T10:05:00Z")), "5 min");
-        assert_eq!([took(0), took(12), took(100), took(4180)], ["at once", "12 ms", "0.1 s", "4.2 s"]);
-        assert!(!took(u64::MAX).is_empty());
+        assert_eq!(english().age(start, at("2026-11-22T10:00:14Z")), "14 s");
+        assert_eq!(english().age(start, at("2026-11-22T10:05:00Z")), "5 min");
+        assert_eq!(
+            [english().took(0), english().took(12), english().took(100), english().took(4180)],
+            ["at once", "12 ms", "0.1 s", "4.2 s"]
+        );
+        assert!(!english().took(u64::MAX).is_empty());
     }
 
     #[test]
     fn a_moment_has_its_day_only_when_it_is_not_today() {
         let now = at("2026-11-22T10:00:00Z");
-        assert_eq!(moment(at("2026-11-22T08:05:00Z"), now, &TimeZone::UTC), "08:05");
-        assert_eq!(moment(at("2026-11-03T08:05:00Z"), now, &TimeZone::UTC), "3 Nov 08:05");
-        assert_eq!(moment(at("2025-11-03T08:05:00Z"), now, &TimeZone::UTC), "3 Nov 2025 08:05");
+        assert_eq!(english().moment(at("2026-11-22T08:05:00Z"), now, &TimeZone::UTC), "08:05");
+        assert_eq!(english().moment(at("2026-11-03T08:05:00Z"), now, &TimeZone::UTC), "3 Nov 08:05");
+        assert_eq!(english().moment(at("2025-11-03T08:05:00Z"), now, &TimeZone::UTC), "3 Nov 2025 08:05");
     }
 
     fn card(state: CardState, folded: &[&str]) -> Card {
@@ -231,9 +339,9 @@ mod tests {
 
     #[test]
     fn a_guess_and_what_is_kept_back_are_said() {
-        assert_eq!(guess(Match::Number).or(guess(Match::KeyedIn)), None);
-        assert_eq!(guess(Match::LastDigits { digits: 9 }).as_deref(), Some("guess: last 9 digits"));
-        assert_eq!(guess(Match::CompanyNumber).as_deref(), Some("guess: company's number"));
+        assert_eq!(english().guess(Match::Number).or(english().guess(Match::KeyedIn)), None);
+        assert_eq!(english().guess(Match::LastDigits { digits: 9 }).as_deref(), Some("guess: last 9 digits"));
+        assert_eq!(english().guess(Match::CompanyNumber).as_deref(), Some("guess: company's number"));
         let facts = Facts::Balance(Balance::default());
         let state = CardState::Filled {
             facts,
@@ -242,14 +350,14 @@ mod tests {
             late: false,
             old: None,
         };
-        let said = trouble(&card(state, &["balance", "oldest_due"]));
+        let said = english().trouble(&card(state, &["balance", "oldest_due"]));
         assert_eq!(said.as_deref(), Some("kept back until identified: balance, oldest due"));
     }
 
     #[test]
     fn a_cards_trouble_is_said_in_words() {
         let check = |state: CardState, expected: Option<&str>| {
-            assert_eq!(trouble(&card(state, &[])).as_deref(), expected);
+            assert_eq!(english().trouble(&card(state, &[])).as_deref(), expected);
         };
         check(CardState::Waiting, None);
         check(CardState::Late { deadline_ms: 800 }, Some("no answer in 800 ms, still waiting"));

@@ -99,7 +99,10 @@ pub fn write(places: &Places) -> io::Result<Office> {
         let file = dir.join(format!("{id}.toml"));
         std::fs::write(
             &file,
-            format!("hub = \"ws://{}\"\nagent = \"{id}\"\nsecret_file = \"{id}.secret\"\n", places.hub),
+            format!(
+                "hub = \"ws://{}\"\nagent = \"{id}\"\nsecret_file = \"{id}.secret\"\ndata = \"{id}-data\"\nlanguage = \"en\"\n",
+                places.hub
+            ),
         )?;
         agents.insert(id, file);
     }

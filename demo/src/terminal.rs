@@ -164,7 +164,9 @@ fn card(data: &PopupData, clock: Clock) -> Vec<String> {
     lines.extend(data.routes.iter().map(|route| format!("  {route}")));
     lines.extend(data.note.iter().map(|note| format!("  {}", note.text)));
     lines.extend(data.tags.iter().map(|tag| format!("  {:<12} {}", tag.name, tag.value)));
-    lines.extend(data.others.iter().map(|others| format!("  {others}")));
+    lines
+        .extend(data.banners.iter().map(|banner| format!("  rings too: {} · {}", banner.text, banner.clock)));
+    lines.extend(data.more.iter().map(|more| format!("  {more}")));
     for choice in &data.choices {
         let mark = if choice.chosen { "(x)" } else { "( )" };
         lines.push(format!("  {mark} {} · {}", choice.name, choice.detail));

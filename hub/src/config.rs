@@ -193,6 +193,7 @@ fn outcomes(section: &mut Section<'_>) -> Vec<Outcome> {
         let code = table.need_parsed::<OutcomeCode>("code", "a short word such as \"ordered\"");
         let label = table.text("label");
         let queues = table.parsed_list("queues", "names of queues such as \"Support\"");
+        let required = table.flag("required").unwrap_or_default();
         let Some(code) = code else { continue };
         if outcomes.iter().any(|outcome| outcome.code == code) {
             table.note("code", format!("there is another outcome with the code \"{code}\""));
@@ -203,7 +204,8 @@ fn outcomes(section: &mut Section<'_>) -> Vec<Outcome> {
             );
         } else {
             let label = label.and_then(|label| text::plain(&label, text::LONGEST));
-            outcomes.push(Outcome { label: label.unwrap_or_else(|| code.to_string()), code, queues });
+            let label = label.unwrap_or_else(|| code.to_string());
+            outcomes.push(Outcome { label, code, queues, required });
         }
     }
     outcomes

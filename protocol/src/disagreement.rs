@@ -3,7 +3,7 @@
 
 use jiff::civil::Date;
 
-use crate::card::{Card, CardState, Facts, Money};
+use crate::card::{Card, CardState, Facts, Gives, Money};
 use crate::ids::SourceName;
 
 /// A fact that more than one source can give.
@@ -23,6 +23,16 @@ pub enum Fact {
     Days,
     /// Whether sales on credit are stopped.
     Hold,
+}
+
+impl Fact {
+    /// The kind of card that gives it.
+    pub fn gives(self) -> Gives {
+        match self {
+            Fact::Balance | Fact::Overdue | Fact::OldestDue => Gives::Balance,
+            Fact::Limit | Fact::Available | Fact::Days | Fact::Hold => Gives::Credit,
+        }
+    }
 }
 
 /// What a source says of it. Values of different kinds or currencies are never compared.
@@ -99,7 +109,7 @@ fn said(facts: &Facts) -> Vec<(Fact, Said)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::card::{Balance, Credit, Failure, Gives};
+    use crate::card::{Balance, Credit, Failure};
 
     fn card(source: &str, facts: Facts, old: Option<Failure>) -> Card {
         let as_of = jiff::Timestamp::UNIX_EPOCH;

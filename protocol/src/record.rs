@@ -87,6 +87,16 @@ pub struct Outcome {
     /// Only for calls of these queues; empty: for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<QueueName>,
+    /// A talk for which there is an outcome of this kind is not finished before one is said.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+}
+
+impl Outcome {
+    /// Whether it may come of calls of this queue.
+    pub fn fits(&self, queue: Option<&QueueName>) -> bool {
+        self.queues.is_empty() || queue.is_some_and(|queue| self.queues.contains(queue))
+    }
 }
 
 /// Why something was not written. The text is meant for the person.

@@ -72,9 +72,7 @@ impl Folder {
     /// The folder of this configuration's person, below the data folder of whoever is logged in to this
     /// computer; the error says why there is none.
     pub fn of(config: &Config) -> Result<Folder, String> {
-        let data = dirs::data_local_dir();
-        let data = data.ok_or("there is no folder for this person's data (`HOME` names it)")?;
-        Folder::below(&data.join("pinkas").join("drafts"), &config.hub.to_string(), &config.agent)
+        Folder::below(&config.data.join("drafts"), &config.hub.to_string(), &config.agent)
     }
 
     /// The folder of `agent` at `hub` below `dir`; made where it is not there.

@@ -2,9 +2,9 @@
 //! Derived from the model each time; nothing is decided anywhere else.
 
 use jiff::Timestamp;
-use pinkas_protocol::{CallView, Line, Number, OfferState, Withdrawal};
+use pinkas_protocol::{CallId, CallView, Line, Number, OfferState, Withdrawal};
 
-use super::Model;
+use super::{Model, Pops};
 use crate::words;
 
 /// What a call does at this person's own phones.
@@ -53,7 +53,7 @@ pub struct Pop<'a> {
     pub view: &'a CallView,
     /// It rings no more; the card goes by itself in a moment.
     pub fading: bool,
-    /// Further calls that ring at this person's phones, newest first.
+    /// Further calls that ring at this person's phones, oldest first.
     pub others: Vec<&'a CallView>,
 }
 
@@ -78,7 +78,7 @@ impl Model {
         best
     }
 
-    /// The calls that ring at this person's phones and were not closed, newest ringing first.
+    /// The calls that ring at this person's phones and were not closed, oldest ringing first.
     pub fn ringing(&self) -> Vec<&CallView> {
         let mut ringing: Vec<_> = self
             .board
@@ -90,29 +90,54 @@ impl Model {
                 _ => None,
             })
             .collect();
-        ringing.sort_by_key(|(since, id, _)| std::cmp::Reverse((*since, *id)));
+        ringing.sort_by_key(|(since, id, _)| (*since, *id));
         ringing.into_iter().map(|(_, _, view)| view).collect()
     }
 
-    /// The card to show now: what rings, else what just stopped ringing, else what is kept, else a
-    /// talk that goes on here.
+    /// The card to show now: the one asked for, else the one in use, else what rings, else what just stopped ringing, else what is
+    /// kept, else a talk that goes on here. A card never gives way to another call while it is in use.
     pub fn pop(&self, now: Timestamp) -> Option<Pop<'_>> {
-        let mut ringing = self.ringing().into_iter();
-        if let Some(view) = ringing.next() {
-            return Some(Pop { view, fading: false, others: ringing.collect() });
+        let ringing = self.ringing();
+        let pops = |view: &CallView| self.habits.pops == Pops::AtRing || Some(view.id) == self.wanted;
+        let first = || ringing.iter().copied().find(|view| pops(view));
+        let wanted = ringing.iter().find(|view| Some(view.id) == self.wanted).copied();
+        if let Some(view) = wanted.or(self.in_use(now)).or_else(first) {
+            let others = ringing.into_iter().filter(|other| other.id != view.id).collect();
+            return Some(Pop { view, fading: false, others });
         }
         let alone = |view, fading| Some(Pop { view, fading, others: Vec::new() });
         let fading = self.fading.iter().filter(|(_, until)| now < **until).max_by_key(|(_, until)| **until);
         if let Some(view) = fading.and_then(|(call, _)| self.board.calls.get(call)) {
             return alone(view, true);
         }
-        let view = self.kept.and_then(|call| self.board.calls.get(&call)).or_else(|| self.talking());
+        let kept = self.kept.filter(|call| !self.is_wrapped_up(*call, now));
+        let talking = || self.talking().filter(|_| self.habits.pops != Pops::Never);
+        let view = kept.and_then(|call| self.board.calls.get(&call)).or_else(talking);
         view.and_then(|view| alone(view, false))
+    }
+
+    /// The call that is talked on here or has something left to do, with its card open.
+    fn in_use(&self, now: Timestamp) -> Option<&CallView> {
+        let view = self.board.calls.get(&self.kept?)?;
+        let talks = view.ended.is_none() && matches!(self.here(view), Here::Answered { .. });
+        (talks || self.wraps_up(view.id, now).is_some()).then_some(view)
+    }
+
+    /// Until when what is left to do after a call may be done; `None` when that is over or never began.
+    pub fn wraps_up(&self, call: CallId, now: Timestamp) -> Option<Timestamp> {
+        self.wrap_up
+            .filter(|wrap_up| wrap_up.call == call && now < wrap_up.until)
+            .map(|wrap_up| wrap_up.until)
+    }
+
+    fn is_wrapped_up(&self, call: CallId, now: Timestamp) -> bool {
+        self.wrap_up.is_some_and(|wrap_up| wrap_up.call == call && now >= wrap_up.until)
     }
 
     /// When the card next changes by time alone, other than by an age that ticks.
     pub fn fades_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.fading.values().filter(|until| now < **until).min().copied()
+        let wrap_up = self.wrap_up.map(|wrap_up| wrap_up.until);
+        self.fading.values().copied().chain(wrap_up).filter(|until| now < *until).min()
     }
 
     fn talking(&self) -> Option<&CallView> {
@@ -127,23 +152,29 @@ impl Model {
 
     /// Why a call no longer rings here, as a sentence.
     pub fn withdrawn_words(&self, view: &CallView, why: &Withdrawal) -> String {
+        let words = &self.words;
         match why {
-            Withdrawal::AnsweredElsewhere { by } => match self.agent_at(view, by) {
-                Some(name) => format!("Answered by {name} on {}", words::plain(by.as_str())),
-                None => format!("Answered on {}", words::plain(by.as_str())),
-            },
-            Withdrawal::CallerGaveUp => "The caller hung up".to_owned(),
-            Withdrawal::Declined => "Declined here".to_owned(),
-            Withdrawal::NoAnswer => "Not answered here".to_owned(),
-            Withdrawal::StoppedRinging => "No longer ringing here".to_owned(),
+            Withdrawal::AnsweredElsewhere { by } => {
+                let line = words::plain(by.as_str());
+                match self.agent_at(view, by) {
+                    Some(name) => {
+                        words.tell("answered-by-on", &[("name", (&name).into()), ("line", (&line).into())])
+                    }
+                    None => words.tell("answered-on", &[("line", (&line).into())]),
+                }
+            }
+            Withdrawal::CallerGaveUp => words.say("caller-hung-up"),
+            Withdrawal::Declined => words.say("declined-here"),
+            Withdrawal::NoAnswer => words.say("not-answered-here"),
+            Withdrawal::StoppedRinging => words.say("no-longer-ringing"),
         }
     }
 
     /// That a phone is no longer in a call it had answered, as a sentence.
     pub fn left_words(&self, view: &CallView, moved_to: Option<&Line>) -> String {
         match moved_to {
-            Some(to) => format!("Passed on to {}", self.person_at(view, to)),
-            None => "No longer in this call".to_owned(),
+            Some(to) => self.words.tell("passed-on-to", &[("name", (&self.person_at(view, to)).into())]),
+            None => self.words.say("left"),
         }
     }
 

@@ -19,6 +19,12 @@ fn told(model: &mut Model, seconds: i64, update: Update) {
     model.apply(sample::update(seconds, update));
 }
 
+/// Which calls wait below the card.
+fn banners(model: &Model, seconds: i64) -> Vec<CallId> {
+    let card = PopupData::now(model, at(seconds));
+    card.map_or(Vec::new(), |card| card.banners.iter().map(|banner| banner.call).collect())
+}
+
 /// The status line of the card on the screen.
 fn status(model: &Model, seconds: i64) -> String {
     PopupData::now(model, at(seconds)).map_or_else(|| "nothing".to_owned(), |data| data.status)
@@ -92,26 +98,33 @@ fn a_finished_card_gives_way_to_a_new_call_for_good() {
 }
 
 #[test]
-fn the_talk_that_goes_on_comes_back_after_a_second_call_stopped_ringing() {
+fn a_talk_that_goes_on_keeps_its_card_while_a_second_call_rings() {
     let mut model = connected();
     told(&mut model, 1, sample::rings(call(1), "101"));
     told(&mut model, 2, sample::answered(call(1), "101"));
     told(&mut model, 3, sample::rings(call(2), "101"));
-    assert_eq!(shown(&model, 3), Some(call(2)));
+    assert_eq!(shown(&model, 3), Some(call(1)));
+    assert_eq!(banners(&model, 3), [call(2)]);
+    model.open(call(2));
+    assert_eq!(shown(&model, 4), Some(call(2)), "asked for, it is shown");
     told(&mut model, 5, sample::withdrawn(call(2), "101", None));
     assert_eq!(shown(&model, 20), Some(call(1)));
+    assert!(banners(&model, 20).is_empty());
 }
 
 #[test]
-fn closing_the_newest_ringing_call_shows_the_next() {
+fn the_first_call_that_rings_keeps_the_card_and_the_others_wait_below_it() {
     let mut model = connected();
-    told(&mut model, 1, sample::rings(call(1), "101"));
-    told(&mut model, 2, sample::rings(call(2), "101"));
-    let card = PopupData::now(&model, at(2)).expect("a card");
-    assert_eq!((card.call, card.others.as_deref()), (call(2), Some("1 more call rings: 7001")));
-    model.close(call(2));
-    let card = PopupData::now(&model, at(2)).expect("a card");
-    assert_eq!((card.call, card.others), (call(1), None));
+    for n in 1..=9 {
+        told(&mut model, n, sample::rings(call(n.unsigned_abs().into()), "101"));
+    }
+    let card = PopupData::now(&model, at(9)).expect("a card");
+    assert_eq!(card.call, call(1));
+    assert_eq!(card.banners.len(), 5);
+    assert_eq!(card.banners[0].text, "Zofia Wiśniewska · 7001");
+    assert_eq!(card.more.as_deref(), Some("3 more ring"));
+    model.close(call(1));
+    assert_eq!(shown(&model, 9), Some(call(2)));
 }
 
 #[test]
@@ -289,4 +302,54 @@ fn why_it_no_longer_rings_here_and_how_it_ended_is_told_apart() {
         "Declined here",
         "Declined here · the caller hung up",
     );
+}
+
+fn habits(pops: Pops, wrap_up: Option<i64>) -> Model {
+    Model { habits: Habits { pops, wrap_up: wrap_up.map(SignedDuration::from_secs) }, ..connected() }
+}
+
+#[test]
+fn a_card_shows_by_itself_when_the_person_wants_it() {
+    // pops; shown while it rings, after it was opened, while talking, after another one answered
+    let table = [
+        (Pops::AtRing, true, true, true, true),
+        (Pops::AtAnswer, false, true, true, false),
+        (Pops::Never, false, true, false, false),
+    ];
+    for (pops, rings, opened, talks, elsewhere) in table {
+        let mut model = habits(pops, None);
+        told(&mut model, 1, sample::rings(call(1), "101"));
+        assert_eq!(shown(&model, 1).is_some(), rings, "{pops:?} rings");
+        let mut other = model.clone();
+        told(&mut other, 2, sample::withdrawn(call(1), "101", Some("102")));
+        assert_eq!(shown(&other, 3).is_some(), elsewhere, "{pops:?} answered elsewhere");
+        let mut answered = model.clone();
+        told(&mut answered, 2, sample::answered(call(1), "101"));
+        assert_eq!(shown(&answered, 3).is_some(), talks, "{pops:?} talks");
+        model.open(call(1));
+        assert_eq!(shown(&model, 2).is_some(), opened, "{pops:?} opened");
+    }
+}
+
+#[test]
+fn what_is_left_to_do_after_a_talk_has_its_time_and_no_other_call_takes_the_card_meanwhile() {
+    let mut model = habits(Pops::AtRing, Some(20));
+    told(&mut model, 1, sample::rings(call(1), "101"));
+    told(&mut model, 2, sample::answered(call(1), "101"));
+    told(&mut model, 60, sample::ended(call(1), 60));
+    told(&mut model, 61, sample::rings(call(2), "101"));
+    assert_eq!((shown(&model, 62), banners(&model, 62)), (Some(call(1)), vec![call(2)]));
+    assert_eq!(model.fades_at(at(62)), Some(at(80)));
+    model.extend(call(2));
+    model.extend(call(1));
+    assert_eq!(shown(&model, 109), Some(call(1)));
+    assert_eq!(shown(&model, 110), Some(call(2)), "the time is over");
+    model.close(call(1));
+    assert_eq!(shown(&model, 63), Some(call(2)), "finished before");
+    let mut alone = habits(Pops::AtRing, Some(20));
+    told(&mut alone, 1, sample::rings(call(1), "101"));
+    told(&mut alone, 2, sample::answered(call(1), "101"));
+    assert_eq!(shown(&alone, 59), Some(call(1)));
+    told(&mut alone, 60, sample::ended(call(1), 60));
+    assert_eq!(shown(&alone, 90), None);
 }

@@ -7,8 +7,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
-use crate::config::Shade;
 use crate::sample;
+use crate::settings::{Settings, Shade};
 use pinkas_protocol::{AgentId, CustomerKey, Private, Written};
 
 struct Desk {
@@ -26,8 +26,13 @@ async fn desk() -> Desk {
         hub: format!("ws://127.0.0.1:{port}").parse().expect("an address"),
         agent: AgentId::parse("dana").expect("a name"),
         secret: Private("s3cret".to_owned()),
-        shade: Shade::Dark,
-        edge: Default::default(),
+        settings: Settings {
+            shade: Shade::Dark,
+            edge: Default::default(),
+            language: Default::default(),
+            habits: Default::default(),
+        },
+        data: Default::default(),
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);
     let (says, says_out) = mpsc::channel(MOST_SAID);

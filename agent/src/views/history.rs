@@ -10,7 +10,7 @@ use super::popup::{caller_name, caller_number, status, talked};
 use crate::command::Command;
 use crate::model::{Here, Model};
 use crate::theme::{self, Theme, Tone};
-use crate::words;
+use crate::words::{self, Words};
 
 /// One call in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +46,9 @@ fn row(model: &Model, view: &CallView, then: Timestamp) -> HistoryRow {
     };
     HistoryRow {
         call: view.id,
-        time: words::moment(view.arrived_at, then, &model.zone),
-        name: caller_name(view),
-        number: caller_number(view),
+        time: model.words.moment(view.arrived_at, then, &model.zone),
+        name: caller_name(&model.words, view),
+        number: caller_number(&model.words, view),
         line: line.map_or_else(|| words::UNKNOWN.to_owned(), |line| words::plain(line.as_str())),
         outcome: outcome(model, view),
         live: view.ended.is_none(),
@@ -56,28 +56,30 @@ fn row(model: &Model, view: &CallView, then: Timestamp) -> HistoryRow {
 }
 
 fn outcome(model: &Model, view: &CallView) -> String {
+    let words = &model.words;
     let Some(ended) = view.ended else { return status(model, view).0 };
     if let Here::Left { line, moved_to, .. } = model.here(view) {
-        let talked = view.offers.get(line).map(|offer| talked(offer, ended.at)).unwrap_or_default();
-        return format!("{} · {talked}", model.left_words(view, moved_to));
+        let talked = view.offers.get(line).map(|offer| talked(offer, ended.at));
+        return words.dots([Some(model.left_words(view, moved_to)), talked].into_iter().flatten());
     }
     match (ended.how, view.answered()) {
-        (EndedHow::Lost, _) => "Lost sight of this call".to_owned(),
-        (EndedHow::Joined { .. }, _) => "Joined with another call".to_owned(),
-        (EndedHow::Declined, None) => "Declined".to_owned(),
-        (EndedHow::Unanswered, None) => "Nobody answered".to_owned(),
-        (EndedHow::Completed | EndedHow::Abandoned, None) => match declined_here(model, view) {
-            Some(words) => words,
-            None => "The caller hung up".to_owned(),
-        },
+        (EndedHow::Lost, _) => words.say("lost-sight"),
+        (EndedHow::Joined { .. }, _) => words.say("joined"),
+        (EndedHow::Declined, None) => words.say("declined"),
+        (EndedHow::Unanswered, None) => words.say("nobody-answered"),
+        (EndedHow::Completed | EndedHow::Abandoned, None) => {
+            declined_here(model, view).unwrap_or_else(|| words.say("caller-hung-up"))
+        }
         (_, Some((line, offer))) => {
-            let talked = talked(offer, ended.at);
             let mine = matches!(model.here(view), Here::Answered { .. });
-            match (&offer.agent, mine) {
-                (_, true) => format!("Answered here · {talked}"),
-                (Some(name), false) => format!("Answered by {} · {talked}", words::plain(name)),
-                (None, false) => format!("Answered on {} · {talked}", words::plain(line.as_str())),
-            }
+            let by = match (&offer.agent, mine) {
+                (_, true) => words.say("answered-here"),
+                (Some(name), false) => words.tell("answered-by", &[("name", (&words::plain(name)).into())]),
+                (None, false) => {
+                    words.tell("answered-on", &[("line", (&words::plain(line.as_str())).into())])
+                }
+            };
+            words.dots([by, talked(offer, ended.at)])
         }
     }
 }
@@ -85,28 +87,25 @@ fn outcome(model: &Model, view: &CallView) -> String {
 /// That it was declined at an own phone before the caller gave up.
 fn declined_here(model: &Model, view: &CallView) -> Option<String> {
     let Here::Withdrawn { why, .. } = model.here(view) else { return None };
-    (*why == Withdrawal::Declined)
-        .then(|| format!("{} · the caller hung up", model.withdrawn_words(view, why)))
+    (*why == Withdrawal::Declined).then(|| model.words.say("declined-then-hung-up"))
 }
 
-/// Said where no call is.
-pub const EMPTY: &str = "No calls yet";
-
 /// Draws the list into all of `ui`.
-pub fn ui(ui: &mut Ui, theme: &Theme, rows: &[HistoryRow]) -> Vec<Command> {
+pub fn ui(ui: &mut Ui, theme: &Theme, words: &Words, rows: &[HistoryRow]) -> Vec<Command> {
     if rows.is_empty() {
         let mut pen = Pen::new(ui, theme);
         pen.space(theme::PAD);
         let line = pen.padded_line(theme::ROW);
-        pen.text(line, Side::Left, EMPTY, ink(theme::TEXT, Tone::Dim));
+        pen.text(line, Side::Start, &words.say("no-calls-yet"), ink(theme::TEXT, Tone::Dim));
         return Vec::new();
     }
     let whole = ui.max_rect();
     let mut pen = Pen::new(ui, theme);
     pen.fill(whole, theme.panel, 0);
     let head = pen.line(28.0);
-    for (cell, name) in columns(head).into_iter().zip(["Time", "Caller", "Number", "Line", "What happened"]) {
-        pen.text(cell, Side::Left, name, ink(theme::LABEL, Tone::Dim));
+    let names = ["time", "caller", "number", "line", "what-happened"];
+    for (cell, name) in columns(head).into_iter().zip(names) {
+        pen.text(cell, Side::Start, &words.say(name), ink(theme::LABEL, Tone::Dim));
     }
     pen.rule();
     let below = whole.with_min_y(pen.y);
@@ -132,7 +131,7 @@ fn list(ui: &mut Ui, theme: &Theme, rows: &[HistoryRow]) -> Vec<Command> {
 
 fn row_ui(pen: &mut Pen<'_>, row: &HistoryRow, wishes: &mut Vec<Command>) {
     let line = pen.line(theme::TALL_ROW);
-    let name = format!("{}, {}, {}", row.name, row.time, row.outcome);
+    let name = [row.name.as_str(), &row.time, &row.outcome].join(", ");
     if pen.row(line.shrink2(egui::Vec2::new(8.0, 1.0)), &name, Live::Yes) {
         wishes.push(Command::Open(row.call));
     }
@@ -140,27 +139,27 @@ fn row_ui(pen: &mut Pen<'_>, row: &HistoryRow, wishes: &mut Vec<Command>) {
     pen.fill(under, color, 0);
     let [time, who, number, at, outcome] = columns(line);
     let tone = if row.live { Tone::Accent } else { Tone::Dim };
-    pen.text(time, Side::Left, &row.time, ink(theme::TEXT, Tone::Dim));
-    pen.text(who, Side::Left, &row.name, ink(theme::TEXT, Tone::Text));
+    pen.text(time, Side::Start, &row.time, ink(theme::TEXT, Tone::Dim));
+    pen.text(who, Side::Start, &row.name, ink(theme::TEXT, Tone::Text));
     // A caller without a name is shown by number: once is enough.
     if row.number != row.name {
-        pen.text(number, Side::Left, &row.number, ink(theme::TEXT, Tone::Dim));
+        pen.text(number, Side::Start, &row.number, ink(theme::TEXT, Tone::Dim));
     }
-    pen.text(at, Side::Left, &row.line, ink(theme::TEXT, Tone::Dim));
-    pen.text(outcome, Side::Left, &row.outcome, ink(theme::TEXT, tone));
+    pen.text(at, Side::Start, &row.line, ink(theme::TEXT, Tone::Dim));
+    pen.text(outcome, Side::Start, &row.outcome, ink(theme::TEXT, tone));
 }
 
 /// Time, name, number, line, outcome; the name and the outcome share what is left.
 fn columns(line: Rect) -> [Rect; 5] {
     let line = line.shrink2(egui::Vec2::new(theme::PAD, 0.0));
     let gap = 12.0;
-    let time = part(line, Side::Left, 92.0);
-    let rest = beside(line, Side::Left, 92.0 + gap);
+    let time = part(line, Side::Start, 92.0);
+    let rest = beside(line, Side::Start, 92.0 + gap);
     let free = (rest.width() - 140.0 - 48.0 - 3.0 * gap).max(80.0);
     let mut left = rest;
     let mut take = |width: f32| {
-        let cell = part(left, Side::Left, width);
-        left = beside(left, Side::Left, width + gap);
+        let cell = part(left, Side::Start, width);
+        left = beside(left, Side::Start, width + gap);
         cell
     };
     [time, take(free * 0.48), take(140.0), take(48.0), take(free * 0.52)]

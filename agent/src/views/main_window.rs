@@ -5,11 +5,12 @@ use egui::{Rect, Ui, Vec2};
 use jiff::Timestamp;
 
 use super::pen::{Live, Pen, Side, beside, ink, part, strong};
-use super::{history, queue};
+use super::{history, queue, settings};
 use crate::command::Command;
 use crate::model::{LinkState, Model};
+use crate::settings::Settings;
 use crate::theme::{self, Theme, Tone};
-use crate::words;
+use crate::words::{self, Words};
 
 /// Which list is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Tab {
     Live,
     /// Recent calls.
     Recent,
+    /// What the person chooses for themselves.
+    Settings,
 }
 
 /// What the window shows.
@@ -35,6 +38,8 @@ pub struct MainData {
     pub tabs: Vec<Tab>,
     /// What the chosen list holds.
     pub list: ListData,
+    /// The person's language, for what stands on every list.
+    pub words: Words,
 }
 
 /// The chosen list.
@@ -44,18 +49,22 @@ pub enum ListData {
     Live(queue::QueueData),
     /// Recent calls.
     Recent(Vec<history::HistoryRow>),
+    /// What the person chooses for themselves.
+    Settings(settings::SettingsData),
 }
 
 /// Builds the window's content; a list this person may not see falls back to recent calls.
-pub fn data(model: &Model, tab: Tab, now: Timestamp) -> MainData {
+pub fn data(model: &Model, settings: &Settings, tab: Tab, now: Timestamp) -> MainData {
     let (link, link_tone) = link_words(model, now);
     let (name, lines) = me_words(model);
-    let tabs = if model.supervises() { vec![Tab::Live, Tab::Recent] } else { Vec::new() };
+    let live = model.supervises().then_some(Tab::Live);
+    let tabs = live.into_iter().chain([Tab::Recent, Tab::Settings]).collect();
     let list = match tab {
+        Tab::Settings => ListData::Settings(settings::data(&model.words, settings)),
         Tab::Live if model.supervises() => ListData::Live(queue::data(model, now)),
         _ => ListData::Recent(history::rows(model, now)),
     };
-    MainData { name, lines, link, link_tone, tabs, list }
+    MainData { name, lines, link, link_tone, tabs, list, words: model.words.clone() }
 }
 
 impl MainData {
@@ -67,30 +76,32 @@ impl MainData {
 }
 
 fn link_words(model: &Model, now: Timestamp) -> (String, Tone) {
+    let words = &model.words;
     match &model.link {
-        LinkState::Dialling => ("Connecting to the hub…".to_owned(), Tone::Dim),
-        LinkState::Connected { .. } => ("Connected".to_owned(), Tone::Good),
-        LinkState::Disconnected { since, why } => (
-            format!("Not connected for {} · {}", words::age(*since, now), words::plain(&why.to_string())),
-            Tone::Bad,
-        ),
+        LinkState::Dialling => (words.say("connecting"), Tone::Dim),
+        LinkState::Connected { .. } => (words.say("connected"), Tone::Good),
+        LinkState::Disconnected { since, why } => {
+            let (age, why) = (words.age(*since, now), words::plain(&why.to_string()));
+            (
+                words.tell("not-connected-because", &[("age", (&age).into()), ("why", (&why).into())]),
+                Tone::Bad,
+            )
+        }
     }
 }
 
 fn me_words(model: &Model) -> (String, String) {
+    let words = &model.words;
     let Some(me) = &model.me else { return ("Pinkas".to_owned(), String::new()) };
     let lines: Vec<_> = me.lines.iter().take(8).map(|line| words::plain(line.as_str())).collect();
-    let lines = match lines.len() {
-        0 => "no line".to_owned(),
-        1 => format!("line {}", lines[0]),
-        _ => format!("lines {}", lines.join(", ")),
+    let lines = match lines.as_slice() {
+        [] if model.supervises() => String::new(),
+        [] => words.say("no-line"),
+        [line] => words.tell("line-is", &[("line", line.into())]),
+        lines => words.tell("lines-are", &[("lines", (&words.list(lines)).into())]),
     };
-    let lines = match (model.supervises(), me.lines.is_empty()) {
-        (true, true) => "supervisor".to_owned(),
-        (true, false) => format!("supervisor · {lines}"),
-        (false, _) => lines,
-    };
-    (words::plain(&me.name), lines)
+    let role = if model.supervises() { words.say("supervisor") } else { String::new() };
+    (words::plain(&me.name), words.dots([role, lines]))
 }
 
 /// Draws the window; `tab` is what the person looks at.
@@ -101,46 +112,46 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &MainData, tab: &mut Tab) -> Vec<Com
     head(&mut pen, data, tab);
     let below = Rect::from_min_max(egui::Pos2::new(whole.left(), pen.y), whole.max);
     ui.scope_builder(egui::UiBuilder::new().max_rect(below), |ui| match &data.list {
-        ListData::Live(queue) => queue::ui(ui, theme, queue),
-        ListData::Recent(rows) => history::ui(ui, theme, rows),
+        ListData::Live(queue) => queue::ui(ui, theme, &data.words, queue),
+        ListData::Settings(settings) => settings::ui(ui, theme, settings),
+        ListData::Recent(rows) => history::ui(ui, theme, &data.words, rows),
     })
     .inner
 }
 
 fn head(pen: &mut Pen<'_>, data: &MainData, tab: &mut Tab) {
-    let tabs = !data.tabs.is_empty();
-    let height = if tabs { 92.0 } else { 52.0 };
     let top = pen.y;
-    let bar = pen.line(height);
+    let bar = pen.line(92.0);
     let raised = pen.theme.raised;
     pen.fill(bar, raised, 0);
     pen.rule();
     let first = Rect::from_min_size(egui::Pos2::new(bar.left(), top), Vec2::new(bar.width(), 52.0));
     let first = first.shrink2(Vec2::new(theme::PAD, 0.0));
     let name = pen.text(
-        part(first, Side::Left, first.width() * 0.4),
-        Side::Left,
+        part(first, Side::Start, first.width() * 0.4),
+        Side::Start,
         &data.name,
         strong(theme::HEADING, Tone::Text),
     );
-    let rest = beside(first, Side::Left, name.width() + 12.0);
+    let rest = beside(first, Side::Start, name.width() + 12.0);
     let lines = pen.text(
-        part(rest, Side::Left, rest.width() * 0.45),
-        Side::Left,
+        part(rest, Side::Start, rest.width() * 0.45),
+        Side::Start,
         &data.lines,
         ink(theme::TEXT, Tone::Dim),
     );
-    let rest = beside(rest, Side::Left, lines.width() + 24.0);
-    let link = pen.text(rest, Side::Right, &data.link, ink(theme::TEXT, link_text(data.link_tone)));
+    let rest = beside(rest, Side::Start, lines.width() + 24.0);
+    let link = pen.text(rest, Side::End, &data.link, ink(theme::TEXT, link_text(data.link_tone)));
     let color = pen.theme.tone(data.link_tone);
     pen.dot(egui::Pos2::new(link.left() - 12.0, link.center().y), color);
     let mut left = Rect::from_min_size(egui::Pos2::new(bar.left(), top + 48.0), Vec2::new(bar.width(), 32.0));
     left = left.shrink2(Vec2::new(theme::PAD, 0.0));
     for choice in &data.tabs {
-        let words = tab_words(*choice);
-        let place = part(left, Side::Left, 116.0);
-        left = beside(left, Side::Left, 124.0);
-        if pen.button(place, words, Live::Yes) {
+        let words = data.words.say(tab_words(*choice));
+        let width = pen.button_width(&words).max(116.0);
+        let place = part(left, Side::Start, width);
+        left = beside(left, Side::Start, width + 8.0);
+        if pen.button(place, &words, Live::Yes) {
             *tab = *choice;
         }
         if *tab == *choice {
@@ -156,7 +167,8 @@ fn link_text(tone: Tone) -> Tone {
 
 fn tab_words(tab: Tab) -> &'static str {
     match tab {
-        Tab::Live => "Live calls",
-        Tab::Recent => "Recent calls",
+        Tab::Live => "live-calls",
+        Tab::Recent => "recent-calls",
+        Tab::Settings => "settings",
     }
 }

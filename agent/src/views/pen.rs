@@ -1,10 +1,11 @@
 //! A pen that writes lines of fixed height from top to bottom. Without a surface it only measures, so
-//! a window can be opened at its right height before its first frame. Text from outside is cut to its
-//! place by its letters in reading order, then put into the order of the eye.
+//! a window can be opened at its right height before its first frame. Views lay out as if all were read
+//! from the left; in a language read from the right the pen turns the whole place over. Text from outside
+//! is cut to its place by its letters in reading order, then put into the order of the eye.
 
 use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo};
 
-use crate::text;
+use crate::text::{self, Direction};
 use crate::theme::{self, Theme, Tone, Weight};
 
 /// Writes downwards between two margins.
@@ -18,6 +19,8 @@ pub struct Pen<'a> {
     pub right: f32,
     /// Where the next line begins.
     pub y: f32,
+    /// Left and right edge of the whole place added: a place and its mirror image add up to it.
+    mirror: f32,
 }
 
 /// How a text looks.
@@ -41,28 +44,13 @@ pub fn strong(size: f32, tone: Tone) -> Ink {
     Ink { size, weight: Weight::Strong, tone }
 }
 
-/// To which end of its place a text is aligned.
+/// To which end of its place something is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// To the left.
-    Left,
-    /// To the right.
-    Right,
-}
-
-impl Side {
-    /// The end at which a text begins to be read.
-    pub fn of(text: &str) -> Self {
-        if text::is_rtl(text) { Side::Right } else { Side::Left }
-    }
-
-    /// The other one.
-    pub fn other(self) -> Self {
-        match self {
-            Side::Left => Side::Right,
-            Side::Right => Side::Left,
-        }
-    }
+    /// Where reading begins.
+    Start,
+    /// Where reading ends.
+    End,
 }
 
 impl<'a> Pen<'a> {
@@ -70,12 +58,23 @@ impl<'a> Pen<'a> {
     pub fn new(ui: &'a mut Ui, theme: &'a Theme) -> Self {
         let place = ui.max_rect();
         let y = ui.cursor().top();
-        Pen { ui: Some(ui), theme, left: place.left(), right: place.right(), y }
+        let (left, right) = (place.left(), place.right());
+        Pen { ui: Some(ui), theme, left, right, y, mirror: left + right }
     }
 
     /// A pen that only measures.
     pub fn measuring(theme: &'a Theme, width: f32) -> Self {
-        Pen { ui: None, theme, left: 0.0, right: width, y: 0.0 }
+        Pen { ui: None, theme, left: 0.0, right: width, y: 0.0, mirror: width }
+    }
+
+    /// Where a place is on the screen: itself, or its mirror image.
+    pub fn on_screen(&self, rect: Rect) -> Rect {
+        match self.theme.direction {
+            Direction::LeftToRight => rect,
+            Direction::RightToLeft => {
+                Rect::from_x_y_ranges(self.mirror - rect.right()..=self.mirror - rect.left(), rect.y_range())
+            }
+        }
     }
 
     /// Leaves room.
@@ -103,6 +102,7 @@ impl<'a> Pen<'a> {
 
     /// A filled rectangle.
     pub fn fill(&mut self, rect: Rect, color: Color32, corner: u8) {
+        let rect = self.on_screen(rect);
         if let Some(ui) = &self.ui {
             ui.painter().rect_filled(rect, CornerRadius::same(corner), color);
         }
@@ -110,6 +110,7 @@ impl<'a> Pen<'a> {
 
     /// The outline of a rectangle, drawn inside it.
     pub fn outline(&mut self, rect: Rect, stroke: Stroke, corner: u8) {
+        let rect = self.on_screen(rect);
         if let Some(ui) = &self.ui {
             ui.painter().rect_stroke(rect, CornerRadius::same(corner), stroke, StrokeKind::Inside);
         }
@@ -118,7 +119,11 @@ impl<'a> Pen<'a> {
     /// A dot; it only underlines what the text beside it says.
     pub fn dot(&mut self, center: Pos2, color: Color32) {
         if let Some(ui) = &self.ui {
-            ui.painter().circle_filled(center, 4.0, color);
+            ui.painter().circle_filled(
+                self.on_screen(Rect::from_center_size(center, Vec2::ZERO)).center(),
+                4.0,
+                color,
+            );
         }
     }
 
@@ -129,16 +134,13 @@ impl<'a> Pen<'a> {
     }
 
     fn text_in(&mut self, rect: Rect, side: Side, text: &str, ink: Ink, color: Color32) -> Rect {
-        let Some(ui) = self.ui.as_deref_mut() else { return rect };
+        let Some(ui) = self.ui.as_deref() else { return rect };
         let (galley, cut) = fit(ui, text, ink, color, rect.width());
-        let size = galley.size();
-        let x = match side {
-            Side::Left => rect.left(),
-            Side::Right => rect.right() - size.x,
-        };
-        let place = Rect::from_min_size(Pos2::new(x, rect.center().y - size.y / 2.0), size);
-        ui.painter().galley(place.min, galley, color);
-        let response = ui.allocate_rect(place.intersect(rect), Sense::hover());
+        let place = aligned(rect, side, galley.size());
+        let (drawn, seen) = (self.on_screen(place), self.on_screen(place.intersect(rect)));
+        let Some(ui) = self.ui.as_deref_mut() else { return rect };
+        ui.painter().galley(drawn.min, galley, color);
+        let response = ui.allocate_rect(seen, Sense::hover());
         label(&response, egui::Role::Label, text);
         if cut {
             response.on_hover_text(text::visual(text));
@@ -156,23 +158,19 @@ impl<'a> Pen<'a> {
         let Some(ui) = self.ui.as_deref_mut() else { return rect };
         let (galley, _) = fit(ui, text, ink(theme::LABEL, tone), color, room.width());
         let width = galley.size().x + 18.0;
-        let left = match side {
-            Side::Left => rect.left(),
-            Side::Right => rect.right() - width,
-        };
-        let center = Pos2::new(left + width / 2.0, rect.center().y);
-        let place = Rect::from_center_size(center, Vec2::new(width, 20.0));
+        let place = aligned(rect, side, Vec2::new(width, 20.0));
         self.fill(place, ground, 10);
         let letters = place.shrink2(Vec2::new(9.0, 0.0));
-        self.text_in(letters, Side::Left, text, ink(theme::LABEL, tone), color);
+        self.text_in(letters, Side::Start, text, ink(theme::LABEL, tone), color);
         beside(rect, side, width + 8.0)
     }
 
     /// A control with a word on it; whether it was clicked.
     pub fn button(&mut self, rect: Rect, text: &str, live: Live) -> bool {
+        let seen = self.on_screen(rect);
         let Some(ui) = self.ui.as_deref_mut() else { return false };
         let sense = if live == Live::Yes { Sense::click() } else { Sense::hover() };
-        let response = ui.allocate_rect(rect, sense);
+        let response = ui.allocate_rect(seen, sense);
         label(&response, egui::Role::Button, text);
         let edge =
             if response.hovered() || response.has_focus() { self.theme.accent } else { self.theme.line };
@@ -183,15 +181,21 @@ impl<'a> Pen<'a> {
         let letters = ink(theme::TEXT, tone);
         let room = rect.shrink2(Vec2::new(8.0, 0.0));
         let spare = (room.width() - self.width_of(text, letters)).max(0.0);
-        self.paint_only(beside(room, Side::Left, spare / 2.0), Side::Left, text, letters);
+        self.paint_only(beside(room, Side::Start, spare / 2.0), Side::Start, text, letters);
         live == Live::Yes && response.clicked()
+    }
+
+    /// How wide a control is for its word.
+    pub fn button_width(&self, text: &str) -> f32 {
+        self.width_of(text, ink(theme::TEXT, Tone::Text)) + 32.0
     }
 
     /// A row that can be clicked, lit under the pointer; `name` is what a screen reader says.
     pub fn row(&mut self, rect: Rect, name: &str, live: Live) -> bool {
+        let seen = self.on_screen(rect);
         let Some(ui) = self.ui.as_deref_mut() else { return false };
         let sense = if live == Live::Yes { Sense::click() } else { Sense::hover() };
-        let response = ui.allocate_rect(rect, sense);
+        let response = ui.allocate_rect(seen, sense);
         label(&response, egui::Role::Button, name);
         if live == Live::Yes && (response.hovered() || response.has_focus()) {
             let lit = self.theme.raised;
@@ -210,15 +214,10 @@ impl<'a> Pen<'a> {
     /// Text that is part of something already named to the screen reader; the place it took.
     pub fn paint_only(&mut self, rect: Rect, side: Side, text: &str, ink: Ink) -> Rect {
         let color = self.theme.tone(ink.tone);
-        let Some(ui) = self.ui.as_deref_mut() else { return rect };
+        let Some(ui) = self.ui.as_deref() else { return rect };
         let (galley, _) = fit(ui, text, ink, color, rect.width());
-        let size = galley.size();
-        let x = match side {
-            Side::Left => rect.left(),
-            Side::Right => rect.right() - size.x,
-        };
-        let place = Rect::from_min_size(Pos2::new(x, rect.center().y - size.y / 2.0), size);
-        ui.painter().galley(place.min, galley, color);
+        let place = aligned(rect, side, galley.size());
+        ui.painter().galley(self.on_screen(place).min, galley, color);
         place
     }
 }
@@ -232,12 +231,20 @@ pub enum Live {
     No,
 }
 
+fn aligned(rect: Rect, side: Side, size: Vec2) -> Rect {
+    let x = match side {
+        Side::Start => rect.left(),
+        Side::End => rect.right() - size.x,
+    };
+    Rect::from_min_size(Pos2::new(x, rect.center().y - size.y / 2.0), size)
+}
+
 /// What is left of `rect` after `width` was taken at `side`.
 pub fn beside(rect: Rect, side: Side, width: f32) -> Rect {
     let width = width.clamp(0.0, rect.width().max(0.0));
     match side {
-        Side::Left => rect.with_min_x(rect.left() + width),
-        Side::Right => rect.with_max_x(rect.right() - width),
+        Side::Start => rect.with_min_x(rect.left() + width),
+        Side::End => rect.with_max_x(rect.right() - width),
     }
 }
 
@@ -245,13 +252,13 @@ pub fn beside(rect: Rect, side: Side, width: f32) -> Rect {
 pub fn part(rect: Rect, side: Side, width: f32) -> Rect {
     let width = width.clamp(0.0, rect.width().max(0.0));
     match side {
-        Side::Left => rect.with_max_x(rect.left() + width),
-        Side::Right => rect.with_min_x(rect.right() - width),
+        Side::Start => rect.with_max_x(rect.left() + width),
+        Side::End => rect.with_min_x(rect.right() - width),
     }
 }
 
 fn label(response: &Response, kind: egui::Role, text: &str) {
-    response.widget_info(|| WidgetInfo::labeled(kind, true, text));
+    response.widget_info(|| WidgetInfo::labeled(kind, true, text::spoken(text)));
 }
 
 /// The longest beginning of `text` that fits, and whether something was cut.

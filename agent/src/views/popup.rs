@@ -3,19 +3,19 @@
 
 mod cards;
 mod draw;
+mod who;
 
 use jiff::Timestamp;
 use pinkas_protocol::board::{CallState, Ended};
-use pinkas_protocol::{
-    CallId, CallView, Caller, Customer, CustomerKey, EndedHow, Line, Offer, OfferState, Verdict, Who,
-};
+use pinkas_protocol::{CallId, CallView, CustomerKey, EndedHow, Line, Number, Offer, OfferState};
 
+use cards::Reader;
 pub use cards::{CardBody, CardData, Figure, FigureValue, RowData};
 pub use draw::{height, ui};
 
 use crate::model::{Here, LinkState, Model, Pop};
 use crate::theme::Tone;
-use crate::words;
+use crate::words::{self, Words};
 
 /// One call's card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +52,23 @@ pub struct PopupData {
     pub can_choose: bool,
     /// One for each source.
     pub cards: Vec<CardData>,
-    /// Further calls that ring: `1 more call rings: +48 12 345 67 89`.
-    pub others: Option<String>,
+    /// Further calls that ring, oldest first.
+    pub banners: Vec<BannerData>,
+    /// How many ring besides those: `3 more ring`.
+    pub more: Option<String>,
+    /// The person's language, for what stands on every card.
+    pub words: Words,
+}
+
+/// Another call that rings, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BannerData {
+    /// Which.
+    pub call: CallId,
+    /// Who, and from which number.
+    pub text: String,
+    /// For how long.
+    pub clock: String,
 }
 
 /// How far a call is.
@@ -63,6 +78,8 @@ pub enum Mood {
     Live,
     /// The caller is on hold here.
     Held,
+    /// Over; there is time for what is left to do.
+    WrapUp,
     /// Over; the card stays.
     Over,
     /// Stopped ringing here; the card goes by itself.
@@ -116,9 +133,16 @@ impl PopupData {
     }
 
     fn of(model: &Model, pop: &Pop<'_>, now: Timestamp) -> Self {
-        let view = pop.view;
+        let (view, words) = (pop.view, &model.words);
         let then = model.hub_time(now);
-        let (status, since) = status(model, view);
+        let reader = Reader { words, now: then, zone: &model.zone };
+        let (mut status, since) = status(model, view);
+        let mut clock = since.map(|since| words::elapsed(since, then));
+        let wraps_up = model.wraps_up(view.id, now);
+        if let Some(until) = wraps_up {
+            status = words.dots([words.say("wrap-up"), status]);
+            clock = Some(words::elapsed(now, until));
+        }
         let customer = view.who.customer();
         let number = view.facts.caller.number.as_ref().map(|number| words::plain(&number.shown()));
         let claimed = view.facts.caller.name.as_ref().map(|name| words::plain(&name.0));
@@ -126,12 +150,13 @@ impl PopupData {
             .map(|customer| words::plain(&customer.name.0))
             .or_else(|| claimed.clone())
             .or_else(|| number.clone())
-            .unwrap_or_else(|| WITHHELD.to_owned());
+            .unwrap_or_else(|| words.say("number-withheld"));
         let known = customer.is_some();
         PopupData {
             call: view.id,
             mood: match (pop.fading, view.ended) {
                 (true, _) => Mood::Fading,
+                _ if wraps_up.is_some() => Mood::WrapUp,
                 (false, Some(_)) => Mood::Over,
                 (false, None) if matches!(model.here(view), Here::Answered { held: Some(_), .. }) => {
                     Mood::Held
@@ -139,19 +164,22 @@ impl PopupData {
                 (false, None) => Mood::Live,
             },
             status,
-            clock: since.map(|since| words::elapsed(since, then)),
+            clock,
             notice: notice(model, now),
             claims: claimed.filter(|claimed| known && *claimed != name && Some(claimed) != number.as_ref()),
             number: number.filter(|number| *number != name),
-            chips: chips(view, customer, &name),
+            chips: who::chips(words, view),
             routes: routes(model, view),
             tags: tags(view),
-            note: note(view),
-            figures: if known { cards::figures(&view.cards) } else { Vec::new() },
-            choices: choices(view),
+            note: who::note(words, view),
+            figures: if known { cards::figures(words, &view.cards) } else { Vec::new() },
+            choices: who::choices(words, view),
             can_choose: matches!(model.link, LinkState::Connected { .. }),
-            cards: cards::in_order(&view.cards).map(|card| cards::card(card, then, &model.zone)).collect(),
-            others: others(&pop.others),
+            cards: reader.cards(view),
+            banners: pop.others.iter().take(MOST_BANNERS).map(|other| banner(model, other, then)).collect(),
+            more: (pop.others.len() > MOST_BANNERS)
+                .then(|| words.tell("more-ring", &[("count", (pop.others.len() - MOST_BANNERS).into())])),
+            words: words.clone(),
             name,
         }
     }
@@ -171,50 +199,52 @@ impl PopupData {
 /// More tags than this get a part of their own.
 const TAGS_IN_A_LINE: usize = 3;
 
-/// Stands in the place of a number that the caller withheld.
-pub const WITHHELD: &str = "Number withheld";
-
 /// What a call is doing, and since when, as the person at these phones sees it.
 pub(crate) fn status(model: &Model, view: &CallView) -> (String, Option<Timestamp>) {
-    let queue = queue(view).map(|queue| format!(" · {queue}")).unwrap_or_default();
-    let line = |line: &Line| words::plain(line.as_str());
+    let words = &model.words;
     if let Some(ended) = view.ended {
         return (ended_words(model, view, ended), None);
     }
+    let queued = |said: String, place: Option<String>| {
+        words.dots([Some(said), queue(view), place].into_iter().flatten())
+    };
+    let on =
+        |id, line: &Line| queued(words.tell(id, &[("line", (&words::plain(line.as_str())).into())]), None);
     match model.here(view) {
-        Here::Ringing { line: at, since } => (format!("Ringing on {}{queue}", line(at)), Some(since)),
-        Here::Answered { line: on, held: Some(since), .. } => {
-            (format!("On hold on {}{queue}", line(on)), Some(since))
-        }
-        Here::Answered { line: on, at, held: None } => (format!("Talking on {}{queue}", line(on)), Some(at)),
+        Here::Ringing { line, since } => (on("ringing-on", line), Some(since)),
+        Here::Answered { line, held: Some(since), .. } => (on("on-hold-on", line), Some(since)),
+        Here::Answered { line, at, held: None } => (on("talking-on", line), Some(at)),
         Here::Left { moved_to, .. } => (model.left_words(view, moved_to), None),
         Here::Withdrawn { why, .. } => (model.withdrawn_words(view, why), None),
         Here::Nothing => match view.state() {
-            CallState::Ringing(_) => (format!("Ringing for others{queue}"), Some(view.arrived_at)),
-            CallState::Talking { line: on, since } => match held_at(view, on) {
-                Some(held) => (format!("On hold on {}{queue}", line(on)), Some(held)),
-                None => (format!("Talking on {}{queue}", line(on)), Some(since)),
+            CallState::Ringing(_) => (queued(words.say("ringing-for-others"), None), Some(view.arrived_at)),
+            CallState::Talking { line, since } => match held_at(view, line) {
+                Some(held) => (on("on-hold-on", line), Some(held)),
+                None => (on("talking-on", line), Some(since)),
             },
-            CallState::Waiting | CallState::Ended(_) => match &view.waits {
-                Some(waits) => (format!("Waiting{queue} · place {}", waits.position), Some(waits.since)),
-                None => (format!("Waiting{queue}"), Some(view.arrived_at)),
-            },
+            CallState::Waiting | CallState::Ended(_) => {
+                let place = view
+                    .waits
+                    .as_ref()
+                    .map(|waits| words.tell("place", &[("position", waits.position.into())]));
+                let since = view.waits.as_ref().map_or(view.arrived_at, |waits| waits.since);
+                (queued(words.say("waiting"), place), Some(since))
+            }
         },
     }
 }
 
 fn ended_words(model: &Model, view: &CallView, ended: Ended) -> String {
+    let words = &model.words;
     match (model.here(view), ended.how, view.answered()) {
-        (_, EndedHow::Joined { .. }, _) => "Joined with another call".to_owned(),
+        (_, EndedHow::Joined { .. }, _) => words.say("joined"),
         (Here::Withdrawn { why, .. }, ..) => model.withdrawn_words(view, why),
         (Here::Left { moved_to, .. }, ..) => model.left_words(view, moved_to),
-        (_, EndedHow::Lost, _) => "Lost sight of this call".to_owned(),
-        (_, _, Some((_, offer))) => format!("Ended after {}", talked(offer, ended.at)),
-        (_, EndedHow::Declined, None) => "Declined, the caller was sent away".to_owned(),
-        (_, EndedHow::Unanswered, None) => "Nobody answered, the caller was sent away".to_owned(),
-        (_, EndedHow::Completed | EndedHow::Abandoned, None) => {
-            "Nobody answered, the caller hung up".to_owned()
-        }
+        (_, EndedHow::Lost, _) => words.say("lost-sight"),
+        (_, _, Some((_, offer))) => words.tell("ended-after", &[("time", (&talked(offer, ended.at)).into())]),
+        (_, EndedHow::Declined, None) => words.say("declined-sent-away"),
+        (_, EndedHow::Unanswered, None) => words.say("nobody-sent-away"),
+        (_, EndedHow::Completed | EndedHow::Abandoned, None) => words.say("nobody-hung-up"),
     }
 }
 
@@ -242,70 +272,37 @@ pub(crate) fn talked(offer: &Offer, end: Timestamp) -> String {
 }
 
 /// Who calls, in one line of a list: customer, else the caller's own name, else the number.
-pub(crate) fn caller_name(view: &CallView) -> String {
+pub(crate) fn caller_name(words: &Words, view: &CallView) -> String {
     let customer = view.who.customer().map(|customer| words::plain(&customer.name.0));
     let claimed = || view.facts.caller.name.as_ref().map(|name| words::plain(&name.0));
-    customer.or_else(claimed).unwrap_or_else(|| caller_number(view))
+    customer.or_else(claimed).unwrap_or_else(|| caller_number(words, view))
 }
 
 /// The number in one line of a list.
-pub(crate) fn caller_number(view: &CallView) -> String {
+pub(crate) fn caller_number(words: &Words, view: &CallView) -> String {
     let number = view.facts.caller.number.as_ref();
-    number.map_or_else(|| WITHHELD.to_owned(), |number| words::plain(&number.shown()))
+    number.map_or_else(|| words.say("number-withheld"), |number| words::plain(&number.shown()))
 }
 
 fn notice(model: &Model, now: Timestamp) -> Option<String> {
     let LinkState::Disconnected { since, .. } = model.link else { return None };
-    Some(format!("Not connected for {} · what you see may be old", words::age(since, now)))
-}
-
-fn chips(view: &CallView, customer: Option<&Customer>, name: &str) -> Vec<Chip> {
-    let mut chips = Vec::new();
-    let mut add = |text: String, tone| chips.push(Chip { text, tone });
-    match trust(&view.facts.caller) {
-        Some(Verdict::Passed) => add("number verified".to_owned(), Tone::Dim),
-        Some(Verdict::Failed) => add("number may be forged".to_owned(), Tone::Warn),
-        Some(Verdict::Unchecked) | None => {}
-    }
-    if let Some(guess) = customer.and_then(|customer| words::guess(customer.matched)) {
-        add(guess, Tone::Warn);
-    }
-    if let Some(class) = customer.and_then(|customer| customer.class.as_deref()) {
-        add(words::plain(class), Tone::Good);
-    }
-    if view.facts.caller.withheld && name != WITHHELD {
-        add(WITHHELD.to_owned(), Tone::Warn);
-    }
-    match &view.who {
-        Who::Several { customers, .. } if customers.len() > 1 => add(sharers(customers), Tone::Warn),
-        Who::Unknown { country: Some(code), .. } | Who::NoneOf { country: Some(code), .. } => {
-            add(words::country(code), Tone::Dim)
-        }
-        _ => {}
-    }
-    if let Some(place) = customer.and_then(|customer| customer.place.as_ref()) {
-        add(words::plain(&place.0), Tone::Dim);
-    }
-    chips
-}
-
-/// What may be said of the number: a good signature is worth a word only where it vouches for the number.
-fn trust(caller: &Caller) -> Option<Verdict> {
-    let said = caller.stir.filter(|_| caller.number.is_some())?;
-    (said.verdict != Verdict::Passed || caller.is_verified()).then_some(said.verdict)
+    let age = model.words.age(since, now);
+    Some(model.words.tell("not-connected", &[("age", (&age).into())]))
 }
 
 fn routes(model: &Model, view: &CallView) -> Vec<String> {
+    let words = &model.words;
     let by = view.offers.iter().filter(|(line, _)| model.lines().contains(line));
     let by = by.filter(|(_, offer)| !matches!(offer.state, OfferState::Withdrawn { .. }));
     let by = by.filter_map(|(_, offer)| offer.passed_on_by.as_ref()).next();
-    let by = by.map(|by| format!("Passed on by {}", model.person_at(view, by)));
-    let dialled = model.dialled(view).map(|number| format!("Dialled {}", words::plain(&number.shown())));
-    let diverted = view.facts.diverted_by.as_ref().map(|number| words::plain(&number.shown()));
-    let came = match (dialled, diverted) {
-        (Some(dialled), Some(by)) => Some(format!("{dialled} · forwarded by {by}")),
-        (None, Some(by)) => Some(format!("Forwarded by {by}")),
-        (dialled, None) => dialled,
+    let by = by.map(|by| words.tell("passed-on-by", &[("name", (&model.person_at(view, by)).into())]));
+    let number = |id, number: &Number| words.tell(id, &[("number", (&words::plain(&number.shown())).into())]);
+    let came = match (model.dialled(view), &view.facts.diverted_by) {
+        (Some(dialled), Some(by)) => {
+            Some(words.dots([number("dialled", dialled), number("forwarded-by-too", by)]))
+        }
+        (None, Some(by)) => Some(number("forwarded-by", by)),
+        (dialled, None) => dialled.map(|dialled| number("dialled", dialled)),
     };
     [by, came].into_iter().flatten().collect()
 }
@@ -316,66 +313,17 @@ fn tags(view: &CallView) -> Vec<TagData> {
         .collect()
 }
 
-fn sharers(customers: &[Customer]) -> String {
-    // Of a guess the number is not known to be theirs.
-    let certain = customers.iter().all(|customer| !customer.matched.is_guess());
-    let what = if certain { "share this number" } else { "may be calling" };
-    match customers.len() {
-        2 => format!("Two customers {what}"),
-        more => format!("{more} customers {what}"),
-    }
-}
+/// The most calls that wait below the card by name.
+const MOST_BANNERS: usize = 5;
 
-fn note(view: &CallView) -> Option<Note> {
-    let (text, tone) = match &view.who {
-        Who::Asking => ("Looking up…".to_owned(), Tone::Dim),
-        Who::Unknown { .. } => ("No customer has this number".to_owned(), Tone::Dim),
-        Who::NoneOf { .. } => ("None of the customers on this number".to_owned(), Tone::Dim),
-        Who::NoNumber => ("Ask for the customer or invoice number".to_owned(), Tone::Dim),
-        Who::Failed { failure } => {
-            (format!("Customer not looked up: {}", words::plain(&failure.to_string())), Tone::Warn)
-        }
-        Who::Known { customer } => {
-            let manager = customer.account_manager.as_deref()?;
-            (format!("Looked after by {}", words::plain(manager)), Tone::Dim)
-        }
-        Who::Several { .. } => return None,
+fn banner(model: &Model, view: &CallView, now: Timestamp) -> BannerData {
+    let words = &model.words;
+    let (name, number) = (caller_name(words, view), caller_number(words, view));
+    let since = match model.here(view) {
+        Here::Ringing { since, .. } => since,
+        _ => view.arrived_at,
     };
-    Some(Note { text, tone })
-}
-
-fn choices(view: &CallView) -> Vec<ChoiceData> {
-    let (customers, chosen) = match &view.who {
-        Who::Several { customers, chosen } => (customers, chosen.as_ref()),
-        // It may have been a mistake.
-        Who::NoneOf { customers, .. } => (customers, None),
-        _ => return Vec::new(),
-    };
-    customers
-        .iter()
-        .map(|customer| {
-            let class = customer.class.as_deref().map(words::plain);
-            let place = customer.place.as_ref().map(|place| words::plain(&place.0));
-            let key = words::plain(customer.key.as_str());
-            let guess = words::guess(customer.matched);
-            let before = customer.chosen_before.then(|| "chosen before".to_owned());
-            let details: Vec<String> =
-                [guess, before, class, place, Some(key)].into_iter().flatten().collect();
-            ChoiceData {
-                customer: customer.key.clone(),
-                name: words::plain(&customer.name.0),
-                detail: details.join(" · "),
-                chosen: chosen == Some(&customer.key),
-            }
-        })
-        .collect()
-}
-
-fn others(others: &[&CallView]) -> Option<String> {
-    let first = others.first()?;
-    let who = caller_number(first);
-    Some(match others.len() {
-        1 => format!("1 more call rings: {who}"),
-        more => format!("{more} more calls ring, first {who}"),
-    })
+    // A caller without a name is shown by number: once is enough.
+    let number = if number == name { String::new() } else { number };
+    BannerData { call: view.id, text: words.dots([name, number]), clock: words::elapsed(since, now) }
 }

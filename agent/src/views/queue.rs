@@ -3,7 +3,6 @@
 
 use egui::{Pos2, Rect, Ui, Vec2};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use pinkas_protocol::board::CallState;
 use pinkas_protocol::{CallId, CallView, Line, LineState, LineView};
 
@@ -12,7 +11,7 @@ use super::popup::{caller_name, caller_number, held_at, queue};
 use crate::command::Command;
 use crate::model::Model;
 use crate::theme::{self, Theme, Tone};
-use crate::words;
+use crate::words::{self, Words};
 
 /// What the supervisor sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +66,7 @@ pub struct LineRow {
     /// Whose.
     pub agent: String,
     /// What it does.
-    pub state: &'static str,
+    pub state: String,
     /// For how long.
     pub clock: String,
     /// Where it takes no calls, why and since when: `Paused: lunch, 12:03 · Support`.
@@ -76,28 +75,27 @@ pub struct LineRow {
     pub tone: Tone,
 }
 
-/// Said where no call is.
-pub const NO_CALLS: &str = "No calls now";
-/// Said where no line is.
-pub const NO_LINES: &str = "No lines are known yet";
-
 /// Builds the view.
 pub fn data(model: &Model, now: Timestamp) -> QueueData {
     let then = model.hub_time(now);
     let live = model.board.calls.values().filter(|view| view.ended.is_none());
     let calls: Vec<QueueRow> = live.map(|view| queue_row(model, view, then)).collect();
     let count = |stage| calls.iter().filter(|call| call.stage == stage).count();
-    let (waits, rings, talks) = (count(Stage::Waiting), count(Stage::Ringing), count(Stage::Talking));
-    let mut summary = format!("{waits} waiting · {rings} ringing · {talks} talking");
-    if count(Stage::Held) > 0 {
-        summary += &format!(" · {} on hold", count(Stage::Held));
-    }
+    let words = &model.words;
+    let said = |id, stage| words.tell(id, &[("count", count(stage).into())]);
+    let held = (count(Stage::Held) > 0).then(|| said("count-on-hold", Stage::Held));
+    let summary = words.dots([
+        said("count-waiting", Stage::Waiting),
+        said("count-ringing", Stage::Ringing),
+        said("count-talking", Stage::Talking),
+        held.unwrap_or_default(),
+    ]);
     let lines = model.board.lines.iter().map(|(line, view)| LineRow {
         line: words::plain(line.as_str()),
         agent: view.agent.as_deref().map_or_else(|| words::UNKNOWN.to_owned(), words::plain),
-        state: line_words(view.state),
+        state: words.say(line_words(view.state)),
         clock: words::elapsed(view.since, then),
-        pauses: pauses(view, then, &model.zone),
+        pauses: pauses(model, view, then),
         tone: line_tone(view.state),
     });
     QueueData { summary, lines: lines.collect(), unheard: unheard(model, then), calls }
@@ -105,28 +103,35 @@ pub fn data(model: &Model, now: Timestamp) -> QueueData {
 
 fn queue_row(model: &Model, view: &CallView, then: Timestamp) -> QueueRow {
     let rang = view.offers.values().map(|offer| offer.rang_at).min().unwrap_or(view.arrived_at);
+    let words = &model.words;
     let (state, since, stage) = match view.state() {
         CallState::Waiting | CallState::Ended(_) => match &view.waits {
-            Some(waits) => (format!("Waiting, place {}", waits.position), waits.since, Stage::Waiting),
-            None => ("Waiting".to_owned(), view.arrived_at, Stage::Waiting),
+            Some(waits) => {
+                let said = words.tell("waiting-place", &[("position", waits.position.into())]);
+                (said, waits.since, Stage::Waiting)
+            }
+            None => (words.say("waiting"), view.arrived_at, Stage::Waiting),
         },
         CallState::Ringing(lines) => {
-            let phones: Vec<_> = lines.into_iter().take(6).map(|line| phone(model, view, line)).collect();
-            (format!("Ringing on {}", phones.join(", ")), rang, Stage::Ringing)
+            let phones = words.list(lines.into_iter().take(6).map(|line| phone(model, view, line)));
+            (words.tell("ringing-on", &[("line", (&phones).into())]), rang, Stage::Ringing)
         }
         CallState::Talking { line, since } => {
-            let with = model.agent_at(view, line).map(|name| format!(" with {name}")).unwrap_or_default();
-            let on = words::plain(line.as_str());
+            let (on, with) = (words::plain(line.as_str()), model.agent_at(view, line));
+            let said = |alone, together| match &with {
+                Some(name) => words.tell(together, &[("name", name.into()), ("line", (&on).into())]),
+                None => words.tell(alone, &[("line", (&on).into())]),
+            };
             match held_at(view, line) {
-                Some(held) => (format!("On hold{with} on {on}"), held, Stage::Held),
-                None => (format!("Talking{with} on {on}"), since, Stage::Talking),
+                Some(held) => (said("on-hold-on", "on-hold-with"), held, Stage::Held),
+                None => (said("talking-on", "talking-with"), since, Stage::Talking),
             }
         }
     };
     QueueRow {
         call: view.id,
-        name: caller_name(view),
-        number: caller_number(view),
+        name: caller_name(words, view),
+        number: caller_number(words, view),
         queue: queue(view).unwrap_or_else(|| words::UNKNOWN.to_owned()),
         stage,
         state,
@@ -139,19 +144,25 @@ fn phone(model: &Model, view: &CallView, line: &Line) -> String {
     let number = model.agent_at(view, line).map_or(number.clone(), |name| format!("{number} {name}"));
     let by = view.offers.get(line).and_then(|offer| offer.passed_on_by.as_ref());
     match by {
-        Some(by) => format!("{number} (passed on by {})", model.person_at(view, by)),
+        Some(by) => {
+            let name = model.person_at(view, by);
+            format!("{number} ({})", model.words.tell("passed-on-by-whom", &[("name", (&name).into())]))
+        }
         None => number,
     }
 }
 
 /// One sentence for each reason and beginning: who pauses in every queue at once did it once.
-fn pauses(view: &LineView, then: Timestamp, zone: &TimeZone) -> Vec<String> {
+fn pauses(model: &Model, view: &LineView, then: Timestamp) -> Vec<String> {
+    let words = &model.words;
     let mut said: Vec<(String, Vec<String>)> = Vec::new();
     for (queue, paused) in &view.pauses {
-        let since = words::moment(paused.since, then, zone);
-        let sentence = match paused.pause.reason.as_deref() {
-            Some(reason) => format!("Paused: {}, {since}", words::plain(reason)),
-            None => format!("Paused, {since}"),
+        let since = words.moment(paused.since, then, &model.zone);
+        let sentence = match paused.pause.reason.as_deref().map(words::plain) {
+            Some(reason) => {
+                words.tell("paused-because", &[("reason", (&reason).into()), ("since", (&since).into())])
+            }
+            None => words.tell("paused", &[("since", (&since).into())]),
         };
         let queue = words::plain(queue.as_str());
         match said.iter_mut().find(|(other, _)| *other == sentence) {
@@ -159,7 +170,7 @@ fn pauses(view: &LineView, then: Timestamp, zone: &TimeZone) -> Vec<String> {
             None => said.push((sentence, vec![queue])),
         }
     }
-    said.into_iter().map(|(sentence, queues)| format!("{sentence} · {}", queues.join(", "))).collect()
+    said.into_iter().map(|(sentence, queues)| words.dots([sentence, words.list(queues)])).collect()
 }
 
 fn stage_tone(stage: Stage) -> Tone {
@@ -174,19 +185,20 @@ fn unheard(model: &Model, then: Timestamp) -> Option<String> {
     let gone: Vec<_> = model.board.adapters.iter().filter(|(_, view)| !view.connected).collect();
     let (adapter, view) = gone.first()?;
     let name = words::plain(adapter.as_str());
-    let age = words::age(view.since, then);
+    let age = model.words.age(view.since, then);
+    let (name, age) = (("name", (&name).into()), ("age", (&age).into()));
     Some(match gone.len() {
-        1 => format!("Phone system {name} has not been heard for {age} · its calls do not show"),
-        more => format!("{more} phone systems are not heard, {name} for {age} · their calls do not show"),
+        1 => model.words.tell("phone-system-unheard", &[name, age]),
+        more => model.words.tell("phone-systems-unheard", &[("count", more.into()), name, age]),
     })
 }
 
 fn line_words(state: LineState) -> &'static str {
     match state {
-        LineState::Unknown => "Unknown",
-        LineState::Idle => "Idle",
-        LineState::Ringing => "Ringing",
-        LineState::Busy => "Busy",
+        LineState::Unknown => "line-unknown",
+        LineState::Idle => "line-idle",
+        LineState::Ringing => "line-ringing",
+        LineState::Busy => "line-busy",
     }
 }
 
@@ -200,19 +212,19 @@ fn line_tone(state: LineState) -> Tone {
 }
 
 /// Draws the view into all of `ui`: calls above, lines below, scrolling together.
-pub fn ui(ui: &mut Ui, theme: &Theme, data: &QueueData) -> Vec<Command> {
+pub fn ui(ui: &mut Ui, theme: &Theme, words: &Words, data: &QueueData) -> Vec<Command> {
     let mut wishes = Vec::new();
     egui::ScrollArea::vertical().auto_shrink(false).id_salt("queue").show(ui, |ui| {
         let mut pen = Pen::new(ui, theme);
         if let Some(unheard) = &data.unheard {
             pen.space(theme::PAD_Y);
             let line = pen.padded_line(theme::ROW);
-            pen.text(line, Side::Left, unheard, ink(theme::TEXT, Tone::Bad));
+            pen.text(line, Side::Start, unheard, ink(theme::TEXT, Tone::Bad));
         }
-        title(&mut pen, "Calls", &data.summary);
-        calls_ui(&mut pen, &data.calls, &mut wishes);
-        title(&mut pen, "Lines", "");
-        lines_ui(&mut pen, &data.lines);
+        title(&mut pen, &words.say("calls"), &data.summary);
+        calls_ui(&mut pen, words, &data.calls, &mut wishes);
+        title(&mut pen, &words.say("lines"), "");
+        lines_ui(&mut pen, words, &data.lines);
         pen.space(theme::PAD);
     });
     wishes
@@ -221,30 +233,30 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &QueueData) -> Vec<Command> {
 fn title(pen: &mut Pen<'_>, title: &str, beside_it: &str) {
     pen.space(theme::PAD);
     let line = pen.padded_line(24.0);
-    let place = pen.text(line, Side::Left, title, strong(theme::HEADING, Tone::Text));
+    let place = pen.text(line, Side::Start, title, strong(theme::HEADING, Tone::Text));
     if !beside_it.is_empty() {
-        let rest = beside(line, Side::Left, place.width() + 12.0);
-        pen.text(rest, Side::Left, beside_it, ink(theme::TEXT, Tone::Dim));
+        let rest = beside(line, Side::Start, place.width() + 12.0);
+        pen.text(rest, Side::Start, beside_it, ink(theme::TEXT, Tone::Dim));
     }
     pen.space(theme::STEP);
 }
 
-fn header<const N: usize>(pen: &mut Pen<'_>, cells: [Rect; N], names: [&str; N]) {
+fn header<const N: usize>(pen: &mut Pen<'_>, words: &Words, cells: [Rect; N], names: [&'static str; N]) {
     for (cell, name) in cells.into_iter().zip(names).filter(|(_, name)| !name.is_empty()) {
-        let side = if name == "Since" { Side::Right } else { Side::Left };
-        pen.text(cell, side, name, ink(theme::LABEL, Tone::Dim));
+        let side = if name == "since" { Side::End } else { Side::Start };
+        pen.text(cell, side, &words.say(name), ink(theme::LABEL, Tone::Dim));
     }
 }
 
-fn calls_ui(pen: &mut Pen<'_>, calls: &[QueueRow], wishes: &mut Vec<Command>) {
+fn calls_ui(pen: &mut Pen<'_>, words: &Words, calls: &[QueueRow], wishes: &mut Vec<Command>) {
     if calls.is_empty() {
-        empty(pen, NO_CALLS);
+        empty(pen, &words.say("no-calls-now"));
         return;
     }
     table(pen, calls.len(), |pen| {
         let queues = calls.iter().any(|call| call.queue != words::UNKNOWN);
         let cells = call_columns(pen.line(28.0), queues);
-        header(pen, cells, ["State", "Since", "Caller", "Number", if queues { "Queue" } else { "" }]);
+        header(pen, words, cells, ["state", "since", "caller", "number", if queues { "queue" } else { "" }]);
         for call in calls {
             pen.rule();
             let line = pen.line(theme::TALL_ROW);
@@ -254,36 +266,36 @@ fn calls_ui(pen: &mut Pen<'_>, calls: &[QueueRow], wishes: &mut Vec<Command>) {
             }
             let [state, since, who, number, queue] = call_columns(line, queues);
             dotted(pen, state, &call.state, stage_tone(call.stage));
-            pen.text(since, Side::Right, &call.clock, ink(theme::TEXT, Tone::Text));
-            pen.text(who, Side::Left, &call.name, ink(theme::TEXT, Tone::Text));
+            pen.text(since, Side::End, &call.clock, ink(theme::TEXT, Tone::Text));
+            pen.text(who, Side::Start, &call.name, ink(theme::TEXT, Tone::Text));
             if call.number != call.name {
-                pen.text(number, Side::Left, &call.number, ink(theme::TEXT, Tone::Dim));
+                pen.text(number, Side::Start, &call.number, ink(theme::TEXT, Tone::Dim));
             }
             if queues {
-                pen.text(queue, Side::Left, &call.queue, ink(theme::TEXT, Tone::Dim));
+                pen.text(queue, Side::Start, &call.queue, ink(theme::TEXT, Tone::Dim));
             }
         }
     });
 }
 
-fn lines_ui(pen: &mut Pen<'_>, lines: &[LineRow]) {
+fn lines_ui(pen: &mut Pen<'_>, words: &Words, lines: &[LineRow]) {
     if lines.is_empty() {
-        empty(pen, NO_LINES);
+        empty(pen, &words.say("no-lines-yet"));
         return;
     }
     let pauses = lines.iter().any(|row| !row.pauses.is_empty());
     table(pen, lines.len(), |pen| {
         let cells = line_columns(pen.line(28.0), pauses);
-        header(pen, cells, ["Line", "Agent", "State", "Since", if pauses { "Pause" } else { "" }]);
+        header(pen, words, cells, ["line", "agent", "state", "since", if pauses { "pause" } else { "" }]);
         for row in lines {
             pen.rule();
             let [line, agent, state, since, pause] = line_columns(pen.line(theme::TALL_ROW), pauses);
-            pen.text(line, Side::Left, &row.line, ink(theme::TEXT, Tone::Text));
-            pen.text(agent, Side::Left, &row.agent, ink(theme::TEXT, Tone::Text));
-            dotted(pen, state, row.state, row.tone);
-            pen.text(since, Side::Right, &row.clock, ink(theme::TEXT, Tone::Text));
+            pen.text(line, Side::Start, &row.line, ink(theme::TEXT, Tone::Text));
+            pen.text(agent, Side::Start, &row.agent, ink(theme::TEXT, Tone::Text));
+            dotted(pen, state, &row.state, row.tone);
+            pen.text(since, Side::End, &row.clock, ink(theme::TEXT, Tone::Text));
             if !row.pauses.is_empty() {
-                pen.text(pause, Side::Left, &row.pauses.join("; "), ink(theme::TEXT, Tone::Text));
+                pen.text(pause, Side::Start, &row.pauses.join("; "), ink(theme::TEXT, Tone::Text));
             }
         }
     });
@@ -291,7 +303,7 @@ fn lines_ui(pen: &mut Pen<'_>, lines: &[LineRow]) {
 
 fn empty(pen: &mut Pen<'_>, sentence: &str) {
     let line = pen.padded_line(theme::ROW);
-    pen.text(line, Side::Left, sentence, ink(theme::TEXT, Tone::Dim));
+    pen.text(line, Side::Start, sentence, ink(theme::TEXT, Tone::Dim));
 }
 
 /// A panel around a header and `rows` rows.
@@ -310,7 +322,7 @@ fn table(pen: &mut Pen<'_>, rows: usize, draw: impl FnOnce(&mut Pen<'_>)) {
 fn dotted(pen: &mut Pen<'_>, cell: Rect, words: &str, tone: Tone) {
     let color = pen.theme.tone(tone);
     pen.dot(Pos2::new(cell.left() + 4.0, cell.center().y), color);
-    pen.text(beside(cell, Side::Left, 16.0), Side::Left, words, ink(theme::TEXT, Tone::Text));
+    pen.text(beside(cell, Side::Start, 16.0), Side::Start, words, ink(theme::TEXT, Tone::Text));
 }
 
 /// Some phone systems name no queues: then there is no column of dashes.

@@ -13,11 +13,12 @@ use pinkas_protocol::{
 use super::main_window::{self, Tab};
 use super::popup::{self, CardBody, FigureValue, PopupData};
 use crate::command::Command;
-use crate::config::Shade;
 use crate::model::Model;
 use crate::sample::{self, at, call};
+use crate::settings::{Edge, Settings, Shade};
 use crate::theme::{CARD_WIDTH, Theme};
-use crate::{fonts, theme, words};
+use crate::words::{Language, Words};
+use crate::{fonts, text, theme, words};
 
 fn model_with(update: Update) -> Model {
     let mut model = Model::new(TimeZone::UTC);
@@ -42,7 +43,10 @@ fn shown(data: PopupData, shade: Shade) -> Harness<'static, Vec<Command>> {
 }
 
 fn shown_in(data: PopupData, shade: Shade, size: egui::Vec2) -> Harness<'static, Vec<Command>> {
-    let theme = Theme::of(shade);
+    shown_with(data, Theme::of(shade), size)
+}
+
+fn shown_with(data: PopupData, theme: Theme, size: egui::Vec2) -> Harness<'static, Vec<Command>> {
     Harness::builder()
         // Foreign text may hold letters that no font has: they are drawn as boxes.
         .allow_missing_glyphs()
@@ -70,15 +74,15 @@ fn a_card_is_read_from_what_happens_to_what_explains_it() {
             "+48 12 345 67 89",
             "VIP",
             "Caller ID: Zofia W",
-            "430.00 zł overdue",
-            "3,750.00 zł",
+            "zł\u{a0}430.00 overdue",
+            "zł\u{a0}3,750.00",
             "limit − balance",
             "30 days",
             "Recent purchases",
             "14 Nov",
             "Boards",
             "×12",
-            "1,104.00 zł",
+            "zł\u{a0}1,104.00",
             "sales · 0.2 s · as of 10:00",
         ] {
             assert!(harness.query_all_by_label(label).next().is_some(), "{label} in {shade:?}");
@@ -131,18 +135,68 @@ fn no_card_moves_when_another_is_filled_or_fails() {
     assert_eq!(tops(turned), expected, "whatever the order of the sources");
 }
 
+/// A card in a language; its colours with it.
+fn card_in(language: &str, name: &str) -> (PopupData, Theme) {
+    let words = Words::of(language.parse().expect("a language"));
+    let theme = Theme::of(Shade::Dark).read(words.direction());
+    let mut view = sample::arrived(call(1), "+48123456789", None, known(name), at(0));
+    view.cards = sample::cards("C-1", "ILS", ["Paint", "צבע לבן", "Screws"], at(0));
+    let mut model = model_with(sample::rings_as(view, "101", at(0)));
+    model.words = words;
+    (PopupData::now(&model, at(4)).expect("a card"), theme)
+}
+
 #[test]
-fn a_hebrew_customers_card_is_mirrored_as_a_whole() {
-    let lefts = |name| {
-        let cards = sample::cards("C-1", "ILS", ["Paint", "Boards", "Screws"], at(0));
-        let harness = shown(ringing(known(name), cards), Shade::Dark);
-        ["Ringing on 101 · Support", "Open", "Recent purchases", "14 Nov", "30 days", "Close"]
-            .map(|label| harness.query_all_by_label(label).next().expect(label).rect().left())
+fn in_hebrew_the_card_is_mirrored_as_a_whole_and_a_name_alone_mirrors_nothing() {
+    let places = |language, name| {
+        let (data, theme) = card_in(language, name);
+        let size = egui::Vec2::new(CARD_WIDTH, popup::height(&data));
+        let words = data.words.clone();
+        let harness = shown_with(data, theme, size);
+        ["open-row", "recent-purchases", "terms", "close"].map(|id| {
+            let label = words.say(id);
+            harness.query_all_by_label(&label).next().expect(id).rect()
+        })
     };
-    let (latin, hebrew) = (lefts("Zofia"), lefts("מאפיית לוי"));
-    for (i, turned) in [true, true, true, true, false, false].into_iter().enumerate() {
-        assert_eq!(hebrew[i] > latin[i], turned, "{i}: {latin:?} {hebrew:?}");
+    for name in ["Zofia", "מאפיית לוי"] {
+        let (english, hebrew) = (places("en", name), places("he", name));
+        for (i, (latin, turned)) in english.into_iter().zip(hebrew).enumerate() {
+            let (from_left, from_right) = (latin.left(), CARD_WIDTH - turned.right());
+            assert!((from_left - from_right).abs() < 40.0, "{i} of {name}: {latin:?} {turned:?}");
+        }
     }
+}
+
+#[test]
+fn a_card_says_the_same_in_every_language_and_digits_keep_their_order() {
+    let mut said = String::new();
+    for language in Language::all() {
+        let (data, _) = card_in(language.code(), "מאפיית לוי");
+        let mut line = |text: &str| {
+            said.push_str(&text::visual(text));
+            said.push('\n');
+        };
+        line(&format!("[{}]", language.code()));
+        line(&data.status);
+        for figure in &data.figures {
+            line(&figure.label);
+            if let FigureValue::Known(value) = &figure.value {
+                line(value);
+            }
+            line(figure.note.as_deref().unwrap_or(words::UNKNOWN));
+        }
+        for card in &data.cards {
+            line(&card.title);
+            line(&card.source);
+            let CardBody::Rows(rows) = &card.body else { continue };
+            for row in rows {
+                for cell in [row.lead.as_ref(), Some(&row.text), row.count.as_ref(), row.amount.as_ref()] {
+                    line(cell.map_or(words::UNKNOWN, String::as_str));
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(said);
 }
 
 #[test]
@@ -181,7 +235,7 @@ fn a_large_amount_is_shrunk_and_never_cut() {
     };
     balance.balance = Some(sample::money("-123456789.5", "ILS"));
     let harness = shown(ringing(known("Zofia"), cards), Shade::Dark);
-    let places: Vec<_> = harness.query_all_by_label("−₪123,456,789.50").map(|node| node.rect()).collect();
+    let places: Vec<_> = harness.query_all_by_label("-₪123,456,789.50").map(|node| node.rect()).collect();
     assert_eq!(places.len(), 2);
     // A text that is cut keeps the height of its letters: smaller letters mean that it is whole.
     assert!(places[0].height() < theme::FIGURE * 1.2, "{:?}", places[0]);
@@ -198,6 +252,61 @@ fn of_several_customers_one_is_chosen_with_a_click() {
     harness.run();
     let customer = CustomerKey::parse("C-2").ok();
     assert_eq!(*harness.state(), [Command::Choose { call: call(1), customer }]);
+}
+
+#[test]
+fn after_a_talk_the_card_counts_down_and_can_be_given_more_time() {
+    let mut model = model_with(sample::rings(call(1), "101"));
+    model.habits.wrap_up = Some(jiff::SignedDuration::from_secs(45));
+    model.apply(sample::update(2, sample::answered(call(1), "101")));
+    model.apply(sample::update(60, sample::ended(call(1), 60)));
+    let data = PopupData::now(&model, at(65)).expect("a card");
+    assert_eq!((data.status.as_str(), data.clock.as_deref()), ("Wrap-up · Ended after 0:58", Some("0:40")));
+    let mut harness = shown(data, Shade::Light);
+    harness.get_by_label("30 s more").click();
+    harness.run();
+    harness.get_by_label("Finish").click();
+    harness.run();
+    assert_eq!(harness.state(), &[Command::Extend(call(1)), Command::Close(call(1))]);
+}
+
+#[test]
+fn what_sources_disagree_on_stands_side_by_side_and_is_not_shown_as_certain() {
+    let mut cards = sample::cards("C-1", "PLN", ["Paint", "Boards", "Screws"], at(0));
+    let other =
+        pinkas_protocol::card::Balance { balance: Some(sample::money("900", "PLN")), ..Default::default() };
+    cards.push(sample::card("erp", Gives::Balance, "C-1", sample::filled(Facts::Balance(other), at(0), 3)));
+    let data = ringing(known("Zofia"), cards);
+    assert_eq!(data.figures[0].note.as_deref(), Some("sources disagree · zł\u{a0}430.00 overdue"));
+    assert_eq!(data.figures[2].note, None);
+    let trouble: Vec<_> = data.cards.iter().filter_map(|card| card.trouble.as_deref()).collect();
+    let expected = ["erp says zł\u{a0}900.00 (Balance)", "accounting says zł\u{a0}1,250.00 (Balance)"];
+    assert_eq!(trouble, expected);
+}
+
+#[test]
+fn earlier_calls_of_an_unknown_number_are_told() {
+    let call = |seconds, by: Option<&str>| pinkas_protocol::board::Earlier {
+        at: at(seconds),
+        answered_by: by.map(str::to_owned),
+    };
+    let earlier = vec![call(-60, Some("Ana")), call(-86_400, None)];
+    let data = ringing(Who::Unknown { country: None, earlier }, Vec::new());
+    assert_eq!(data.cards[0].title, "Earlier calls");
+    let CardBody::Rows(rows) = &data.cards[0].body else { panic!("rows") };
+    let said = rows.iter().map(|row| format!("{} {}", row.lead.as_deref().unwrap_or("-"), row.text));
+    let said: Vec<_> = said.collect();
+    assert_eq!(said, ["09:59 Answered by Ana", "21 Nov 10:00 Nobody answered"]);
+}
+
+#[test]
+fn a_click_on_a_call_that_waits_below_shows_it() {
+    let mut model = model_with(sample::rings(call(1), "101"));
+    model.apply(sample::update(2, sample::rings(call(2), "101")));
+    let mut harness = shown(PopupData::now(&model, at(4)).expect("a card"), Shade::Dark);
+    harness.get_by_label("Zofia Wiśniewska · 7001").click();
+    harness.run();
+    assert_eq!(harness.state(), &[Command::Open(call(2))]);
 }
 
 #[test]
@@ -340,6 +449,13 @@ fn supervisor() -> Model {
     model
 }
 
+const SETTINGS: Settings = Settings {
+    shade: Shade::Dark,
+    edge: Edge::Right,
+    language: Language::ENGLISH,
+    habits: crate::model::Habits { pops: crate::model::Pops::AtRing, wrap_up: None },
+};
+
 fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Tab, Vec<Command>)> {
     let theme = Theme::of(shade);
     Harness::builder()
@@ -350,7 +466,7 @@ fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Tab, Ve
         })
         .build_ui_state(
             move |ui, (tab, said): &mut (Tab, Vec<Command>)| {
-                let data = main_window::data(&model, *tab, at(10));
+                let data = main_window::data(&model, &SETTINGS, *tab, at(10));
                 said.extend(main_window::ui(ui, &theme, &data, tab));
             },
             (tab, Vec::new()),
@@ -459,4 +575,21 @@ fn a_long_history_draws_only_the_rows_in_sight() {
     let harness = main_shown(model, Tab::Recent, Shade::Dark);
     let rows = harness.query_all_by_label("+48 12 345 67 89").count();
     assert!((5..40).contains(&rows), "{rows} rows");
+}
+
+#[test]
+fn a_click_in_the_settings_says_all_of_them_anew() {
+    let mut harness = main_shown(supervisor(), Tab::Settings, Shade::Dark);
+    for label in ["Polski", "Light", "When I answer", "60 s", "Left"] {
+        assert!(harness.query_by_label(label).is_some(), "{label}");
+    }
+    harness.get_by_label("עברית").click();
+    harness.run();
+    harness.get_by_label("30 s").click();
+    harness.run();
+    let language = "he".parse().expect("a language");
+    let wrap_up = Some(jiff::SignedDuration::from_secs(30));
+    let habits = crate::model::Habits { wrap_up, ..SETTINGS.habits };
+    let said = [Settings { language, ..SETTINGS }, Settings { habits, ..SETTINGS }].map(Command::Set);
+    assert_eq!(harness.state().1, said);
 }

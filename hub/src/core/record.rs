@@ -190,11 +190,7 @@ impl Hub {
             Written::Note { text } => Written::Note { text: checked(text)? },
             Written::FollowUp { due, text } => Written::FollowUp { due, text: checked(text)? },
             Written::Outcome { code } => {
-                let fits = |outcome: &Outcome| {
-                    let here = queue.is_some_and(|queue| outcome.queues.contains(queue));
-                    outcome.code == code && (outcome.queues.is_empty() || here)
-                };
-                let known = self.outcomes.iter().any(fits);
+                let known = self.outcomes.iter().any(|known| known.code == code && known.fits(queue));
                 known.then_some(Written::Outcome { code }).ok_or(Refusal::UnknownOutcome)?
             }
         })

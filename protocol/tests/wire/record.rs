@@ -77,7 +77,12 @@ pub fn updates() -> Vec<Update> {
 
 /// What may come of a call.
 pub fn outcomes() -> Vec<Outcome> {
-    let outcome = |code, label: &str, queues| Outcome { code: id(code), label: label.to_owned(), queues };
+    let outcome = |code, label: &str, queues: Vec<_>| Outcome {
+        code: id(code),
+        label: label.to_owned(),
+        required: !queues.is_empty(),
+        queues,
+    };
     vec![
         outcome("ordered", "Ordered something", vec![id("Sales")]),
         outcome("call-back", "Wants to be called back", vec![]),

@@ -4,16 +4,17 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pinkas_protocol::card::{Balance, Credit, Purchase};
-use pinkas_protocol::{Card, CardState, Facts, Gives, Money};
+use pinkas_protocol::disagreement::{Disagreement, Fact, Said, disagreements};
+use pinkas_protocol::{CallView, Card, CardState, Facts, Gives, Money, Who};
 
 use crate::theme::Tone;
-use crate::words;
+use crate::words::{self, Words};
 
 /// One of the figures under the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
     /// What it is.
-    pub label: &'static str,
+    pub label: String,
     /// How much.
     pub value: FigureValue,
     /// What has to be known with it.
@@ -73,7 +74,7 @@ pub struct RowData {
 }
 
 /// Balance, credit left and terms.
-pub(super) fn figures(cards: &[Card]) -> Vec<Figure> {
+pub(super) fn figures(words: &Words, cards: &[Card]) -> Vec<Figure> {
     let balance = found(cards, Gives::Balance, |facts| match facts {
         Facts::Balance(balance) => Some(balance),
         _ => None,
@@ -82,7 +83,19 @@ pub(super) fn figures(cards: &[Card]) -> Vec<Figure> {
         Facts::Credit(credit) => Some(credit),
         _ => None,
     });
-    vec![balance_figure(&balance), credit_left(&credit, &balance), terms(&credit)]
+    let mut figures =
+        vec![balance_figure(words, &balance), credit_left(words, &credit, &balance), terms(words, &credit)];
+    // What is disputed is not shown as if it were certain; the cards say who says what.
+    let of_figures: [&[Fact]; 3] =
+        [&[Fact::Balance, Fact::Overdue], &[Fact::Limit, Fact::Available], &[Fact::Days, Fact::Hold]];
+    let disputed = disagreements(cards);
+    for (figure, facts) in figures.iter_mut().zip(of_figures) {
+        if disputed.iter().any(|disagreement| facts.contains(&disagreement.fact)) {
+            let note = figure.note.take().unwrap_or_default();
+            figure.note = Some(words.dots([words.say("sources-disagree"), note]));
+        }
+    }
+    figures
 }
 
 enum Found<'a, T> {
@@ -105,28 +118,30 @@ fn found<'a, T>(cards: &'a [Card], gives: Gives, pick: impl Fn(&'a Facts) -> Opt
     }
 }
 
-fn balance_figure(balance: &Found<'_, Balance>) -> Figure {
-    let label = "Balance";
+fn balance_figure(words: &Words, balance: &Found<'_, Balance>) -> Figure {
+    let label = words.say("balance");
     let Found::Facts(balance) = balance else { return absent(label, balance) };
     let Some(open) = &balance.balance else { return absent(label, &Found::<()>::Nothing) };
     let amount = &open.amount;
     let overdue = balance.overdue.as_ref().filter(|overdue| overdue.amount > rust_decimal::Decimal::ZERO);
     let (note, tone) = match overdue {
-        Some(overdue) => (format!("{} overdue", words::money(overdue)), Tone::Bad),
-        None if amount.is_zero() => ("settled".to_owned(), Tone::Text),
-        None if amount.is_sign_negative() => ("in the customer's favour".to_owned(), Tone::Text),
-        None => ("open".to_owned(), Tone::Text),
+        Some(overdue) => {
+            (words.tell("overdue-amount", &[("amount", (&words.money(overdue)).into())]), Tone::Bad)
+        }
+        None if amount.is_zero() => (words.say("settled"), Tone::Text),
+        None if amount.is_sign_negative() => (words.say("in-favour"), Tone::Text),
+        None => (words.say("open"), Tone::Text),
     };
-    Figure { label, value: FigureValue::Known(words::money(open)), note: Some(note), tone }
+    Figure { label, value: FigureValue::Known(words.money(open)), note: Some(note), tone }
 }
 
-fn credit_left(credit: &Found<'_, Credit>, balance: &Found<'_, Balance>) -> Figure {
-    let label = "Credit left";
+fn credit_left(words: &Words, credit: &Found<'_, Credit>, balance: &Found<'_, Balance>) -> Figure {
+    let label = words.say("credit-left");
     let Found::Facts(credit) = credit else { return absent(label, credit) };
     let limit = credit.limit.as_ref();
-    let of_limit = limit.map(|limit| format!("of {}", words::money(limit)));
+    let of_limit = limit.map(|limit| words.tell("of-limit", &[("amount", (&words.money(limit)).into())]));
     if let Some(available) = &credit.available {
-        return known(label, available, of_limit);
+        return known(words, label, available, of_limit);
     }
     match (limit, balance) {
         (Some(limit), Found::Facts(Balance { balance: Some(open), .. }))
@@ -134,7 +149,7 @@ fn credit_left(credit: &Found<'_, Credit>, balance: &Found<'_, Balance>) -> Figu
         {
             let left = limit.amount.checked_sub(open.amount);
             match left.map(|amount| Money { amount, currency: limit.currency.clone() }) {
-                Some(left) => known(label, &left, Some("limit − balance".to_owned())),
+                Some(left) => known(words, label, &left, Some(words.say("limit-minus-balance"))),
                 None => absent(label, &Found::<()>::Nothing),
             }
         }
@@ -143,119 +158,210 @@ fn credit_left(credit: &Found<'_, Credit>, balance: &Found<'_, Balance>) -> Figu
     }
 }
 
-fn terms(credit: &Found<'_, Credit>) -> Figure {
-    let label = "Terms";
+fn terms(words: &Words, credit: &Found<'_, Credit>) -> Figure {
+    let label = words.say("terms");
     let Found::Facts(credit) = credit else { return absent(label, credit) };
-    let value = credit.days.map_or(FigureValue::Unknown, |days| FigureValue::Known(words::days(days)));
-    match credit.hold {
-        Some(true) => Figure { label, value, note: Some("credit is stopped".to_owned()), tone: Tone::Bad },
-        _ => Figure { label, value, note: None, tone: Tone::Text },
-    }
+    let value = credit.days.map_or(FigureValue::Unknown, |days| FigureValue::Known(words.days(days)));
+    let (note, tone) = match credit.hold {
+        Some(true) => (Some(words.say("credit-stopped")), Tone::Bad),
+        _ => (None, Tone::Text),
+    };
+    Figure { label, value, note, tone }
 }
 
-fn known(label: &'static str, money: &Money, note: Option<String>) -> Figure {
-    Figure { label, value: FigureValue::Known(words::money(money)), note, tone: Tone::Text }
+fn known(words: &Words, label: String, money: &Money, note: Option<String>) -> Figure {
+    Figure { label, value: FigureValue::Known(words.money(money)), note, tone: Tone::Text }
 }
 
-fn absent<T>(label: &'static str, found: &Found<'_, T>) -> Figure {
+fn absent<T>(label: String, found: &Found<'_, T>) -> Figure {
     let value = if matches!(found, Found::Waiting) { FigureValue::Waiting } else { FigureValue::Unknown };
     Figure { label, value, note: None, tone: Tone::Text }
 }
 
 /// Purchases last, whatever the order of the configuration: when a long list lands, no other card moves.
-pub(super) fn in_order(cards: &[Card]) -> impl Iterator<Item = &Card> {
+fn in_order(cards: &[Card]) -> impl Iterator<Item = &Card> {
     let mut cards: Vec<&Card> = cards.iter().collect();
     cards.sort_by_key(|card| card.gives);
     cards.into_iter()
 }
 
-/// One source's card; `now` is the hub's clock.
-pub(super) fn card(card: &Card, now: Timestamp, zone: &TimeZone) -> CardData {
-    let name = words::plain(card.source.as_str());
-    let (source, body) = match &card.state {
-        CardState::Waiting => (format!("{name} · waiting"), CardBody::Bars),
-        CardState::Late { .. } => (name, CardBody::Bars),
-        CardState::Filled { facts, as_of, took_ms, late, old } => {
-            let took = if *late { String::new() } else { format!(" · {}", words::took(*took_ms)) };
-            let as_of = words::moment(*as_of, now, zone);
-            let took = if old.is_some() { String::new() } else { took };
-            (format!("{name}{took} · as of {as_of}"), rows(facts, now, zone))
-        }
-        CardState::Nothing { took_ms } => {
-            (format!("{name} · {} · no record", words::took(*took_ms)), CardBody::Empty)
-        }
-        CardState::Failed { .. } => (name, CardBody::Empty),
-    };
-    CardData { title: words::plain(card.title()), source, trouble: words::trouble(card), body }
+/// When a card is looked at, where, and in which language.
+pub(super) struct Reader<'a> {
+    /// The language.
+    pub words: &'a Words,
+    /// The hub's clock.
+    pub now: Timestamp,
+    /// The zone in which times of day are shown.
+    pub zone: &'a TimeZone,
 }
 
-fn rows(facts: &Facts, now: Timestamp, zone: &TimeZone) -> CardBody {
-    let today = words::today(now, zone);
-    let rows: Vec<RowData> = match facts {
-        Facts::Balance(balance) => {
-            let due = balance.oldest_due.map(|date| format!(" since {}", words::day(date, today)));
-            let overdue = balance.overdue.as_ref().filter(|overdue| !overdue.amount.is_zero());
-            let overdue = overdue.map(|money| {
-                row(format!("Overdue{}", due.unwrap_or_default()), Some(words::money(money)), Tone::Bad)
-            });
-            let nothing = balance.overdue.as_ref().filter(|overdue| overdue.amount.is_zero());
-            let nothing = nothing.map(|_| row("Nothing overdue".to_owned(), None, Tone::Dim));
-            let open = balance.balance.as_ref();
-            let open = open.map(|open| row("Open".to_owned(), Some(words::money(open)), Tone::Text));
-            [open, overdue, nothing].into_iter().flatten().collect()
-        }
-        Facts::Credit(credit) => credit_rows(credit),
-        Facts::Purchases { purchases } if purchases.is_empty() => {
-            vec![row("No purchases on record".to_owned(), None, Tone::Dim)]
-        }
-        Facts::Purchases { purchases } => purchases
+impl Reader<'_> {
+    /// One card for each source, and one for earlier calls of a caller who is no customer.
+    pub(super) fn cards(&self, view: &CallView) -> Vec<CardData> {
+        let disagreements = disagreements(&view.cards);
+        let cards = in_order(&view.cards).map(|card| self.card(card, &disagreements));
+        cards.chain(self.earlier(&view.who)).collect()
+    }
+
+    /// Earlier calls from the same number.
+    fn earlier(&self, who: &Who) -> Option<CardData> {
+        let (Who::Unknown { earlier, .. } | Who::NoneOf { earlier, .. }) = who else { return None };
+        let rows: Vec<RowData> = earlier
             .iter()
-            .take(pinkas_protocol::card::MOST_PURCHASES)
-            .map(|purchase| purchase_row(purchase, today))
-            .collect(),
-        Facts::Notes { notes } => notes
-            .iter()
-            .take(pinkas_protocol::card::MOST_NOTES)
-            .map(|note| RowData {
-                lead: note.date.map(|date| words::day(date, today)),
-                // Who did not sign is no unknown figure.
-                ..row(
-                    words::plain(&note.text.0),
-                    Some(note.by.as_deref().map_or_else(String::new, words::plain)),
-                    Tone::Text,
-                )
+            .map(|call| {
+                let text = match call.answered_by.as_deref().map(words::plain) {
+                    Some(name) => self.words.tell("answered-by", &[("name", (&name).into())]),
+                    None => self.words.say("nobody-answered"),
+                };
+                let lead = Some(self.words.moment(call.at, self.now, self.zone));
+                RowData { lead, ..row(text, None, Tone::Text) }
             })
-            .collect(),
-        Facts::Custom { rows } => rows
-            .iter()
-            .take(pinkas_protocol::card::MOST_ROWS)
-            .map(|custom| {
-                let value = custom.value.as_ref().map_or(words::UNKNOWN.to_owned(), |v| words::plain(&v.0));
-                row(words::plain(&custom.label), Some(value), Tone::Text)
-            })
-            .collect(),
-    };
-    if rows.is_empty() { CardBody::Empty } else { CardBody::Rows(rows) }
+            .collect();
+        let title = self.words.say("earlier-calls");
+        let card = CardData { title, source: String::new(), trouble: None, body: CardBody::Rows(rows) };
+        (!earlier.is_empty()).then_some(card)
+    }
+
+    /// What other sources say that contradicts this card.
+    fn contradicted(&self, card: &Card, disagreements: &[Disagreement]) -> Vec<String> {
+        let mut said = Vec::new();
+        for disagreement in disagreements {
+            let own = disagreement.said.iter().find(|(source, _)| *source == card.source);
+            let Some((_, own)) = own.filter(|_| disagreement.fact.gives() == card.gives) else { continue };
+            for (source, other) in disagreement.said.iter().filter(|(_, other)| other != own) {
+                let (who, what) = (words::plain(source.as_str()), self.words.say(fact_id(disagreement.fact)));
+                let value = self.said(other);
+                let args = [("who", (&who).into()), ("what", (&what).into()), ("value", (&value).into())];
+                said.push(self.words.tell("contradicts", &args));
+            }
+        }
+        said
+    }
+
+    fn said(&self, said: &Said) -> String {
+        match said {
+            Said::Money(money) => self.words.money(money),
+            Said::Date(date) => self.day(*date),
+            Said::Days(days) => self.words.days(*days),
+            Said::Hold(true) => self.words.say("yes"),
+            Said::Hold(false) => self.words.say("no"),
+        }
+    }
+
+    /// One source's card.
+    fn card(&self, card: &Card, disagreements: &[Disagreement]) -> CardData {
+        let words = self.words;
+        let name = words::plain(card.source.as_str());
+        let (source, body) = match &card.state {
+            CardState::Waiting => (words.dots([name, words.say("source-waiting")]), CardBody::Bars),
+            CardState::Late { .. } => (name, CardBody::Bars),
+            CardState::Filled { facts, as_of, took_ms, late, old } => {
+                let took = if *late || old.is_some() { String::new() } else { words.took(*took_ms) };
+                let time = words.moment(*as_of, self.now, self.zone);
+                let as_of = words.tell("as-of", &[("time", (&time).into())]);
+                (words.dots([name, took, as_of]), self.rows(facts))
+            }
+            CardState::Nothing { took_ms } => {
+                (words.dots([name, words.took(*took_ms), words.say("no-record")]), CardBody::Empty)
+            }
+            CardState::Failed { .. } => (name, CardBody::Empty),
+        };
+        let trouble: Vec<String> =
+            words.trouble(card).into_iter().chain(self.contradicted(card, disagreements)).collect();
+        let trouble = (!trouble.is_empty()).then(|| words.dots(trouble));
+        CardData { title: words.title(card), source, trouble, body }
+    }
+
+    fn rows(&self, facts: &Facts) -> CardBody {
+        let rows: Vec<RowData> = match facts {
+            Facts::Balance(balance) => self.balance_rows(balance),
+            Facts::Credit(credit) => self.credit_rows(credit),
+            Facts::Purchases { purchases } if purchases.is_empty() => {
+                vec![row(self.words.say("no-purchases"), None, Tone::Dim)]
+            }
+            Facts::Purchases { purchases } => {
+                let shown = purchases.iter().take(pinkas_protocol::card::MOST_PURCHASES);
+                shown.map(|purchase| self.purchase_row(purchase)).collect()
+            }
+            Facts::Notes { notes } => notes
+                .iter()
+                .take(pinkas_protocol::card::MOST_NOTES)
+                .map(|note| RowData {
+                    lead: note.date.map(|date| self.day(date)),
+                    // Who did not sign is no unknown figure.
+                    ..row(
+                        words::plain(&note.text.0),
+                        Some(note.by.as_deref().map_or_else(String::new, words::plain)),
+                        Tone::Text,
+                    )
+                })
+                .collect(),
+            Facts::Custom { rows } => rows
+                .iter()
+                .take(pinkas_protocol::card::MOST_ROWS)
+                .map(|custom| {
+                    let value = custom.value.as_ref();
+                    let value = value.map_or(words::UNKNOWN.to_owned(), |v| words::plain(&v.0));
+                    row(words::plain(&custom.label), Some(value), Tone::Text)
+                })
+                .collect(),
+        };
+        if rows.is_empty() { CardBody::Empty } else { CardBody::Rows(rows) }
+    }
+
+    fn balance_rows(&self, balance: &Balance) -> Vec<RowData> {
+        let words = self.words;
+        let overdue = balance.overdue.as_ref().map(|overdue| match balance.oldest_due {
+            _ if overdue.amount.is_zero() => row(words.say("nothing-overdue"), None, Tone::Dim),
+            Some(date) => {
+                let text = words.tell("overdue-since", &[("date", (&self.day(date)).into())]);
+                row(text, Some(words.money(overdue)), Tone::Bad)
+            }
+            None => row(words.say("overdue-row"), Some(words.money(overdue)), Tone::Bad),
+        });
+        let open = balance.balance.as_ref();
+        let open = open.map(|open| row(words.say("open-row"), Some(words.money(open)), Tone::Text));
+        [open, overdue].into_iter().flatten().collect()
+    }
+
+    fn credit_rows(&self, credit: &Credit) -> Vec<RowData> {
+        let words = self.words;
+        let limit = credit.limit.as_ref();
+        let limit = limit.map(|money| row(words.say("limit-row"), Some(words.money(money)), Tone::Text));
+        let hold = credit.hold.filter(|hold| *hold);
+        let hold = hold.map(|_| row(words.say("sales-stopped"), None, Tone::Bad));
+        let term = credit.days.map(|days| row(words.say("payment-term"), Some(words.days(days)), Tone::Text));
+        let note = credit.note.as_deref().map(|note| row(words::plain(note), None, Tone::Dim));
+        let offer = credit.offer.as_deref().map(words::plain);
+        let offer = offer.map(|what| words.tell("may-be-offered", &[("what", (&what).into())]));
+        let offer = offer.map(|offer| row(offer, None, Tone::Text));
+        [limit, term, hold, offer, note].into_iter().flatten().collect()
+    }
+
+    fn purchase_row(&self, purchase: &Purchase) -> RowData {
+        RowData {
+            lead: Some(purchase.date.map_or_else(|| words::UNKNOWN.to_owned(), |date| self.day(date))),
+            text: words::plain(&purchase.product),
+            count: purchase.quantity.map(|quantity| self.words.quantity(quantity)),
+            amount: purchase.amount.as_ref().map(|amount| self.words.money(amount)),
+            tone: Tone::Text,
+        }
+    }
+
+    fn day(&self, date: jiff::civil::Date) -> String {
+        self.words.day(date, words::today(self.now, self.zone))
+    }
 }
 
-fn credit_rows(credit: &Credit) -> Vec<RowData> {
-    let limit = credit.limit.as_ref().map(|m| row("Limit".to_owned(), Some(words::money(m)), Tone::Text));
-    let hold = credit.hold.filter(|hold| *hold);
-    let hold = hold.map(|_| row("Sales on credit are stopped".to_owned(), None, Tone::Bad));
-    let term = credit.days.map(|days| row("Payment term".to_owned(), Some(words::days(days)), Tone::Text));
-    let note = credit.note.as_deref().map(|note| row(words::plain(note), None, Tone::Dim));
-    let offer = credit.offer.as_deref();
-    let offer = offer.map(|offer| row(format!("May be offered: {}", words::plain(offer)), None, Tone::Text));
-    [limit, term, hold, offer, note].into_iter().flatten().collect()
-}
-
-fn purchase_row(purchase: &Purchase, today: jiff::civil::Date) -> RowData {
-    RowData {
-        lead: Some(purchase.date.map_or_else(|| words::UNKNOWN.to_owned(), |date| words::day(date, today))),
-        text: words::plain(&purchase.product),
-        count: purchase.quantity.map(words::quantity),
-        amount: purchase.amount.as_ref().map(words::money),
-        tone: Tone::Text,
+fn fact_id(fact: Fact) -> &'static str {
+    match fact {
+        Fact::Balance => "balance",
+        Fact::Overdue => "overdue-row",
+        Fact::OldestDue => "oldest-due",
+        Fact::Limit => "limit-row",
+        Fact::Available => "credit-left",
+        Fact::Days => "payment-term",
+        Fact::Hold => "credit-stopped",
     }
 }
 

@@ -1,17 +1,20 @@
 //! Draws a card, and measures it with the same lines. Nothing here decides what is shown.
-//! The card of a customer whose name is read from right to left is mirrored as a whole; digits never are.
+//! In a language read from the right the pen turns all of it over; digits never are.
 
 use egui::{Pos2, Rect, Ui, Vec2};
 
-use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData};
+use super::{
+    BannerData, CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData,
+};
 use crate::command::Command;
 use crate::theme::{self, Theme, Tone};
 use crate::views::pen::{Ink, Live, Pen, Side, beside, ink, part, strong};
+use crate::words::Words;
 
 /// Height of a card at its own width, in points.
 pub fn height(data: &PopupData) -> f32 {
     // Colours do not change heights.
-    let theme = Theme::of(crate::config::Shade::Dark);
+    let theme = Theme::of(crate::settings::Shade::Dark);
     let mut pen = Pen::measuring(&theme, theme::CARD_WIDTH);
     head(&mut pen, data);
     body(&mut pen, data, &mut Vec::new());
@@ -49,45 +52,40 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &PopupData) -> Vec<Command> {
 }
 
 fn head(pen: &mut Pen<'_>, data: &PopupData) {
-    let side = reads_from(data);
     status_line(pen, data);
     pen.rule();
     if let Some(notice) = &data.notice {
         pen.space(6.0);
         let line = pen.padded_line(20.0);
-        pen.text(line, side, notice, ink(theme::LABEL, Tone::Bad));
+        pen.text(line, Side::Start, notice, ink(theme::LABEL, Tone::Bad));
     }
     pen.space(theme::PAD_Y);
     let tone = if data.mood == Mood::Fading { Tone::Dim } else { Tone::Text };
     let line = pen.padded_line(34.0);
     let size = if data.mood == Mood::Fading { theme::FIGURE } else { theme::NAME };
     let letters = whole(pen, &data.name, strong(size, tone), line.width(), SMALLEST_NAME);
-    pen.text(line, side, &data.name, letters);
-    who_line(pen, data, side);
+    pen.text(line, Side::Start, &data.name, letters);
+    who_line(pen, data);
     if data.mood != Mood::Fading {
-        let claims = data.claims.as_ref().map(|claims| (format!("Caller ID: {claims}"), Tone::Dim));
+        let claims = data.claims.as_ref();
+        let claims = claims.map(|name| (data.words.tell("caller-id", &[("name", name.into())]), Tone::Dim));
         let routes = data.routes.iter().map(|route| (route.clone(), Tone::Dim));
         let note = data.note.as_ref().map(|note| (note.text.clone(), note.tone));
         for (text, tone) in claims.into_iter().chain(routes).chain(note) {
             let line = pen.padded_line(theme::ROW);
-            pen.text(line, side, &text, ink(theme::LABEL + 1.0, tone));
+            pen.text(line, Side::Start, &text, ink(theme::LABEL + 1.0, tone));
         }
         if !data.tags.is_empty() && !data.has_tag_table() {
             let mut line = pen.padded_line(theme::ROW);
             for tag in &data.tags {
-                line = beside(line, side, tag_ui(pen, line, side, tag) + 16.0);
+                line = beside(line, Side::Start, tag_ui(pen, line, tag) + 16.0);
             }
         }
     }
     pen.space(theme::PAD_Y);
     if data.mood != Mood::Fading && !data.figures.is_empty() {
-        figures(pen, &data.figures, side);
+        figures(pen, &data.figures);
     }
-}
-
-/// The side where reading begins, for everything on the card: one column of amounts, not two.
-fn reads_from(data: &PopupData) -> Side {
-    Side::of(&data.name)
 }
 
 fn status_line(pen: &mut Pen<'_>, data: &PopupData) {
@@ -97,62 +95,61 @@ fn status_line(pen: &mut Pen<'_>, data: &PopupData) {
     let line = bar.shrink2(Vec2::new(theme::PAD, 0.0));
     let dot = match data.mood {
         Mood::Live => Tone::Accent,
-        Mood::Held => Tone::Warn,
+        Mood::Held | Mood::WrapUp => Tone::Warn,
         Mood::Over | Mood::Fading => Tone::Faint,
     };
     let color = pen.theme.tone(dot);
-    let (side, end) = (reads_from(data), reads_from(data).other());
-    pen.dot(part(line, side, 8.0).center(), color);
+    pen.dot(part(line, Side::Start, 8.0).center(), color);
     if let Some(clock) = &data.clock {
-        pen.text(part(line, end, 80.0), end, clock, ink(theme::LABEL + 1.0, Tone::Dim));
+        pen.text(part(line, Side::End, 80.0), Side::End, clock, ink(theme::LABEL + 1.0, Tone::Dim));
     }
-    let words = beside(beside(line, side, 16.0), end, 84.0);
-    pen.text(words, side, &data.status, ink(theme::LABEL + 1.0, Tone::Dim));
+    let words = beside(beside(line, Side::Start, 16.0), Side::End, 84.0);
+    pen.text(words, Side::Start, &data.status, ink(theme::LABEL + 1.0, Tone::Dim));
 }
 
 /// A tag's name and value; how much of the line they took.
-fn tag_ui(pen: &mut Pen<'_>, line: Rect, side: Side, tag: &TagData) -> f32 {
+fn tag_ui(pen: &mut Pen<'_>, line: Rect, tag: &TagData) -> f32 {
     if line.width() < 30.0 {
         return 0.0;
     }
-    let name = pen.text(line, side, &tag.name, ink(theme::LABEL + 1.0, Tone::Dim)).width() + 6.0;
-    let value = beside(line, side, name);
+    let name = pen.text(line, Side::Start, &tag.name, ink(theme::LABEL + 1.0, Tone::Dim)).width() + 6.0;
+    let value = beside(line, Side::Start, name);
     if value.width() < 12.0 {
         return name;
     }
-    name + pen.text(value, side, &tag.value, ink(theme::LABEL + 1.0, Tone::Text)).width()
+    name + pen.text(value, Side::Start, &tag.value, ink(theme::LABEL + 1.0, Tone::Text)).width()
 }
 
 /// Number and chips; the number in a label of its own, as digits must not be mirrored.
-fn who_line(pen: &mut Pen<'_>, data: &PopupData, side: Side) {
+fn who_line(pen: &mut Pen<'_>, data: &PopupData) {
     let fading = data.mood == Mood::Fading;
     if data.number.is_none() && (data.chips.is_empty() || fading) {
         return;
     }
     let mut line = pen.padded_line(24.0);
     if let Some(number) = &data.number {
-        let place = pen.text(part(line, side, 220.0), side, number, ink(15.0, Tone::Dim));
-        line = beside(line, side, place.width() + 12.0);
+        let place = pen.text(part(line, Side::Start, 220.0), Side::Start, number, ink(15.0, Tone::Dim));
+        line = beside(line, Side::Start, place.width() + 12.0);
     }
     let chips = if fading { &[][..] } else { &data.chips[..] };
     for chip in chips.iter().take(4) {
-        line = pen.chip(line, side, &chip.text, chip.tone);
+        line = pen.chip(line, Side::Start, &chip.text, chip.tone);
     }
 }
 
-fn figures(pen: &mut Pen<'_>, figures: &[Figure], side: Side) {
+fn figures(pen: &mut Pen<'_>, figures: &[Figure]) {
     pen.rule();
     let band = pen.line(78.0);
     pen.rule();
     let mut rest = band;
     for (i, (figure, width)) in figures.iter().zip(widths(pen, figures, band.width())).enumerate() {
-        let cell = part(rest, side, width);
-        rest = beside(rest, side, width);
+        let cell = part(rest, Side::Start, width);
+        rest = beside(rest, Side::Start, width);
         if i > 0 {
             let color = pen.theme.line;
-            pen.fill(part(cell, side, 1.0), color, 0);
+            pen.fill(part(cell, Side::Start, 1.0), color, 0);
         }
-        figure_cell(pen, cell.shrink2(Vec2::new(theme::PAD, 10.0)), side, figure, i == 0);
+        figure_cell(pen, cell.shrink2(Vec2::new(theme::PAD, 10.0)), figure, i == 0);
     }
 }
 
@@ -185,26 +182,26 @@ fn figure_size(first: bool) -> f32 {
     if first { theme::FIGURE } else { theme::HEADING }
 }
 
-fn figure_cell(pen: &mut Pen<'_>, cell: Rect, side: Side, figure: &Figure, first: bool) {
+fn figure_cell(pen: &mut Pen<'_>, cell: Rect, figure: &Figure, first: bool) {
     let row = |top: f32, height: f32| {
         Rect::from_min_size(Pos2::new(cell.left(), cell.top() + top), Vec2::new(cell.width(), height))
     };
-    pen.text(row(0.0, 15.0), side, figure.label, ink(theme::LABEL, Tone::Dim));
+    pen.text(row(0.0, 15.0), Side::Start, &figure.label, ink(theme::LABEL, Tone::Dim));
     let size = figure_size(first);
     match &figure.value {
         FigureValue::Known(value) => {
             let letters = whole(pen, value, strong(size, figure.tone), cell.width(), SMALLEST);
-            pen.text(row(15.0, 27.0), side, value, letters);
+            pen.text(row(15.0, 27.0), Side::Start, value, letters);
         }
         FigureValue::Unknown => {
-            pen.text(row(15.0, 27.0), side, crate::words::UNKNOWN, ink(size, Tone::Dim));
+            pen.text(row(15.0, 27.0), Side::Start, crate::words::UNKNOWN, ink(size, Tone::Dim));
         }
-        FigureValue::Waiting => bar(pen, row(24.0, 10.0), side, 0.7),
+        FigureValue::Waiting => bar(pen, row(24.0, 10.0), 0.7),
     }
     if let Some(note) = &figure.note {
         let tone = if figure.tone == Tone::Bad { Tone::Bad } else { Tone::Dim };
         let letters = whole(pen, note, ink(theme::LABEL, tone), cell.width(), SMALLEST);
-        pen.text(row(43.0, 15.0), side, note, letters);
+        pen.text(row(43.0, 15.0), Side::Start, note, letters);
     }
 }
 
@@ -230,7 +227,7 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         if first {
             pen.rule();
         }
-        tag_table(pen, &data.tags, reads_from(data));
+        tag_table(pen, &data.tags, &data.words);
         first = true;
     }
     if !data.choices.is_empty() {
@@ -245,20 +242,20 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
             pen.rule();
         }
         first = true;
-        card_ui(pen, card, reads_from(data));
+        card_ui(pen, card);
     }
 }
 
 /// Two beside each other: what a phone system knows is short.
-fn tag_table(pen: &mut Pen<'_>, tags: &[TagData], side: Side) {
+fn tag_table(pen: &mut Pen<'_>, tags: &[TagData], words: &Words) {
     pen.space(theme::PAD_Y - 2.0);
     let title = pen.padded_line(theme::ROW);
-    pen.text(title, side, "From the phone system", strong(theme::TEXT, Tone::Text));
+    pen.text(title, Side::Start, &words.say("from-the-phone-system"), strong(theme::TEXT, Tone::Text));
     for pair in tags.chunks(2) {
         let line = pen.padded_line(theme::ROW);
         let cell = line.width() / 2.0 - 8.0;
-        for (tag, place) in pair.iter().zip([part(line, side, cell), part(line, side.other(), cell)]) {
-            tag_ui(pen, place, side, tag);
+        for (tag, place) in pair.iter().zip([part(line, Side::Start, cell), part(line, Side::End, cell)]) {
+            tag_ui(pen, place, tag);
         }
     }
     pen.space(theme::PAD_Y - 2.0);
@@ -267,12 +264,11 @@ fn tag_table(pen: &mut Pen<'_>, tags: &[TagData], side: Side) {
 fn choices(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     pen.space(theme::PAD_Y);
     let title = pen.padded_line(theme::ROW);
-    let side = reads_from(data);
-    pen.text(title, side, "Who is calling?", strong(theme::TEXT, Tone::Text));
+    pen.text(title, Side::Start, &data.words.say("who-is-calling"), strong(theme::TEXT, Tone::Text));
     for choice in &data.choices {
         pen.space(theme::STEP);
         let line = pen.padded_line(36.0);
-        if choice_row(pen, line, side, choice, if data.can_choose { Live::Yes } else { Live::No }) {
+        if choice_row(pen, line, data, choice, if data.can_choose { Live::Yes } else { Live::No }) {
             let customer = Some(choice.customer.clone());
             wishes.push(Command::Choose { call: data.call, customer });
         }
@@ -280,52 +276,55 @@ fn choices(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     pen.space(theme::PAD_Y);
 }
 
-fn choice_row(pen: &mut Pen<'_>, line: Rect, side: Side, choice: &ChoiceData, live: Live) -> bool {
+fn choice_row(pen: &mut Pen<'_>, line: Rect, data: &PopupData, choice: &ChoiceData, live: Live) -> bool {
     let clicked = pen.row(line, &choice.name, live);
     let edge = if choice.chosen { pen.theme.accent } else { pen.theme.line };
     pen.outline(line, egui::Stroke::new(1.0, edge), theme::CORNER);
     let inner = line.shrink2(Vec2::new(12.0, 0.0));
-    let detail = if choice.chosen { format!("chosen · {}", choice.detail) } else { choice.detail.clone() };
+    let detail = if choice.chosen {
+        data.words.dots([&data.words.say("chosen"), &choice.detail])
+    } else {
+        choice.detail.clone()
+    };
     let taken = pen.paint_only(
-        part(inner, side.other(), inner.width() * 0.42),
-        side.other(),
+        part(inner, Side::End, inner.width() * 0.42),
+        Side::End,
         &detail,
         ink(theme::LABEL, Tone::Dim),
     );
-    let name = beside(inner, side.other(), taken.width() + 12.0);
+    let name = beside(inner, Side::End, taken.width() + 12.0);
     let tone = if live == Live::Yes { Tone::Text } else { Tone::Dim };
-    pen.paint_only(name, side, &choice.name, ink(theme::TEXT, tone));
+    pen.paint_only(name, Side::Start, &choice.name, ink(theme::TEXT, tone));
     clicked
 }
 
-fn card_ui(pen: &mut Pen<'_>, card: &CardData, side: Side) {
-    let end = side.other();
+fn card_ui(pen: &mut Pen<'_>, card: &CardData) {
     pen.space(theme::PAD_Y - 2.0);
     let line = pen.padded_line(theme::ROW);
-    let title = pen.text(line, side, &card.title, strong(theme::TEXT, Tone::Text));
-    let mut rest = beside(line, side, title.width() + 16.0);
+    let title = pen.text(line, Side::Start, &card.title, strong(theme::TEXT, Tone::Text));
+    let mut rest = beside(line, Side::Start, title.width() + 16.0);
     if let Some(trouble) = &card.trouble {
-        let place = pen.text(rest, end, trouble, ink(theme::LABEL, Tone::Warn));
-        rest = beside(rest, end, place.width());
-        let dot = pen.text(rest, end, " · ", ink(theme::LABEL, Tone::Dim));
-        rest = beside(rest, end, dot.width());
+        let place = pen.text(rest, Side::End, trouble, ink(theme::LABEL, Tone::Warn));
+        rest = beside(rest, Side::End, place.width());
+        let dot = pen.text(rest, Side::End, " · ", ink(theme::LABEL, Tone::Dim));
+        rest = beside(rest, Side::End, dot.width());
     }
     if rest.width() > 20.0 {
-        pen.text(rest, end, &card.source, ink(theme::LABEL, Tone::Dim));
+        pen.text(rest, Side::End, &card.source, ink(theme::LABEL, Tone::Dim));
     }
     let below = pen.y + LEAST_ROWS * theme::ROW;
     match &card.body {
         CardBody::Bars => {
             for share in [0.7, 0.45] {
                 let line = pen.padded_line(theme::ROW);
-                bar(pen, line.shrink2(Vec2::new(0.0, 6.0)), side, share);
+                bar(pen, line.shrink2(Vec2::new(0.0, 6.0)), share);
             }
         }
         CardBody::Empty => {
             let line = pen.padded_line(theme::ROW);
-            pen.text(line, side, crate::words::UNKNOWN, ink(theme::TEXT, Tone::Dim));
+            pen.text(line, Side::Start, crate::words::UNKNOWN, ink(theme::TEXT, Tone::Dim));
         }
-        CardBody::Rows(rows) => rows_ui(pen, rows, side),
+        CardBody::Rows(rows) => rows_ui(pen, rows),
     }
     pen.y = pen.y.max(below);
     pen.space(theme::PAD_Y - 2.0);
@@ -340,7 +339,7 @@ const MOST_OF_COLUMN: f32 = 150.0;
 const MOST_OF_COUNT: f32 = 60.0;
 
 /// Day, what and how many, amount: the columns stand under each other whatever is missing.
-fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData], side: Side) {
+fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData]) {
     let has_lead = rows.iter().any(|row| row.lead.is_some());
     let has_amount = rows.iter().any(|row| row.amount.is_some());
     let letters = ink(theme::TEXT, Tone::Text);
@@ -354,25 +353,31 @@ fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData], side: Side) {
         let mut line = pen.padded_line(theme::ROW);
         if has_lead {
             let lead = row.lead.as_deref().unwrap_or_default();
-            pen.text(part(line, side, lead_width + 1.0), side, lead, ink(theme::TEXT, Tone::Dim));
-            line = beside(line, side, lead_width + 12.0);
+            pen.text(
+                part(line, Side::Start, lead_width + 1.0),
+                Side::Start,
+                lead,
+                ink(theme::TEXT, Tone::Dim),
+            );
+            line = beside(line, Side::Start, lead_width + 12.0);
         }
         if has_amount {
             let amount = row.amount.as_deref().unwrap_or(crate::words::UNKNOWN);
             // A sentence among amounts may take the whole line.
             if row.amount.is_some() || has_lead {
-                let place = part(line, side.other(), amount_width + 1.0);
-                pen.text(place, side.other(), amount, ink(theme::TEXT, row.tone));
+                let place = part(line, Side::End, amount_width + 1.0);
+                pen.text(place, Side::End, amount, ink(theme::TEXT, row.tone));
             }
             if row.amount.is_some() || has_lead {
-                line = beside(line, side.other(), amount_width + 12.0);
+                line = beside(line, Side::End, amount_width + 12.0);
             }
         }
         let room = row.count.as_ref().map_or(0.0, |_| count_width + 8.0);
-        let text = pen.text(beside(line, side.other(), room), side, &row.text, ink(theme::TEXT, row.tone));
+        let text =
+            pen.text(beside(line, Side::End, room), Side::Start, &row.text, ink(theme::TEXT, row.tone));
         if let Some(count) = &row.count {
-            let rest = beside(line, side, text.width() + 8.0);
-            pen.text(rest, side, count, ink(theme::TEXT, Tone::Dim));
+            let rest = beside(line, Side::Start, text.width() + 8.0);
+            pen.text(rest, Side::Start, count, ink(theme::TEXT, Tone::Dim));
         }
     }
 }
@@ -381,27 +386,50 @@ fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     if data.mood == Mood::Fading {
         return;
     }
+    // Below the card, so that nothing on it moves under the eye.
+    for banner in &data.banners {
+        pen.rule();
+        banner_ui(pen, banner, wishes);
+    }
     pen.rule();
     let bar = pen.line(50.0);
     let raised = pen.theme.raised;
     pen.fill(bar, raised, 0);
-    let line = bar.shrink2(Vec2::new(theme::PAD, 9.0));
-    let (side, end) = (reads_from(data), reads_from(data).other());
-    if pen.button(part(line, end, 68.0), "Close", Live::Yes) {
-        wishes.push(Command::Close(data.call));
+    let mut line = bar.shrink2(Vec2::new(theme::PAD, 9.0));
+    let wraps_up = data.mood == Mood::WrapUp;
+    let close = if wraps_up { "finish" } else { "close" };
+    let extend = wraps_up.then(|| ("extend", Command::Extend(data.call)));
+    let buttons = [(close, Command::Close(data.call)), ("move-aside", Command::Aside)];
+    for (id, wish) in buttons.into_iter().chain(extend) {
+        let text = data.words.say(id);
+        let width = pen.button_width(&text);
+        if pen.button(part(line, Side::End, width), &text, Live::Yes) {
+            wishes.push(wish);
+        }
+        line = beside(line, Side::End, width + 8.0);
     }
-    let rest = beside(line, end, 76.0);
-    if pen.button(part(rest, end, 104.0), "Move aside", Live::Yes) {
-        wishes.push(Command::Aside);
-    }
-    if let Some(others) = &data.others {
-        let rest = beside(rest, end, 116.0);
-        pen.text(rest, side, others, ink(theme::LABEL + 1.0, Tone::Dim));
+    if let Some(more) = &data.more {
+        pen.text(line, Side::Start, more, ink(theme::LABEL + 1.0, Tone::Dim));
     }
 }
 
+/// Another call that rings; a click shows its card.
+fn banner_ui(pen: &mut Pen<'_>, banner: &BannerData, wishes: &mut Vec<Command>) {
+    let bar = pen.line(theme::TALL_ROW);
+    let (raised, live) = (pen.theme.raised, pen.theme.accent);
+    pen.fill(bar, raised, 0);
+    if pen.row(bar.shrink2(Vec2::new(6.0, 2.0)), &banner.text, Live::Yes) {
+        wishes.push(Command::Open(banner.call));
+    }
+    let line = bar.shrink2(Vec2::new(theme::PAD, 0.0));
+    pen.dot(part(line, Side::Start, 8.0).center(), live);
+    pen.text(part(line, Side::End, 60.0), Side::End, &banner.clock, ink(theme::LABEL + 1.0, Tone::Dim));
+    let text = beside(beside(line, Side::Start, 16.0), Side::End, 68.0);
+    pen.paint_only(text, Side::Start, &banner.text, ink(theme::TEXT, Tone::Text));
+}
+
 /// A grey bar in the place of a text to come; it does not move.
-fn bar(pen: &mut Pen<'_>, rect: Rect, side: Side, share: f32) {
+fn bar(pen: &mut Pen<'_>, rect: Rect, share: f32) {
     let color = pen.theme.line;
-    pen.fill(part(rect, side, rect.width() * share), color, 5);
+    pen.fill(part(rect, Side::Start, rect.width() * share), color, 5);
 }

@@ -6,7 +6,7 @@ use pinkas_protocol::{Private, Written};
 use super::*;
 
 pub(super) fn outcomes() -> Vec<Outcome> {
-    let outcome = |code, queues| Outcome { code: id(code), label: code.to_owned(), queues };
+    let outcome = |code, queues| Outcome { code: id(code), label: code.to_owned(), queues, required: false };
     vec![outcome("ordered", vec![]), outcome("sold", vec![id("Sales")])]
 }
 

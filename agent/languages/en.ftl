@@ -1,0 +1,191 @@
+# English. Another language is a file beside this one with the same messages, and a row in src/words/language.rs.
+# Names, numbers and texts of others are put in as they are; what is counted is a number.
+
+## What a call does
+ringing-on = Ringing on { $line }
+ringing-for-others = Ringing for others
+talking-on = Talking on { $line }
+talking-with = Talking with { $name } on { $line }
+on-hold-on = On hold on { $line }
+on-hold-with = On hold with { $name } on { $line }
+waiting = Waiting
+place = place { $position }
+waiting-place = Waiting, place { $position }
+answered-by-on = Answered by { $name } on { $line }
+answered-on = Answered on { $line }
+answered-here = Answered here
+answered-by = Answered by { $name }
+caller-hung-up = The caller hung up
+declined-here = Declined here
+declined-then-hung-up = Declined here · the caller hung up
+declined = Declined
+not-answered-here = Not answered here
+no-longer-ringing = No longer ringing here
+passed-on-to = Passed on to { $name }
+left = No longer in this call
+joined = Joined with another call
+lost-sight = Lost sight of this call
+ended-after = Ended after { $time }
+declined-sent-away = Declined, the caller was sent away
+nobody-sent-away = Nobody answered, the caller was sent away
+nobody-hung-up = Nobody answered, the caller hung up
+nobody-answered = Nobody answered
+
+## Who calls
+number-withheld = Number withheld
+number-verified = number verified
+number-forged = number may be forged
+caller-id = Caller ID: { $name }
+share-this-number = { $count ->
+    [2] Two customers share this number
+   *[other] { $count } customers share this number
+}
+may-be-calling = { $count ->
+    [2] Two customers may be calling
+   *[other] { $count } customers may be calling
+}
+guess-company = guess: company's number
+guess-digits = guess: last { $digits } digits
+chosen-before = chosen before
+chosen = chosen
+who-is-calling = Who is calling?
+looking-up = Looking up…
+no-customer = No customer has this number
+none-of-them = None of the customers on this number
+ask-for-number = Ask for the customer or invoice number
+not-looked-up = Customer not looked up: { $why }
+looked-after-by = Looked after by { $name }
+passed-on-by = Passed on by { $name }
+dialled = Dialled { $number }
+forwarded-by-too = forwarded by { $number }
+forwarded-by = Forwarded by { $number }
+from-the-phone-system = From the phone system
+more-ring = { $count } more ring
+
+## Figures and cards
+customer = Customer
+balance = Balance
+credit-terms = Credit terms
+recent-purchases = Recent purchases
+notes = Notes
+more = More
+overdue-amount = { $amount } overdue
+settled = settled
+in-favour = in the customer's favour
+open = open
+credit-left = Credit left
+of-limit = of { $amount }
+limit-minus-balance = limit − balance
+terms = Terms
+credit-stopped = credit is stopped
+open-row = Open
+overdue-row = Overdue
+overdue-since = Overdue since { $date }
+nothing-overdue = Nothing overdue
+no-purchases = No purchases on record
+limit-row = Limit
+sales-stopped = Sales on credit are stopped
+payment-term = Payment term
+may-be-offered = May be offered: { $what }
+source-waiting = waiting
+as-of = as of { $time }
+earlier-calls = Earlier calls
+contradicts = { $who } says { $value } ({ $what })
+sources-disagree = sources disagree
+oldest-due = oldest due date
+yes = yes
+no = no
+no-record = no record
+no-answer-waiting = no answer in { $ms } ms, still waiting
+old-figures = old figures: { $why }
+kept-back = kept back until identified: { $what }
+came-late = came late, { $time }
+
+## Why a source says nothing
+failure-no-answer = no answer in { $ms } ms
+failure-unreachable = cannot be reached
+failure-refused = refused: { $what }
+failure-not-understood = answer not understood: { $what }
+failure-too-large = answer too large
+failure-busy = too busy
+failure-resting = failed again and again; left alone for a while
+failure-not-asked = not asked: { $what }
+
+## Time and amounts
+seconds = { $count } s
+minutes = { $count } min
+hours = { $count } h
+at-once = at once
+milliseconds = { $count } ms
+seconds-part = { $amount } s
+days = { $count ->
+    [one] 1 day
+   *[other] { $count } days
+}
+
+## The main window
+connecting = Connecting to the hub…
+connected = Connected
+not-connected-because = Not connected for { $age } · { $why }
+not-connected = Not connected for { $age } · what you see may be old
+no-line = no line
+line-is = line { $line }
+lines-are = lines { $lines }
+supervisor = supervisor
+live-calls = Live calls
+recent-calls = Recent calls
+time = Time
+caller = Caller
+number = Number
+line = Line
+what-happened = What happened
+no-calls-yet = No calls yet
+
+## The supervisor's view
+calls = Calls
+lines = Lines
+agent = Agent
+state = State
+since = Since
+queue = Queue
+pause = Pause
+count-waiting = { $count } waiting
+count-ringing = { $count } ringing
+count-talking = { $count } talking
+count-on-hold = { $count } on hold
+passed-on-by-whom = passed on by { $name }
+paused-because = Paused: { $reason }, { $since }
+paused = Paused, { $since }
+phone-system-unheard = Phone system { $name } has not been heard for { $age } · its calls do not show
+phone-systems-unheard = { $count } phone systems are not heard, { $name } for { $age } · their calls do not show
+line-unknown = Unknown
+line-idle = Idle
+line-ringing = Ringing
+line-busy = Busy
+no-calls-now = No calls now
+no-lines-yet = No lines are known yet
+
+## Controls
+wrap-up = Wrap-up
+finish = Finish
+extend = 30 s more
+close = Close
+move-aside = Move aside
+
+## Settings
+# How this language calls itself.
+language-name = English
+language = Language
+colours = Colours
+dark = Dark
+light = Light
+pops-when = Card shows
+pops-ring = When it rings
+pops-answer = When I answer
+pops-never = Only from the lists
+stays-after-talk = Card stays after a talk
+until-closed = Until I close it
+edge = Edge of the screen
+edge-left = Left
+edge-right = Right
+settings = Settings

@@ -1,0 +1,115 @@
+//! What a person chooses for themselves: one row for each choice, every value in sight, in force at once.
+
+use egui::{Rect, Ui};
+use jiff::SignedDuration;
+
+use super::pen::{Live, Pen, Side, beside, part, strong};
+use crate::command::Command;
+use crate::model::{Habits, Pops};
+use crate::settings::{Edge, Settings, Shade};
+use crate::theme::{self, Theme, Tone};
+use crate::words::{Language, Words};
+
+/// What the page shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsData {
+    /// In the order of reading.
+    pub rows: Vec<ChoiceRow>,
+}
+
+/// One thing to choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChoiceRow {
+    /// What it is.
+    pub label: String,
+    /// Its values.
+    pub options: Vec<ChoiceOption>,
+}
+
+/// One value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChoiceOption {
+    /// As it is called.
+    pub text: String,
+    /// It is the one in force.
+    pub chosen: bool,
+    /// All settings once it is chosen.
+    pub settings: Settings,
+}
+
+/// How long a card may stay after a talk, in seconds.
+const WRAP_UPS: [i64; 4] = [15, 30, 60, 120];
+
+/// Builds the page.
+pub fn data(words: &Words, now: &Settings) -> SettingsData {
+    let now = *now;
+    let row = |label: &'static str, options: Vec<(String, Settings)>| ChoiceRow {
+        label: words.say(label),
+        options: options
+            .into_iter()
+            .map(|(text, settings)| ChoiceOption { text, chosen: settings == now, settings })
+            .collect(),
+    };
+    let languages = Language::all()
+        .map(|language| (Words::of(language).say("language-name"), Settings { language, ..now }));
+    let shades = [("dark", Shade::Dark), ("light", Shade::Light)]
+        .map(|(id, shade)| (words.say(id), Settings { shade, ..now }));
+    let edges = [("edge-left", Edge::Left), ("edge-right", Edge::Right)]
+        .map(|(id, edge)| (words.say(id), Settings { edge, ..now }));
+    let pops = [("pops-ring", Pops::AtRing), ("pops-answer", Pops::AtAnswer), ("pops-never", Pops::Never)];
+    let pops = pops.map(|(id, pops)| {
+        let habits = Habits { pops, ..now.habits };
+        (words.say(id), Settings { habits, ..now })
+    });
+    let wrap_up = |wrap_up| Settings { habits: Habits { wrap_up, ..now.habits }, ..now };
+    // What is configured otherwise is one of the values, too.
+    let mut lasts: Vec<i64> =
+        WRAP_UPS.into_iter().chain(now.habits.wrap_up.map(|lasts| lasts.as_secs())).collect();
+    lasts.sort_unstable();
+    lasts.dedup();
+    let lasts = lasts.into_iter().map(|seconds| {
+        let text = words.tell("seconds", &[("count", seconds.unsigned_abs().into())]);
+        (text, wrap_up(Some(SignedDuration::from_secs(seconds))))
+    });
+    let wrap_ups = std::iter::once((words.say("until-closed"), wrap_up(None))).chain(lasts);
+    let rows = vec![
+        row("language", languages.collect()),
+        row("colours", shades.into()),
+        row("pops-when", pops.into()),
+        row("stays-after-talk", wrap_ups.collect()),
+        row("edge", edges.into()),
+    ];
+    SettingsData { rows }
+}
+
+/// Draws the page into all of `ui`.
+pub fn ui(ui: &mut Ui, theme: &Theme, data: &SettingsData) -> Vec<Command> {
+    let mut wishes = Vec::new();
+    egui::ScrollArea::vertical().auto_shrink(false).id_salt("settings").show(ui, |ui| {
+        let mut pen = Pen::new(ui, theme);
+        pen.space(theme::PAD);
+        for row in &data.rows {
+            let line = pen.padded_line(24.0);
+            pen.text(line, Side::Start, &row.label, strong(theme::TEXT, Tone::Text));
+            let mut line = pen.padded_line(theme::TALL_ROW);
+            for option in &row.options {
+                let width = pen.button_width(&option.text);
+                if option_ui(&mut pen, part(line, Side::Start, width), option) {
+                    wishes.push(Command::Set(option.settings));
+                }
+                line = beside(line, Side::Start, width + 8.0);
+            }
+            pen.space(theme::PAD);
+        }
+    });
+    wishes
+}
+
+fn option_ui(pen: &mut Pen<'_>, place: Rect, option: &ChoiceOption) -> bool {
+    let clicked = pen.button(place, &option.text, Live::Yes);
+    if option.chosen {
+        let color = pen.theme.accent;
+        pen.outline(place, egui::Stroke::new(1.5, color), theme::CORNER);
+    }
+    clicked
+}
