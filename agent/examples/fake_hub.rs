@@ -9,10 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::board::{AdapterView, LineView, PauseView, Waiting};
 use pinkas_protocol::card::{CustomRow, Match, SourceNote};
+use pinkas_protocol::record::Entry;
 use pinkas_protocol::{
-    AdapterId, Board, CallFacts, CallId, CallView, CardState, Customer, CustomerKey, EndedHow, Facts,
-    Failure, Gives, LineState, Number, OfferState, Pause, Private, QueueName, StirShaken, TagName, Update,
-    Verdict, Who, wire,
+    AdapterId, AgentId, Board, CallFacts, CallId, CallView, CardState, Customer, CustomerKey, EndedHow,
+    Facts, Failure, Gives, LineState, Number, OfferState, Pause, Private, QueueName, StirShaken, TagName,
+    Update, Verdict, Who, wire,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 mod sample;
 
 /// Every scene, in the order in which `all` plays them.
-const SCENES: [&str; 17] = [
+const SCENES: [&str; 18] = [
     "known",
     "hebrew",
     "withheld",
@@ -40,6 +41,7 @@ const SCENES: [&str; 17] = [
     "forged",
     "marked",
     "guesses",
+    "talking",
 ];
 
 #[tokio::main(flavor = "current_thread")]
@@ -119,6 +121,12 @@ impl Agent {
                     return Ok(());
                 }
                 AgentSays::Choose { call, customer: Some(customer) } => self.chosen(call, customer).await?,
+                AgentSays::Write { id, call, what } => {
+                    self.say(&HubToAgent::Kept { id }).await?;
+                    let (at, by) = (Timestamp::now(), AgentId::parse("ana")?);
+                    let entry = Entry { id, at, by, name: "Dana Levi".to_owned(), what, done: None };
+                    self.update(Update::Written { call, entry }).await?;
+                }
                 other => println!("said, and not answered here: {other:?}"),
             }
         }
@@ -219,6 +227,11 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
             now,
         );
         agent.update(sample::rings_as(view, "101", Timestamp::now())).await?;
+    }
+    if scene == "talking" {
+        agent.hear(Duration::from_secs(1)).await?;
+        agent.update(sample::answered_at(call, "101", Some("Dana Levi"), Timestamp::now())).await?;
+        agent.hear(Duration::from_secs(30)).await?;
     }
     agent.hear(Duration::from_secs(8)).await?;
     let now = Timestamp::now();

@@ -23,7 +23,7 @@ use crate::net::{self, NetEvent};
 use crate::settings::{Settings, SettingsFile};
 use crate::theme::Theme;
 use crate::views::main_window::{self, Tab};
-use crate::views::popup::PopupData;
+use crate::views::popup::{self, PopupData};
 use crate::window::PopupWindow;
 use crate::words::Words;
 use crate::{fonts, window};
@@ -171,6 +171,8 @@ impl App {
             Command::CallBack(_) => {}
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
+            Command::TakeKeyboard => self.popup.take_keyboard(ctx),
+            Command::GiveKeyboardBack => self.popup.give_keyboard_back(),
             Command::Extend(call) => self.model.extend(call),
             Command::Aside => {
                 let edge = self.settings.edge.other();
@@ -240,6 +242,8 @@ impl eframe::App for App {
             self.tab = Some(tab);
             ui.ctx().request_repaint();
         }
+        let card = PopupData::now(&self.model, now);
+        wishes.extend(card.and_then(|card| popup::by_key(ui, &card)));
         if ui.input(|input| input.key_pressed(Key::Escape)) {
             wishes.extend(self.model.pop(now).map(|pop| Command::Close(pop.view.id)));
         }

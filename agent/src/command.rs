@@ -48,6 +48,10 @@ pub enum Command {
     CallBack(Number),
     /// Take this call's card off the screen.
     Close(CallId),
+    /// A field in the pop-up was clicked: what is typed goes there.
+    TakeKeyboard,
+    /// Nothing is written in the pop-up any more.
+    GiveKeyboardBack,
     /// More time for what is left to do after this call.
     Extend(CallId),
     /// Put the pop-up at the other edge of the screen: it covers what is worked on.

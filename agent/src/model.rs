@@ -399,7 +399,8 @@ impl Model {
         if let Some(kept) = self.kept {
             let over = self.board.calls.get(&kept).is_none_or(|view| view.ended.is_some());
             let gone = !self.board.calls.contains_key(&kept);
-            if gone || over && !self.ringing().is_empty() && self.wraps_up(kept, now).is_none() {
+            let in_use = self.wraps_up(kept, now).is_some() || self.is_written_on(kept);
+            if gone || over && !self.ringing().is_empty() && !in_use {
                 self.kept = None;
             }
         }

@@ -3,8 +3,9 @@
 //! by the text shaper. Goes when egui learns bidi (egui pull request 8577).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use unicode_bidi::{BidiClass, BidiInfo, bidi_class};
+use unicode_bidi::{BidiClass, BidiInfo, ParagraphInfo, bidi_class};
 
 /// How a language's lines run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,20 +57,87 @@ pub fn visual(line: &str) -> String {
     }
     let info = BidiInfo::new(&line, None);
     let Some(paragraph) = info.paragraphs.first() else { return line };
-    let (levels, runs) = info.visual_runs(paragraph, paragraph.range.clone());
-    let mut out = String::with_capacity(line.len());
-    for run in runs {
-        let Some(text) = line.get(run.clone()) else { continue };
-        if levels.get(run.start).is_some_and(|level| level.is_rtl()) {
-            push_reversed_words(&mut out, text);
-        } else {
-            out.push_str(text);
-        }
-    }
-    spoken(&out).into_owned()
+    let pieces = pieces(&info, paragraph, paragraph.range.clone());
+    pieces.iter().map(|piece| piece.drawn(&line)).collect()
 }
 
-fn ends_line(c: char) -> bool {
+/// A part of a line that is drawn in one go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Its bytes in the text.
+    pub range: Range<usize>,
+    /// How it runs.
+    pub way: Way,
+}
+
+/// How the letters of a piece run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From left to right, as it stands.
+    Onward,
+    /// A right-to-left word; the shaper turns it.
+    Word,
+    /// Between right-to-left words: from right to left, and the shaper would not know.
+    Turned,
+}
+
+impl Piece {
+    /// What has to be given to the shaper; `text` is what the piece was found in.
+    pub fn drawn(&self, text: &str) -> String {
+        let letters = text.get(self.range.clone()).unwrap_or_default().chars().filter(|c| !is_mark(*c));
+        match self.way {
+            Way::Onward | Way::Word => letters.collect(),
+            Way::Turned => letters.rev().map(mirrored).collect(),
+        }
+    }
+}
+
+/// The pieces of a line, as the eye finds them from left to right. Together they are the whole line.
+pub fn pieces(info: &BidiInfo<'_>, paragraph: &ParagraphInfo, line: Range<usize>) -> Vec<Piece> {
+    let (levels, runs) = info.visual_runs(paragraph, line);
+    let mut out = Vec::with_capacity(runs.len());
+    for run in runs {
+        if levels.get(run.start).is_some_and(|level| level.is_rtl()) {
+            let first = out.len();
+            let mut at = run.start;
+            for part in words(info.text.get(run).unwrap_or_default()) {
+                let word = part.chars().next().is_some_and(in_word);
+                let range = at..at + part.len();
+                at = range.end;
+                out.push(Piece { range, way: if word { Way::Word } else { Way::Turned } });
+            }
+            out[first..].reverse();
+        } else {
+            out.push(Piece { range: run, way: Way::Onward });
+        }
+    }
+    out
+}
+
+/// Which way a paragraph runs by its first letter that says (UAX #9, P2), if one does.
+pub fn runs(paragraph: &str) -> Option<Direction> {
+    paragraph.chars().find_map(|c| match bidi_class(c) {
+        BidiClass::L => Some(Direction::LeftToRight),
+        BidiClass::R | BidiClass::AL => Some(Direction::RightToLeft),
+        _ => None,
+    })
+}
+
+/// Whether a letter only changes the one before it, so that nothing may be put between them.
+pub fn belongs_to_the_letter_before(c: char) -> bool {
+    bidi_class(c) == BidiClass::NSM || matches!(c, '\u{200D}' | '\u{1F3FB}'..='\u{1F3FF}')
+}
+
+/// Whether a letter may stand in what a person writes: no control characters, and nothing that turns others.
+pub fn may_be_written(c: char) -> bool {
+    !c.is_control()
+        && !is_mark(c)
+        && !ends_line(c)
+        && !matches!(c, '\u{202A}'..='\u{202E}' | '\u{061C}' | '\u{FEFF}')
+}
+
+/// Whether a letter ends a line, or would end a paragraph.
+pub fn ends_line(c: char) -> bool {
     bidi_class(c) == BidiClass::B || matches!(c, '\n' | '\r' | '\u{2028}' | '\u{0B}' | '\u{0C}')
 }
 
@@ -81,20 +149,16 @@ fn in_word(c: char) -> bool {
     matches!(bidi_class(c), BidiClass::R | BidiClass::AL | BidiClass::NSM) && !is_mark(c)
 }
 
-/// Words in reversed order, each with its letters as they are; all between them reversed and mirrored.
-fn push_reversed_words(out: &mut String, run: &str) {
-    let mut rest: &str = run;
-    while let Some(last) = rest.chars().next_back() {
-        let word = in_word(last);
-        let start = rest.char_indices().rev().take_while(|(_, c)| in_word(*c) == word).last();
-        let (before, segment) = rest.split_at(start.map_or(0, |(at, _)| at));
-        if word {
-            out.push_str(segment);
-        } else {
-            out.extend(segment.chars().rev().map(mirrored));
-        }
-        rest = before;
-    }
+/// The parts of a run: right-to-left words, and what stands between them.
+fn words(run: &str) -> impl Iterator<Item = &str> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let word = in_word(rest.chars().next()?);
+        let end = rest.find(|c| in_word(c) != word).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        rest = after;
+        Some(part)
+    })
 }
 
 fn mirrored(c: char) -> char {

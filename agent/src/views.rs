@@ -7,6 +7,7 @@ pub mod pen;
 pub mod popup;
 pub mod queue;
 pub mod settings;
+pub mod writing;
 
 #[cfg(test)]
 mod tests;

@@ -2,15 +2,18 @@
 //! keyboard from whatever the agent types into. The window is made once and hidden: a hidden or
 //! minimised main window could not make a new one (eframe 0.37 runs only `logic` then).
 
+pub mod keyboard;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
-use egui::{Context, Key, Pos2, Vec2, ViewportBuilder, ViewportCommand, ViewportId};
+use egui::{Context, Key, Pos2, UserAttentionType, Vec2, ViewportBuilder, ViewportCommand, ViewportId};
 use tokio::sync::mpsc;
 
 use crate::command::Command;
 use crate::settings::Edge;
 use crate::theme::{CARD_WIDTH, Theme};
 use crate::views::popup::{self, PopupData};
+use keyboard::Keyboard;
 
 /// From the pop-up to the edge of the screen, in points.
 const MARGIN: f32 = 16.0;
@@ -18,6 +21,9 @@ const MARGIN: f32 = 16.0;
 const MOST_OF_SCREEN: f32 = 0.8;
 /// Where nothing is known about the screen, in points.
 const FALLBACK_SCREEN: Vec2 = Vec2::new(1280.0, 720.0);
+
+/// By this title the pop-up is found among the windows of the screen.
+const TITLE: &str = "Pinkas call";
 
 /// The pop-up window and what it shows.
 pub struct PopupWindow {
@@ -31,6 +37,7 @@ pub struct PopupWindow {
     edge: Edge,
     place: Place,
     life: Life,
+    keyboard: Keyboard,
 }
 
 /// When the pop-up's window exists.
@@ -89,7 +96,8 @@ impl PopupWindow {
     pub fn new(theme: Theme, edge: Edge, wishes: mpsc::Sender<Command>) -> Self {
         let place = place(FALLBACK_SCREEN, 200.0, edge);
         let shown = Arc::new(Mutex::new(None));
-        PopupWindow { theme, shown, wishes, visible: false, edge, place, life: life() }
+        let keyboard = Keyboard::new(Self::id(), TITLE);
+        PopupWindow { theme, shown, wishes, visible: false, edge, place, life: life(), keyboard }
     }
 
     /// What the window shows.
@@ -104,10 +112,22 @@ impl PopupWindow {
             return;
         }
         let visible = data.is_some();
+        if data
+            .as_ref()
+            .is_some_and(|data| data.rings && shown.as_ref().is_none_or(|old| old.call != data.call))
+        {
+            // The taskbar says it too; the window manager leaves the window with the keyboard in peace.
+            let attention = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
+            ctx.send_viewport_cmd_to(ViewportId::ROOT, attention);
+        }
         let height = data.as_ref().map(popup::height);
         let place = height.map_or(self.place, |height| place(screen(ctx), height, self.edge));
+        let other = shown.as_ref().map(|data| data.call) != data.as_ref().map(|data| data.call);
         *shown = data;
         drop(shown);
+        if other {
+            self.keyboard.give_back();
+        }
         let say = |command| ctx.send_viewport_cmd_to(Self::id(), command);
         if place != self.place {
             say(ViewportCommand::InnerSize(place.size));
@@ -130,6 +150,16 @@ impl PopupWindow {
         ctx.request_repaint_of(Self::id());
     }
 
+    /// What the person types goes to the pop-up, in which a field was clicked.
+    pub fn take_keyboard(&mut self, ctx: &Context) {
+        self.keyboard.take(ctx);
+    }
+
+    /// What the person types goes where it went before.
+    pub fn give_keyboard_back(&mut self) {
+        self.keyboard.give_back();
+    }
+
     fn aside(&mut self, ctx: &Context, edge: Edge) {
         self.edge = edge;
         self.place.position = place(screen(ctx), self.place.size.y, self.edge).position;
@@ -145,8 +175,11 @@ impl PopupWindow {
         ctx.show_viewport_deferred(Self::id(), self.builder(), move |ui, _| {
             let data = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let Some(data) = data else { return };
+            // Escape ends writing first.
+            let writes = ui.ctx().egui_wants_keyboard_input();
             let mut asked = popup::ui(ui, &theme, &data);
-            if ui.input(|input| input.key_pressed(Key::Escape) || input.viewport().close_requested()) {
+            let escape = |input: &egui::InputState| input.key_pressed(Key::Escape) && !writes;
+            if ui.input(|input| escape(input) || input.viewport().close_requested()) {
                 asked.push(Command::Close(data.call));
             }
             if !asked.is_empty() {
@@ -160,7 +193,7 @@ impl PopupWindow {
 
     fn builder(&self) -> ViewportBuilder {
         ViewportBuilder::default()
-            .with_title("Pinkas call")
+            .with_title(TITLE)
             .with_inner_size(self.place.size)
             .with_position(self.place.position)
             .with_visible(self.visible)

@@ -19,11 +19,13 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff_icu::ConvertInto as _;
 use pinkas_protocol::card::{Card, CardState, Match};
+use pinkas_protocol::record::Refusal;
 use pinkas_protocol::{Failure, Gives, Money, text};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 pub use language::{Arg, Language};
 
+use crate::drafts::Why;
 use crate::text::Direction;
 use language::Messages;
 
@@ -228,6 +230,20 @@ impl Words {
             Failure::Resting => self.say("failure-resting"),
             Failure::NotAsked { what: why } => what("failure-not-asked", why),
         }
+    }
+
+    /// Why something written is not taken.
+    pub fn refusal(&self, why: Why) -> String {
+        self.say(match why {
+            Why::TooMuchWaits => "refused-too-much-waits",
+            Why::Hub(Refusal::NotYourCall) => "refused-not-your-call",
+            Why::Hub(Refusal::TooLong) => "refused-too-long",
+            Why::Hub(Refusal::Empty) => "refused-empty",
+            Why::Hub(Refusal::UnknownOutcome) => "refused-unknown-outcome",
+            Why::Hub(Refusal::Full) => "refused-full",
+            Why::Hub(Refusal::NotYours) => "refused-not-yours",
+            Why::Hub(Refusal::RecordStopped) => "refused-record-stopped",
+        })
     }
 
     /// A card's title: as the configuration says, else what it is about.

@@ -17,6 +17,7 @@ use pinkas_tests::site::{Site, line, program};
 /// A first frame takes seconds where every pixel is worked out by a loaded processor.
 const SOON: Duration = Duration::from_secs(60);
 const SCREEN_WIDTH: i32 = 1280;
+const SCREEN_HEIGHT: i32 = 800;
 const POPUP: &str = "^Pinkas call$";
 const MAIN: &str = "^Pinkas$";
 /// What rings and what is answered, in the dark theme.
@@ -45,14 +46,49 @@ async fn a_ringing_call_shows_its_card_and_leaves_the_keyboard_where_it_was() {
 }
 
 #[tokio::test]
+async fn not_one_keystroke_is_lost_while_a_hundred_calls_pop_above_what_is_typed_into() {
+    let screen = or_skip!(screen().await);
+    let desk = Desk::open(screen, "ana").await;
+    desk.main_window().await;
+    let (_typed_into, below) = desk.something_to_type_into().await;
+    let over = std::cell::Cell::new(false);
+    let typing = async {
+        let letters = "q".repeat(20);
+        let mut typed = 0;
+        while !over.get() {
+            desk.x("xdotool", &["type", "--delay", "20", &letters]).await.expect("typing");
+            typed += letters.len();
+        }
+        typed
+    };
+    let popping = async {
+        for n in 0..100 {
+            let call = desk.site.pbx().call(from(&LEVI), &[line("101")]).await;
+            desk.live(true, &format!("call {n} to pop")).await;
+            let popup = desk.popup("to ring").await;
+            assert!(desk.is_above(&popup.id, &below).await, "call {n}");
+            call.hang_up().await;
+            desk.live(false, &format!("call {n} to fade")).await;
+        }
+        over.set(true);
+    };
+    let (typed, ()) = tokio::join!(typing, popping);
+    assert!(typed >= 500, "typing went on all the time: {typed}");
+    let arrived = || desk.site.log("typed.log").matches("KeyPress event").count();
+    until(format!("all {typed} letters"), SOON, async || (arrived() == typed).then_some(())).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_answered_calls_card_stays_until_it_is_closed() {
     let screen = or_skip!(screen().await);
     let desk = Desk::open(screen, "ana").await;
     let main = desk.main_window().await;
     let mine = desk.site.pbx().call(from(&ZOLKIEWSKI), &[line("101")]).await;
-    let full = desk.popup_as("with every card filled", is_filled).await;
-    desk.shows_something(&full).await;
+    let rings = desk.popup_as("with every card filled", is_filled).await;
+    desk.shows_something(&rings).await;
     mine.answer(&line("101")).await;
+    // As high as a card gets, as there is something to write on it now.
+    let full = desk.popup_as("with room to write", |popup| popup.height >= SCREEN_HEIGHT * 4 / 5).await;
 
     // It stays: its clock goes on for longer than a card that is about to go would last (four seconds).
     desk.goes_on(&full, 8).await;
@@ -199,6 +235,24 @@ impl Desk {
             self.window(POPUP).await.filter(|popup| is_it(popup))
         });
         found.await.unwrap_or_else(|error| panic!("{error:#}\n{}", self.site.log("window.log")))
+    }
+
+    /// Waits until the pop-up's first line says by its dot that the call goes on, or that it is over.
+    async fn live(&self, wanted: bool, what: &str) {
+        until(what, SOON, async || {
+            let popup = self.window(POPUP).await?;
+            let first = Window { height: 38, ..popup };
+            (self.count_of(ACCENT, &first).await? > 0).eq(&wanted).then_some(())
+        })
+        .await
+        .expect("it happens");
+    }
+
+    /// Whether one window stands in front of another, or of the frame around it.
+    async fn is_above(&self, one: &str, other: &str) -> bool {
+        let tree = self.x("xwininfo", &["-root", "-tree", "-int"]).await.expect("a tree of windows");
+        let place = |id: &str| tree.lines().position(|line| line.trim_start().starts_with(&format!("{id} ")));
+        place(one).zip(place(other)).is_some_and(|(one, other)| one < other)
     }
 
     async fn no_popup(&self, when: &str) {

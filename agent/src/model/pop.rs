@@ -120,7 +120,8 @@ impl Model {
     fn in_use(&self, now: Timestamp) -> Option<&CallView> {
         let view = self.board.calls.get(&self.kept?)?;
         let talks = view.ended.is_none() && matches!(self.here(view), Here::Answered { .. });
-        (talks || self.wraps_up(view.id, now).is_some()).then_some(view)
+        let in_use = talks || self.wraps_up(view.id, now).is_some() || self.is_written_on(view.id);
+        in_use.then_some(view)
     }
 
     /// Until when what is left to do after a call may be done; `None` when that is over or never began.
@@ -130,8 +131,14 @@ impl Model {
             .map(|wrap_up| wrap_up.until)
     }
 
+    /// A note is begun and not saved: the card it stands on goes only when the person closes it.
+    pub(super) fn is_written_on(&self, call: CallId) -> bool {
+        !self.drafts().text(call).trim().is_empty()
+    }
+
     fn is_wrapped_up(&self, call: CallId, now: Timestamp) -> bool {
-        self.wrap_up.is_some_and(|wrap_up| wrap_up.call == call && now >= wrap_up.until)
+        !self.is_written_on(call)
+            && self.wrap_up.is_some_and(|wrap_up| wrap_up.call == call && now >= wrap_up.until)
     }
 
     /// When the card next changes by time alone, other than by an age that ticks.

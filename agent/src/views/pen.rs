@@ -3,8 +3,11 @@
 //! from the left; in a language read from the right the pen turns the whole place over. Text from outside
 //! is cut to its place by its letters in reading order, then put into the order of the eye.
 
-use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo};
+use egui::{
+    Color32, CornerRadius, Id, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
+};
 
+use super::writing::{Field, Said};
 use crate::text::{self, Direction};
 use crate::theme::{self, Theme, Tone, Weight};
 
@@ -141,7 +144,7 @@ impl<'a> Pen<'a> {
         let Some(ui) = self.ui.as_deref_mut() else { return rect };
         ui.painter().galley(drawn.min, galley, color);
         let response = ui.allocate_rect(seen, Sense::hover());
-        label(&response, egui::Role::Label, text);
+        label(&response, egui::Role::Label, text, Live::Yes);
         if cut {
             response.on_hover_text(text::visual(text));
         }
@@ -171,7 +174,7 @@ impl<'a> Pen<'a> {
         let Some(ui) = self.ui.as_deref_mut() else { return false };
         let sense = if live == Live::Yes { Sense::click() } else { Sense::hover() };
         let response = ui.allocate_rect(seen, sense);
-        label(&response, egui::Role::Button, text);
+        label(&response, egui::Role::Button, text, live);
         let edge =
             if response.hovered() || response.has_focus() { self.theme.accent } else { self.theme.line };
         let ground = self.theme.panel;
@@ -190,13 +193,35 @@ impl<'a> Pen<'a> {
         self.width_of(text, ink(theme::TEXT, Tone::Text)) + 32.0
     }
 
+    /// A field to write in; `text` is what stands in it before, and after, what the person made of it.
+    pub fn field(&mut self, rect: Rect, field: Field<'_>, text: &mut String) -> Said {
+        let (seen, theme, id) = (self.on_screen(rect), self.theme, field.id);
+        let Some(ui) = self.ui.as_deref_mut() else { return Said::default() };
+        // What was typed here is newer than what the model knows, until it is taken.
+        if let Some(typed) = ui.data(|data| data.get_temp::<String>(id)) {
+            *text = typed;
+        }
+        let said = field.ui(ui, theme, seen, text);
+        if said.changed {
+            ui.data_mut(|data| data.insert_temp(id, text.clone()));
+        }
+        said
+    }
+
+    /// What was written in a field has been taken.
+    pub fn forget_text(&mut self, id: Id) {
+        if let Some(ui) = self.ui.as_deref_mut() {
+            ui.data_mut(|data| data.remove::<String>(id));
+        }
+    }
+
     /// A row that can be clicked, lit under the pointer; `name` is what a screen reader says.
     pub fn row(&mut self, rect: Rect, name: &str, live: Live) -> bool {
         let seen = self.on_screen(rect);
         let Some(ui) = self.ui.as_deref_mut() else { return false };
         let sense = if live == Live::Yes { Sense::click() } else { Sense::hover() };
         let response = ui.allocate_rect(seen, sense);
-        label(&response, egui::Role::Button, name);
+        label(&response, egui::Role::Button, name, live);
         if live == Live::Yes && (response.hovered() || response.has_focus()) {
             let lit = self.theme.raised;
             self.fill(rect, lit, theme::CORNER);
@@ -257,8 +282,8 @@ pub fn part(rect: Rect, side: Side, width: f32) -> Rect {
     }
 }
 
-fn label(response: &Response, kind: egui::Role, text: &str) {
-    response.widget_info(|| WidgetInfo::labeled(kind, true, text::spoken(text)));
+fn label(response: &Response, kind: egui::Role, text: &str, live: Live) {
+    response.widget_info(|| WidgetInfo::labeled(kind, live == Live::Yes, text::spoken(text)));
 }
 
 /// The longest beginning of `text` that fits, and whether something was cut.

@@ -3,15 +3,19 @@
 
 mod cards;
 mod draw;
+mod foot;
 mod who;
+mod written;
 
 use jiff::Timestamp;
 use pinkas_protocol::board::{CallState, Ended};
 use pinkas_protocol::{CallId, CallView, CustomerKey, EndedHow, Line, Number, Offer, OfferState};
 
+pub use written::{DayData, EntryData, OutcomeData, WritingData};
+
 use cards::Reader;
 pub use cards::{CardBody, CardData, Figure, FigureValue, RowData};
-pub use draw::{height, ui};
+pub use draw::{by_key, height, ui};
 
 use crate::model::{Here, LinkState, Model, Pop};
 use crate::theme::Tone;
@@ -24,6 +28,8 @@ pub struct PopupData {
     pub call: CallId,
     /// Whether the call goes on, is over, or only its reason still shows.
     pub mood: Mood,
+    /// It rings here.
+    pub rings: bool,
     /// What is happening: `Ringing on 101 · Support`.
     pub status: String,
     /// For how long.
@@ -56,6 +62,12 @@ pub struct PopupData {
     pub banners: Vec<BannerData>,
     /// How many ring besides those: `3 more ring`.
     pub more: Option<String>,
+    /// What was written on this call so far, oldest first.
+    pub entries: Vec<EntryData>,
+    /// What can be written on it now.
+    pub writing: Option<WritingData>,
+    /// The customer is shown more of once the person says how the caller was identified.
+    pub can_identify: bool,
     /// The person's language, for what stands on every card.
     pub words: Words,
 }
@@ -116,8 +128,10 @@ pub struct Note {
 /// One of several customers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChoiceData {
-    /// Which.
-    pub customer: CustomerKey,
+    /// Which; `None`: none of them.
+    pub customer: Option<CustomerKey>,
+    /// The key that chooses it.
+    pub key: Option<u8>,
     /// Name.
     pub name: String,
     /// What tells them apart: key, class, place.
@@ -154,6 +168,7 @@ impl PopupData {
         let known = customer.is_some();
         PopupData {
             call: view.id,
+            rings: matches!(model.here(view), Here::Ringing { .. }),
             mood: match (pop.fading, view.ended) {
                 (true, _) => Mood::Fading,
                 _ if wraps_up.is_some() => Mood::WrapUp,
@@ -179,6 +194,9 @@ impl PopupData {
             banners: pop.others.iter().take(MOST_BANNERS).map(|other| banner(model, other, then)).collect(),
             more: (pop.others.len() > MOST_BANNERS)
                 .then(|| words.tell("more-ring", &[("count", (pop.others.len() - MOST_BANNERS).into())])),
+            entries: written::entries(model, view, &reader),
+            writing: (!pop.fading).then(|| written::writing(model, view, &reader)).flatten(),
+            can_identify: who::can_identify(model, view),
             words: words.clone(),
             name,
         }
@@ -186,7 +204,8 @@ impl PopupData {
 
     /// Whether the card has parts below its head.
     pub fn has_body(&self) -> bool {
-        let empty = self.cards.is_empty() && self.choices.is_empty() && !self.has_tag_table();
+        let empty = self.cards.is_empty() && self.choices.is_empty() && self.entries.is_empty();
+        let empty = empty && !self.has_tag_table() && !self.can_identify;
         self.mood != Mood::Fading && !empty
     }
 

@@ -1,13 +1,13 @@
 //! The drawn views, asked by what a screen reader hears: every view in both shades, also with hostile text.
 
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 use jiff::tz::TimeZone;
 use pinkas_protocol::agent_link::Role;
 use pinkas_protocol::board::{PauseView, Waiting};
 use pinkas_protocol::{
     Attestation, Board, CardState, CustomerKey, Facts, Gives, LineState, LineView, Number, OfferState, Pause,
-    Private, QueueName, StirShaken, TagName, Update, Verdict, Who,
+    Private, QueueName, StirShaken, TagName, Update, Verdict, Who, Written,
 };
 
 use super::main_window::{self, Tab};
@@ -268,6 +268,122 @@ fn after_a_talk_the_card_counts_down_and_can_be_given_more_time() {
     harness.get_by_label("Finish").click();
     harness.run();
     assert_eq!(harness.state(), &[Command::Extend(call(1)), Command::Close(call(1))]);
+}
+
+/// A talk that goes on here, in a queue with outcomes.
+fn talking(outcomes: Vec<pinkas_protocol::record::Outcome>) -> Model {
+    let mut model = Model::new(TimeZone::UTC);
+    let welcome = sample::welcome(0, Board::default());
+    let crate::net::NetEvent::Welcome { at: then, me, hub_now, board, .. } = welcome else {
+        panic!("a welcome")
+    };
+    model.apply(crate::net::NetEvent::Welcome { at: then, me, hub_now, board, outcomes });
+    model.apply(sample::update(1, sample::rings(call(1), "101")));
+    model.apply(sample::update(2, sample::answered(call(1), "101")));
+    model
+}
+
+fn outcome(code: &str, required: bool) -> pinkas_protocol::record::Outcome {
+    pinkas_protocol::record::Outcome { required, ..sample::outcome(code, code, &[]) }
+}
+
+fn is_of_keyboard(said: &Command) -> bool {
+    matches!(said, Command::TakeKeyboard | Command::GiveKeyboardBack)
+}
+
+#[test]
+fn a_note_an_outcome_and_a_day_are_said_with_a_click() {
+    let model = talking(vec![outcome("ordered", false), outcome("asked", false)]);
+    let mut harness = shown(PopupData::now(&model, at(4)).expect("a card"), Shade::Dark);
+    harness.get_by_label("asked").click();
+    harness.run();
+    assert!(harness.get_by_label("Save").accesskit_node().is_disabled(), "nothing is written yet");
+    harness.get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Note").click();
+    harness.run();
+    harness.event(egui::Event::Text("call back".to_owned()));
+    harness.run();
+    harness.get_by_label("1 week").click();
+    harness.run();
+    let said: Vec<_> = harness.state().iter().filter(|said| !is_of_keyboard(said)).cloned().collect();
+    let due = "2026-11-29".parse().expect("a day");
+    let text = Private("call back".to_owned());
+    let write = |what| Command::Write { call: call(1), what };
+    assert_eq!(said[0], write(Written::Outcome { code: outcome("asked", false).code }));
+    assert_eq!(said[1], Command::Draft { call: call(1), text: text.clone() });
+    assert_eq!(said[2], write(Written::FollowUp { due, text }));
+    assert_eq!(said[3], Command::Draft { call: call(1), text: Private(String::new()) });
+    assert_eq!((said.len(), harness.state()[1].clone()), (4, Command::TakeKeyboard));
+}
+
+#[test]
+fn a_talk_that_wants_an_outcome_is_not_finished_before_one_is_said() {
+    let mut model = talking(vec![outcome("ordered", true)]);
+    model.habits.wrap_up = Some(jiff::SignedDuration::from_secs(45));
+    model.apply(sample::update(60, sample::ended(call(1), 60)));
+    let finish = |model: &Model| {
+        let mut harness = shown(PopupData::now(model, at(65)).expect("a card"), Shade::Dark);
+        harness.get_by_label("Finish").click();
+        harness.run();
+        harness.state().clone()
+    };
+    assert!(finish(&model).is_empty());
+    let id = uuid::Uuid::from_u128(7);
+    let what = Written::Outcome { code: outcome("ordered", true).code };
+    let says = pinkas_protocol::agent_link::AgentSays::Write { id, call: call(1), what };
+    model.drafts_mut().enter(id, at(61), says);
+    assert_eq!(finish(&model), [Command::Close(call(1))]);
+}
+
+#[test]
+fn a_begun_note_keeps_its_card_whatever_rings() {
+    let mut model = talking(Vec::new());
+    model.apply(sample::update(60, sample::ended(call(1), 60)));
+    model.drafts_mut().type_text(call(1), "call ba", at(61));
+    model.apply(sample::update(62, sample::rings(call(2), "101")));
+    let card = PopupData::now(&model, at(63)).expect("a card");
+    assert_eq!((card.call, card.banners.len()), (call(1), 1));
+    assert_eq!(card.writing.expect("a field").draft, "call ba");
+}
+
+#[test]
+fn how_a_caller_was_identified_is_asked_where_something_is_kept_back() {
+    let filled = sample::filled(Facts::Balance(Default::default()), at(2), 3);
+    let mut card = sample::card("erp", Gives::Balance, "C-1", filled);
+    card.folded = vec!["balance".to_owned()];
+    let mut view = sample::arrived(call(1), "+48123456789", None, known("Zofia"), at(0));
+    view.cards = vec![card];
+    let mut model = model_with(sample::rings_as(view, "101", at(0)));
+    assert!(!PopupData::now(&model, at(2)).expect("a card").can_identify, "nobody talked yet");
+    model.apply(sample::update(2, sample::answered(call(1), "101")));
+    let data = PopupData::now(&model, at(4)).expect("a card");
+    assert!(data.can_identify);
+    let mut harness = shown(data, Shade::Light);
+    let question = "How was the caller identified?";
+    harness.get_by_role_and_label(egui::accesskit::Role::TextInput, question).click();
+    harness.run();
+    harness.event(egui::Event::Text("tax number".to_owned()));
+    harness.run();
+    harness.get_by_label("Identified").click();
+    harness.run();
+    let how = Private("tax number".to_owned());
+    let said: Vec<_> = harness.state().iter().filter(|said| !is_of_keyboard(said)).cloned().collect();
+    assert_eq!(said, [Command::Identified { call: call(1), how }]);
+}
+
+#[test]
+fn a_guess_is_confirmed_or_denied_and_a_key_is_enough() {
+    let matched = pinkas_protocol::card::Match::LastDigits { digits: 9 };
+    let customer = pinkas_protocol::Customer { matched, ..sample::customer("C-1", "Levi Bakery", None) };
+    let data = ringing(Who::Known { customer }, Vec::new());
+    let said: Vec<_> = data.choices.iter().map(|choice| (choice.key, choice.name.as_str())).collect();
+    assert_eq!(said, [(Some(1), "Levi Bakery"), (Some(2), "None of these")]);
+    for (key, chosen) in [(egui::Key::Num1, Some("C-1")), (egui::Key::Num2, None)] {
+        let mut harness = shown(data.clone(), Shade::Dark);
+        harness.key_press(key);
+        harness.run();
+        let [Command::Choose { customer, .. }] = harness.state().as_slice() else { panic!("a choice") };
+        assert_eq!(customer.as_ref().map(|key| key.as_str()), chosen);
+    }
 }
 
 #[test]

@@ -348,7 +348,7 @@ impl Reader<'_> {
         }
     }
 
-    fn day(&self, date: jiff::civil::Date) -> String {
+    pub(super) fn day(&self, date: jiff::civil::Date) -> String {
         self.words.day(date, words::today(self.now, self.zone))
     }
 }

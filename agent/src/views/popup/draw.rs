@@ -1,14 +1,17 @@
 //! Draws a card, and measures it with the same lines. Nothing here decides what is shown.
 //! In a language read from the right the pen turns all of it over; digits never are.
 
-use egui::{Pos2, Rect, Ui, Vec2};
+use egui::{Key, Pos2, Rect, Ui, Vec2};
 
-use super::{
-    BannerData, CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData,
-};
+use pinkas_protocol::Private;
+use pinkas_protocol::record::LONGEST_NOTE;
+
+use super::foot::{entries_ui, foot, keyboard};
+use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData};
 use crate::command::Command;
 use crate::theme::{self, Theme, Tone};
 use crate::views::pen::{Ink, Live, Pen, Side, beside, ink, part, strong};
+use crate::views::writing::Field;
 use crate::words::Words;
 
 /// Height of a card at its own width, in points.
@@ -45,10 +48,24 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &PopupData) -> Vec<Command> {
     ui.scope_builder(egui::UiBuilder::new().max_rect(below), |ui| {
         foot(&mut Pen::new(ui, theme), data, &mut wishes);
     });
+    wishes.extend(by_key(ui, data));
     // Stronger than the lines inside: it parts the card from whatever program is behind it.
     let edge = egui::Stroke::new(1.0, theme.faint);
     ui.painter().rect_stroke(whole, 0.0, edge, egui::StrokeKind::Inside);
     wishes
+}
+
+/// What the keys 1 to 9 choose, where nothing is written in.
+pub fn by_key(ui: &Ui, data: &PopupData) -> Option<Command> {
+    if !data.can_choose || ui.ctx().egui_wants_keyboard_input() {
+        return None;
+    }
+    let pressed = |choice: &&ChoiceData| {
+        let key = choice.key.and_then(|key| Key::from_name(&key.to_string()));
+        key.is_some_and(|key| ui.input(|input| input.modifiers.is_none() && input.key_pressed(key)))
+    };
+    let choice = data.choices.iter().find(pressed)?;
+    Some(Command::Choose { call: data.call, customer: choice.customer.clone() })
 }
 
 fn head(pen: &mut Pen<'_>, data: &PopupData) {
@@ -237,6 +254,13 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         choices(pen, data, wishes);
         first = true;
     }
+    if data.can_identify {
+        if first {
+            pen.rule();
+        }
+        identify(pen, data, wishes);
+        first = true;
+    }
     for card in &data.cards {
         if first {
             pen.rule();
@@ -244,6 +268,40 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         first = true;
         card_ui(pen, card);
     }
+    if !data.entries.is_empty() {
+        if first {
+            pen.rule();
+        }
+        pen.space(theme::PAD_Y - 2.0);
+        let title = pen.padded_line(theme::ROW);
+        pen.text(title, Side::Start, &data.words.say("written-here"), strong(theme::TEXT, Tone::Text));
+        entries_ui(pen, data, wishes);
+        pen.space(theme::PAD_Y - 2.0);
+    }
+}
+
+/// How the caller was identified: said once, it shows what was kept back.
+fn identify(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
+    pen.space(theme::PAD_Y);
+    let title = pen.padded_line(theme::ROW);
+    let question = data.words.say("how-identified");
+    pen.text(title, Side::Start, &question, strong(theme::TEXT, Tone::Text));
+    pen.space(theme::STEP);
+    let line = pen.padded_line(Field::height(1));
+    let button = data.words.say("identified");
+    let width = pen.button_width(&button);
+    let id = egui::Id::unique(("identified", data.call));
+    let mut how = String::new();
+    let field = Field { id, hint: &question, rows: 1, most: LONGEST_NOTE };
+    let said = pen.field(beside(line, Side::End, width + 8.0), field, &mut how);
+    wishes.extend(keyboard(said));
+    let live = if how.trim().is_empty() || !data.can_choose { Live::No } else { Live::Yes };
+    let entered = said.entered && live == Live::Yes;
+    if pen.button(part(line, Side::End, width), &button, live) || entered {
+        wishes.push(Command::Identified { call: data.call, how: Private(how) });
+        pen.forget_text(id);
+    }
+    pen.space(theme::PAD_Y);
 }
 
 /// Two beside each other: what a phone system knows is short.
@@ -269,7 +327,7 @@ fn choices(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         pen.space(theme::STEP);
         let line = pen.padded_line(36.0);
         if choice_row(pen, line, data, choice, if data.can_choose { Live::Yes } else { Live::No }) {
-            let customer = Some(choice.customer.clone());
+            let customer = choice.customer.clone();
             wishes.push(Command::Choose { call: data.call, customer });
         }
     }
@@ -292,7 +350,16 @@ fn choice_row(pen: &mut Pen<'_>, line: Rect, data: &PopupData, choice: &ChoiceDa
         &detail,
         ink(theme::LABEL, Tone::Dim),
     );
-    let name = beside(inner, Side::End, taken.width() + 12.0);
+    let mut name = beside(inner, Side::End, taken.width() + 12.0);
+    if let Some(key) = choice.key {
+        pen.paint_only(
+            part(name, Side::Start, 14.0),
+            Side::Start,
+            &key.to_string(),
+            ink(theme::LABEL, Tone::Dim),
+        );
+        name = beside(name, Side::Start, 18.0);
+    }
     let tone = if live == Live::Yes { Tone::Text } else { Tone::Dim };
     pen.paint_only(name, Side::Start, &choice.name, ink(theme::TEXT, tone));
     clicked
@@ -380,52 +447,6 @@ fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData]) {
             pen.text(rest, Side::Start, count, ink(theme::TEXT, Tone::Dim));
         }
     }
-}
-
-fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
-    if data.mood == Mood::Fading {
-        return;
-    }
-    // Below the card, so that nothing on it moves under the eye.
-    for banner in &data.banners {
-        pen.rule();
-        banner_ui(pen, banner, wishes);
-    }
-    pen.rule();
-    let bar = pen.line(50.0);
-    let raised = pen.theme.raised;
-    pen.fill(bar, raised, 0);
-    let mut line = bar.shrink2(Vec2::new(theme::PAD, 9.0));
-    let wraps_up = data.mood == Mood::WrapUp;
-    let close = if wraps_up { "finish" } else { "close" };
-    let extend = wraps_up.then(|| ("extend", Command::Extend(data.call)));
-    let buttons = [(close, Command::Close(data.call)), ("move-aside", Command::Aside)];
-    for (id, wish) in buttons.into_iter().chain(extend) {
-        let text = data.words.say(id);
-        let width = pen.button_width(&text);
-        if pen.button(part(line, Side::End, width), &text, Live::Yes) {
-            wishes.push(wish);
-        }
-        line = beside(line, Side::End, width + 8.0);
-    }
-    if let Some(more) = &data.more {
-        pen.text(line, Side::Start, more, ink(theme::LABEL + 1.0, Tone::Dim));
-    }
-}
-
-/// Another call that rings; a click shows its card.
-fn banner_ui(pen: &mut Pen<'_>, banner: &BannerData, wishes: &mut Vec<Command>) {
-    let bar = pen.line(theme::TALL_ROW);
-    let (raised, live) = (pen.theme.raised, pen.theme.accent);
-    pen.fill(bar, raised, 0);
-    if pen.row(bar.shrink2(Vec2::new(6.0, 2.0)), &banner.text, Live::Yes) {
-        wishes.push(Command::Open(banner.call));
-    }
-    let line = bar.shrink2(Vec2::new(theme::PAD, 0.0));
-    pen.dot(part(line, Side::Start, 8.0).center(), live);
-    pen.text(part(line, Side::End, 60.0), Side::End, &banner.clock, ink(theme::LABEL + 1.0, Tone::Dim));
-    let text = beside(beside(line, Side::Start, 16.0), Side::End, 68.0);
-    pen.paint_only(text, Side::Start, &banner.text, ink(theme::TEXT, Tone::Text));
 }
 
 /// A grey bar in the place of a text to come; it does not move.

@@ -4,6 +4,7 @@
 use pinkas_protocol::{CallView, Caller, Customer, Verdict, Who};
 
 use super::{Chip, ChoiceData, Note};
+use crate::model::{Here, Model};
 use crate::theme::Tone;
 use crate::words::{self, Words};
 
@@ -71,28 +72,48 @@ pub(super) fn note(words: &Words, view: &CallView) -> Option<Note> {
     Some(Note { text, tone })
 }
 
+/// Those among whom a person may choose, and none of them. A guess may be confirmed or denied.
 pub(super) fn choices(words: &Words, view: &CallView) -> Vec<ChoiceData> {
-    let (customers, chosen) = match &view.who {
-        Who::Several { customers, chosen } => (customers, chosen.as_ref()),
+    let (customers, chosen, none) = match &view.who {
+        Who::Several { customers, chosen } => (customers.as_slice(), chosen.as_ref(), false),
         // It may have been a mistake.
-        Who::NoneOf { customers, .. } => (customers, None),
+        Who::NoneOf { customers, .. } => (customers.as_slice(), None, true),
+        Who::Known { customer } if customer.matched.is_guess() => {
+            (std::slice::from_ref(customer), None, false)
+        }
         _ => return Vec::new(),
     };
-    customers
-        .iter()
-        .map(|customer| {
-            let class = customer.class.as_deref().map(words::plain);
-            let place = customer.place.as_ref().map(|place| words::plain(&place.0));
-            let key = words::plain(customer.key.as_str());
-            let guess = words.guess(customer.matched);
-            let before = customer.chosen_before.then(|| words.say("chosen-before"));
-            let details = [guess, before, class, place, Some(key)];
-            ChoiceData {
-                customer: customer.key.clone(),
-                name: words::plain(&customer.name.0),
-                detail: words.dots(details.into_iter().flatten()),
-                chosen: chosen == Some(&customer.key),
-            }
-        })
-        .collect()
+    let customers = customers.iter().map(|customer| {
+        let class = customer.class.as_deref().map(words::plain);
+        let place = customer.place.as_ref().map(|place| words::plain(&place.0));
+        let key = words::plain(customer.key.as_str());
+        let guess = words.guess(customer.matched);
+        let before = customer.chosen_before.then(|| words.say("chosen-before"));
+        let details = [guess, before, class, place, Some(key)];
+        ChoiceData {
+            customer: Some(customer.key.clone()),
+            key: None,
+            name: words::plain(&customer.name.0),
+            detail: words.dots(details.into_iter().flatten()),
+            chosen: chosen == Some(&customer.key),
+        }
+    });
+    let none = ChoiceData {
+        customer: None,
+        key: None,
+        name: words.say("none-of-these"),
+        detail: String::new(),
+        chosen: none,
+    };
+    let mut choices: Vec<ChoiceData> = customers.chain([none]).collect();
+    for (choice, key) in choices.iter_mut().zip(1..=9) {
+        choice.key = Some(key);
+    }
+    choices
+}
+
+/// Something is kept back until this person, who talked with the caller, says how the caller was identified.
+pub(super) fn can_identify(model: &Model, view: &CallView) -> bool {
+    let talked = matches!(model.here(view), Here::Answered { .. } | Here::Left { .. });
+    talked && view.cards.iter().any(|card| !card.folded.is_empty())
 }
