@@ -132,7 +132,8 @@ fn row_ui(ui: &mut Ui, theme: &Theme, words: &Words, row: &FollowUpRow, wishes: 
 fn columns(line: Rect) -> [Rect; 4] {
     let line = line.shrink2(egui::vec2(theme::PAD, 0.0));
     let gap = 12.0;
-    let (due, buttons) = (132.0, 216.0);
+    // Beside the call itself, it is there that one calls back.
+    let (due, buttons) = (132.0, if line.width() < 640.0 { 100.0 } else { 216.0 });
     let free = (line.width() - due - buttons - 3.0 * gap).max(120.0);
     let mut left = line;
     [due, free * 0.36, free * 0.64, buttons].map(|width| {

@@ -166,18 +166,18 @@ pub fn ui(
     pen.fill(whole, theme.panel, 0);
     pen.space(8.0);
     let line = pen.padded_line(Field::height(1));
-    let place = pen.on_screen(part(line, Side::Start, 320.0));
-    let beside_it = beside(line, Side::Start, 332.0);
-    let go_on = words.say("search-on");
-    let mut room = beside_it;
-    if data.goes_on {
-        let width = pen.button_width(&go_on);
-        if pen.button(part(room, Side::End, width), &go_on, Live::Yes) {
-            wishes.push(Command::GoOn);
-        }
-        room = beside(room, Side::End, width + 8.0);
-    }
+    let place = pen.on_screen(part(line, Side::Start, 320.0_f32.min(line.width())));
     if let Some(said) = &data.said {
+        pen.space(theme::STEP);
+        let mut room = pen.padded_line(theme::TALL_ROW);
+        if data.goes_on {
+            let go_on = words.say("search-on");
+            let width = pen.button_width(&go_on);
+            if pen.button(part(room, Side::End, width).shrink2(egui::vec2(0.0, 2.0)), &go_on, Live::Yes) {
+                wishes.push(Command::GoOn);
+            }
+            room = beside(room, Side::End, width + 8.0);
+        }
         let tone = if data.goes_on { Tone::Warn } else { Tone::Dim };
         pen.text(room, Side::Start, said, ink(theme::TEXT, tone));
     }
@@ -185,7 +185,9 @@ pub fn ui(
     let head = pen.line(24.0);
     let names = ["time", "caller", "number", "line", "what-happened"];
     for (cell, name) in columns(head).into_iter().zip(names) {
-        pen.text(cell, Side::Start, &words.say(name), ink(theme::LABEL, Tone::Dim));
+        if cell.width() > 1.0 {
+            pen.text(cell, Side::Start, &words.say(name), ink(theme::LABEL, Tone::Dim));
+        }
     }
     pen.rule();
     let below = whole.with_min_y(pen.y);
@@ -207,6 +209,7 @@ fn list(
     data: &HistoryData,
     wishes: &mut Vec<Command>,
 ) {
+    let words = &model.words;
     list::rows(ui, "history", data.board.len() + data.past, |ui, place| {
         if let Some(row) = data.board.get(place) {
             return row_ui(ui, theme, &model.words, row, wishes);
@@ -215,17 +218,15 @@ fn list(
             Some(PastRow::Call(past)) => {
                 row_ui(ui, theme, &model.words, &past_row(model, past, now), wishes);
             }
-            Some(PastRow::OfPage(page) | PastRow::Next(page)) => {
-                if !data.goes_on {
-                    wishes.push(Command::Page(page));
-                    let mut pen = Pen::new(ui, theme);
-                    let line = pen.padded_line(theme::TALL_ROW);
-                    let said =
-                        model.words.say(if model.connected() { "hub-is-asked" } else { "hub-not-asked" });
-                    pen.text(line, Side::Start, &said, ink(theme::TEXT, Tone::Dim));
-                }
+            Some(PastRow::OfPage(page) | PastRow::Next(page)) if !data.goes_on => {
+                wishes.push(Command::Page(page));
+                let mut pen = Pen::new(ui, theme);
+                let line = pen.padded_line(theme::TALL_ROW);
+                let asked =
+                    if model.connected() { words.say("hub-is-asked") } else { words.say("hub-not-asked") };
+                pen.text(line, Side::Start, &asked, ink(theme::TEXT, Tone::Dim));
             }
-            None => {}
+            Some(PastRow::OfPage(_) | PastRow::Next(_)) | None => {}
         }
     });
 }
@@ -241,7 +242,7 @@ fn row_ui(ui: &mut Ui, theme: &Theme, words: &Words, row: &HistoryRow, wishes: &
     pen.text(time, Side::Start, &row.time, ink(theme::TEXT, Tone::Dim));
     pen.text(who, Side::Start, &row.name, ink(theme::TEXT, Tone::Text));
     // A caller without a name is shown by number: once is enough.
-    if row.number != row.name {
+    if row.number != row.name && number.width() > 1.0 {
         pen.text(number, Side::Start, &row.number, ink(theme::TEXT, Tone::Dim));
     }
     pen.text(at, Side::Start, &row.line, ink(theme::TEXT, Tone::Dim));
@@ -254,12 +255,14 @@ fn columns(line: Rect) -> [Rect; 5] {
     let gap = 12.0;
     let time = part(line, Side::Start, 92.0);
     let rest = beside(line, Side::Start, 92.0 + gap);
-    let free = (rest.width() - 140.0 - 48.0 - 3.0 * gap).max(80.0);
+    // Beside the call itself the number is there.
+    let number = if line.width() < 640.0 { 0.0 } else { 140.0 };
+    let free = (rest.width() - number - 48.0 - 3.0 * gap).max(80.0);
     let mut left = rest;
     let mut take = |width: f32| {
         let cell = part(left, Side::Start, width);
         left = beside(left, Side::Start, width + gap);
         cell
     };
-    [time, take(free * 0.48), take(140.0), take(48.0), take(free * 0.52)]
+    [time, take(free * 0.48), take(number), take(48.0), take(free * 0.52)]
 }

@@ -99,7 +99,9 @@ pub fn ui(ui: &mut Ui, theme: &Theme, model: &Model, now: Timestamp) -> Vec<Comm
     }
     let head = pen.line(28.0);
     for (cell, name) in columns(head).into_iter().zip(["last-call", "caller", "number", "queue", "calls"]) {
-        pen.text(cell, Side::Start, &words.say(name), ink(theme::LABEL, Tone::Dim));
+        if cell.width() > 1.0 {
+            pen.text(cell, Side::Start, &words.say(name), ink(theme::LABEL, Tone::Dim));
+        }
     }
     pen.rule();
     let below = egui::UiBuilder::new().max_rect(whole.with_min_y(pen.y));
@@ -125,11 +127,14 @@ fn row_ui(ui: &mut Ui, theme: &Theme, words: &Words, row: &MissedRow, wishes: &m
     let tone = if row.handled.is_some() { Tone::Dim } else { Tone::Text };
     pen.text(last, Side::Start, &row.last, ink(theme::TEXT, Tone::Dim));
     pen.text(who, Side::Start, &row.name, ink(theme::TEXT, tone));
-    if row.number != row.name {
+    if row.number != row.name && number.width() > 1.0 {
         pen.text(number, Side::Start, &row.number, ink(theme::TEXT, Tone::Dim));
     }
-    pen.text(queue, Side::Start, &row.queue, ink(theme::TEXT, Tone::Dim));
-    pen.text(count, Side::Start, &row.count, ink(theme::TEXT, tone));
+    for (cell, text, tone) in [(queue, &row.queue, Tone::Dim), (count, &row.count, tone)] {
+        if cell.width() > 1.0 {
+            pen.text(cell, Side::Start, text, ink(theme::TEXT, tone));
+        }
+    }
     if let Some(handled) = &row.handled {
         pen.text(buttons, Side::End, handled, ink(theme::LABEL, Tone::Dim));
         return;
@@ -153,7 +158,11 @@ pub(super) fn call_back(
 ) {
     let Some(number) = number else { return };
     let text = words.say("call-back");
-    let place = part(place, Side::End, pen.button_width(&text)).shrink2(egui::vec2(0.0, 3.0));
+    let width = pen.button_width(&text);
+    if place.width() < width - 1.0 {
+        return;
+    }
+    let place = part(place, Side::End, width).shrink2(egui::vec2(0.0, 3.0));
     if pen.button(place, &text, Live::Yes) {
         wishes.push(Command::CallBack(number.clone()));
     }
@@ -163,7 +172,9 @@ pub(super) fn call_back(
 fn columns(line: Rect) -> [Rect; 6] {
     let line = line.shrink2(egui::vec2(theme::PAD, 0.0));
     let gap = 12.0;
-    let (last, number, queue, count, buttons) = (92.0, 140.0, 84.0, 112.0, 216.0);
+    let (last, buttons) = (92.0, 216.0);
+    // Beside the call itself there is room for the name only.
+    let (number, queue, count) = if line.width() < 640.0 { (0.0, 0.0, 0.0) } else { (140.0, 76.0, 140.0) };
     let free = (line.width() - last - number - queue - count - buttons - 5.0 * gap).max(80.0);
     let mut left = line;
     [last, free, number, queue, count, buttons].map(|width| {

@@ -662,7 +662,7 @@ fn a_click_on_a_live_or_recent_call_opens_its_card() {
     harness.run();
     harness.get_by_label("Zofia, 10:00, Waiting · Support").click();
     harness.run();
-    assert_eq!(harness.state().1.last(), Some(&Command::Open(call(1))));
+    assert_eq!(harness.state().1.iter().filter(|said| **said == Command::Open(call(1))).count(), 2);
 }
 
 #[test]
