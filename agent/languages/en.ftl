@@ -32,6 +32,7 @@ nobody-hung-up = Nobody answered, the caller hung up
 nobody-answered = Nobody answered
 
 ## Who calls
+trial = trial: nobody calls
 number-withheld = Number withheld
 number-verified = number verified
 number-forged = number may be forged

@@ -29,6 +29,7 @@ nobody-sent-away = איש לא ענה, המתקשר נותק
 nobody-hung-up = איש לא ענה, המתקשר ניתק
 nobody-answered = איש לא ענה
 
+trial = ניסיון: איש לא מתקשר
 number-withheld = מספר חסוי
 number-verified = מספר מאומת
 number-forged = ייתכן שהמספר מזויף

@@ -29,6 +29,7 @@ nobody-sent-away = Nikt nie odebrał, dzwoniący został rozłączony
 nobody-hung-up = Nikt nie odebrał, dzwoniący się rozłączył
 nobody-answered = Nikt nie odebrał
 
+trial = próba: nikt nie dzwoni
 number-withheld = Numer zastrzeżony
 number-verified = numer potwierdzony
 number-forged = numer może być podrobiony

@@ -42,6 +42,7 @@ pub fn arrived(call: CallId, number: &str, name: Option<&str>, who: Who, now: Ti
         identified: None,
         ended: None,
         entries: Vec::new(),
+        trial: false,
     }
 }
 

@@ -175,10 +175,13 @@ impl PopupWindow {
         ctx.show_viewport_deferred(Self::id(), self.builder(), move |ui, _| {
             let data = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let Some(data) = data else { return };
-            // Escape ends writing first.
-            let writes = ui.ctx().egui_wants_keyboard_input();
             let mut asked = popup::ui(ui, &theme, &data);
-            let escape = |input: &egui::InputState| input.key_pressed(Key::Escape) && !writes;
+            // Escape ends writing first; Tab from a field to a button keeps the keyboard.
+            let left = asked.contains(&Command::GiveKeyboardBack);
+            if ui.memory(|memory| memory.focused()).is_some() {
+                asked.retain(|wish| *wish != Command::GiveKeyboardBack);
+            }
+            let escape = |input: &egui::InputState| input.key_pressed(Key::Escape) && !left;
             if ui.input(|input| escape(input) || input.viewport().close_requested()) {
                 asked.push(Command::Close(data.call));
             }

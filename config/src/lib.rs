@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use pinkas_protocol::Private;
 
-pub use section::Section;
+pub use section::{Section, duration};
 
 /// One thing wrong with a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -346,7 +346,8 @@ impl Section<'_> {
     }
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// A duration as people write it, such as `800ms`, `30s` or `5m`; not zero.
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let count: u64 = text[..digits].parse().ok()?;
     let unit_ms = match text[digits..].trim() {

@@ -9,6 +9,8 @@ use pinkas_config::program;
 use pinkas_protocol::AgentId;
 
 use crate::access::command::{self, PasswordFrom, UserCommand};
+use crate::admin::{Simulate, Why};
+use crate::check::{self, Level};
 use crate::store::RecordCommand;
 use crate::{config, lookup, run};
 
@@ -28,8 +30,15 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read the configuration, tell every mistake in it, and end
-    Check,
+    /// Read the configuration and tell every mistake in it, then ask every source and tell what it answered
+    Check {
+        /// Ask as a call from this number would; without it, about a caller and a customer that do not exist
+        #[arg(long)]
+        number: Option<String>,
+        /// Only read the file, its secrets and CSV files
+        #[arg(long, conflicts_with = "number")]
+        offline: bool,
+    },
     /// Write a first configuration, an adapter's secret and an admin; changes nothing that is there
     Init {
         /// The name the first admin logs in with
@@ -48,6 +57,10 @@ enum Command {
         /// As people write it, for example 050-123-4567
         number: String,
     },
+    /// Tell what happened to a call, and why it popped or did not; the hub may run
+    Why(Why),
+    /// Pretend a call in the running hub, marked as a trial on the screen and left out of the record
+    Simulate(Simulate),
     #[command(flatten)]
     Record(RecordCommand),
 }
@@ -67,9 +80,21 @@ impl Arguments {
             Err(mistakes) => return program::wrong(&mistakes),
         };
         match self.command {
-            Some(Command::Check) => {
+            Some(Command::Check { number, offline }) => {
                 println!("{}: no mistakes; {}", self.config.display(), config.summary());
-                ExitCode::SUCCESS
+                if offline {
+                    return ExitCode::SUCCESS;
+                }
+                let mut worst = Level::Good;
+                let ended = program::print_until_signal(async |stop| {
+                    let mut out = stdout();
+                    tokio::select! {
+                        found = check::check(config, number.as_deref(), &mut out) => worst = found?,
+                        () = stop.cancelled() => anyhow::bail!("stopped before every source was asked"),
+                    }
+                    Ok(())
+                });
+                if worst == Level::Broken { ExitCode::FAILURE } else { ended }
             }
             Some(Command::User { command }) => {
                 ended(command::user(&config.access, command, &mut stdin().lock(), &mut stdout()))
@@ -77,8 +102,14 @@ impl Arguments {
             Some(Command::Lookup { number }) => program::print_until_signal(async |_| {
                 Ok(lookup::lookup(config, &number, &mut stdout()).await?)
             }),
+            Some(Command::Why(why)) => {
+                program::print_until_signal(async |_| why.run(&config, &mut stdout()).await)
+            }
+            Some(Command::Simulate(simulate)) => {
+                program::print_until_signal(async |stop| simulate.run(&config, &mut stdout(), &stop).await)
+            }
             Some(Command::Record(command)) => program::print_until_signal(async |_| {
-                command.run(&config.state, &config.numbers, &mut stdout().lock())
+                command.run(&config.last_known, &config.numbers, &mut stdout().lock())
             }),
             Some(Command::Init { .. }) | None => {
                 program::run_until_signal(async |stop| run::run_here(config, stop).await)

@@ -16,6 +16,7 @@ use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan, OutcomeCode, TeamNam
 use crate::access::{self, Settings};
 use crate::core::{Agent, Rights};
 use crate::identify::{FEWEST_DIGITS, Guess, LONGEST_STEM, Rules};
+use crate::last;
 use crate::links::{CertificateFiles, Door};
 use crate::sources::{self, ConfiguredSource};
 
@@ -38,10 +39,14 @@ pub struct Config {
     pub rights: Rights,
     /// How customers are found.
     pub identify: Rules,
+    /// Where the last figures of the sources are kept.
+    pub last_known: last::Place,
     /// In the order in which cards are shown.
     pub sources: Vec<ConfiguredSource>,
     /// What may come of a call.
     pub outcomes: Vec<Outcome>,
+    /// Where figures for Prometheus are shown, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// For how many days calls are kept; `None`: for ever.
     pub keep_days: Option<i64>,
 }
@@ -72,9 +77,7 @@ impl Config {
             (self.access.adapters.len(), self.access.agents.len(), self.sources.len());
         let warnings: String =
             self.warnings().iter().map(|warning| format!("\nwarning: {warning}")).collect();
-        format!(
-            "adapters: {adapters}, people in this file: {people}, sources: {sources}; nothing was asked of any of them{warnings}"
-        )
+        format!("adapters: {adapters}, people in this file: {people}, sources: {sources}{warnings}")
     }
 }
 
@@ -137,6 +140,8 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let outcomes = outcomes(section);
     let keep_days = keep_days(section);
     let sources = sources::read(section, &numbers);
+    let key = section.path("last_known_key").unwrap_or_else(|| section.beside("last-known.key"));
+    let last_known = last::Place { state: state.clone(), key };
     let names: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.gives)).collect();
     let rights = rights::read(section, &names);
     let users = section.path("users").unwrap_or_else(|| section.beside("users.toml"));
@@ -144,7 +149,23 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let tokens = state.join("tokens");
     let access = Settings { agents, people, adapters, users, token_lasts, tokens };
     let door = door(section, listen);
-    Some(Config { listen, state, numbers, door, access, rights, identify, sources, outcomes, keep_days })
+    let metrics = section.table_if_written("metrics").and_then(|mut table| {
+        table.need_parsed("listen", "an address and port of this machine such as \"127.0.0.1:9465\"")
+    });
+    Some(Config {
+        metrics,
+        listen,
+        state,
+        numbers,
+        door,
+        access,
+        rights,
+        identify,
+        last_known,
+        sources,
+        outcomes,
+        keep_days,
+    })
 }
 
 /// A desktop comes back without its password for so long: longer than a working day.

@@ -4,12 +4,16 @@
 pub mod core;
 
 pub mod access;
+pub mod admin;
 pub mod arguments;
+pub mod check;
 pub mod config;
 pub mod gather;
 pub mod identify;
+pub mod last;
 pub mod links;
 pub mod lookup;
+pub mod metrics;
 pub mod run;
 pub mod sources;
 pub mod store;

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::gather::{of_answers, question};
 use crate::identify::{Before, Brought, Offered, Rules, offered, reason};
+use crate::last::Last;
 use crate::sources::asking::Asked;
 use crate::sources::{ConfiguredSource, Needs, Question};
 
@@ -40,7 +41,8 @@ async fn ask(
     if number.key().is_none() {
         return writeln!(out, "This cannot be read as a phone number, so no source is asked.");
     }
-    let sources: Vec<Arc<Asked>> = sources.into_iter().map(|source| Arc::new(Asked::new(source))).collect();
+    let sources: Vec<Arc<Asked>> =
+        sources.into_iter().map(|source| Arc::new(Asked::new(source, Last::default()))).collect();
     let brought = Brought { number: Some(number), ..Brought::default() };
     let directories: Vec<_> = sources.iter().filter(|source| source.is_directory()).cloned().collect();
     if directories.is_empty() {

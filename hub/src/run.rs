@@ -1,12 +1,14 @@
 //! Wires the hub together: one task owns the core; links, sources and the store send to it and are told.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusHandle;
 use pinkas_protocol::adapter_link::HubToAdapter;
 use pinkas_protocol::agent_link::HubToAgent;
 use pinkas_protocol::close::Close;
@@ -19,10 +21,14 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::access::Access;
+use crate::admin::{self, ToCore};
 use crate::config::Config;
-use crate::core::{Ask, Hub, Input, Outputs, ViewerId};
+use crate::core::trace::NotTaken;
+use crate::core::{Ask, Hub, Input, Outputs, ViewerId, Which};
 use crate::gather::{Gather, Landed, LandedWhat};
+use crate::last;
 use crate::links::{self, Doors, ToHub, ToLink};
+use crate::metrics::{self, Figures};
 use crate::sources::ConfiguredSource;
 use crate::store::{self, Clerk, Durable, Said, Store, history};
 
@@ -30,10 +36,13 @@ use crate::store::{self, Clerk, Durable, Said, Store, history};
 const INBOX: usize = 4096;
 /// From sources to the core; when it is full, answers wait.
 const LANDED: usize = 1024;
+/// From administrators to the core; when it is full, they wait.
+const ASKED: usize = 16;
 
 /// Serves where the configuration says until `stop`. A port that is taken is waited for, with one line.
 pub async fn run_here(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    let figures = config.metrics.map(|at| metrics::install().map(|handle| (at, handle))).transpose()?;
     let mut told = false;
     let listener = loop {
         match TcpListener::bind(config.listen).await {
@@ -52,17 +61,37 @@ pub async fn run_here(config: Config, stop: CancellationToken) -> anyhow::Result
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     };
-    run(config, listener, stop).await
+    serve(config, listener, figures, stop).await
 }
 
-/// Serves on `listener` until `stop`.
+/// Serves on `listener` until `stop`, without figures: those are one set for a whole program.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+    serve(config, listener, None, stop).await
+}
+
+async fn serve(
+    config: Config,
+    listener: TcpListener,
+    figures: Option<(SocketAddr, PrometheusHandle)>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     number::warm_up();
     let (store, kept) = store::open(&config.state, config.numbers)?;
     let (inbox_in, mut inbox) = mpsc::channel(INBOX);
     let (landed_in, mut landed) = mpsc::channel(LANDED);
+    let (asked_in, mut asked) = mpsc::channel(ASKED);
+    admin::open(&config.state, asked_in.clone(), &stop);
+    if let Some((at, handle)) = figures {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            if let Err(e) = metrics::serve(at, handle, asked_in, stop).await {
+                tracing::error!("{e:#}; calls go on without figures");
+            }
+        });
+    }
     let places = config.sources.iter().map(ConfiguredSource::place).collect();
-    let gather = Gather::new(config.sources, config.identify.clone(), landed_in);
+    let (last, keeper) = last::open(&config.last_known, &config.sources)?;
+    let gather = Gather::keeping(config.sources, config.identify.clone(), landed_in, last);
     let mut outputs = Outputs::default();
     let access = Arc::new(Access::open(config.access)?);
     let mut hub =
@@ -88,10 +117,13 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let doors = Doors { access, hub: inbox_in };
     let serving = tokio::spawn(links::serve(listener, config.door, Arc::new(doors), stop.clone()));
     tracing::info!("hub listens on {address}");
-    let worked = desk.work(&mut inbox, &mut landed, durable, &stop).await;
+    let worked = desk.work(&mut inbox, &mut landed, &mut asked, durable, &stop).await;
     desk.close_all();
     stop.cancel();
     desk.store.close().await?;
+    if let Some(keeper) = keeper {
+        keeper.close().await?;
+    }
     worked?;
     serving.await.context("the listener failed")?
 }
@@ -120,6 +152,7 @@ impl Desk {
         &mut self,
         inbox: &mut mpsc::Receiver<ToHub>,
         landed: &mut mpsc::Receiver<Landed>,
+        asked: &mut mpsc::Receiver<ToCore>,
         mut durable: tokio::sync::watch::Receiver<Durable>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
@@ -147,6 +180,7 @@ impl Desk {
                     Err(_) => self.record_stopped(),
                 },
                 Some(said) = self.store.said.recv() => self.store_said(said),
+                Some(asked) = asked.recv() => self.asked(asked, &mut outputs),
                 () = self.clerk.forget_due(), if self.recording => {
                     outputs.keep.extend(self.clerk.forget(Timestamp::now()));
                 }
@@ -202,17 +236,62 @@ impl Desk {
         }
     }
 
+    /// An administrator asks. Who has gone away meanwhile hears nothing.
+    fn asked(&mut self, asked: ToCore, outputs: &mut Outputs) {
+        let now = Timestamp::now();
+        match asked {
+            ToCore::Why { which, line, answer } => {
+                let _ = answer.send(self.hub.why(&which, line.as_ref()));
+            }
+            ToCore::Figures { answer } => {
+                let _ = answer.send(self.figures());
+            }
+            ToCore::Trial { call, facts, line, answer } => {
+                let room = self.hub.has_room_for_a_trial();
+                self.hub.handle(now, Input::Trial { call, facts, line }, outputs);
+                let _ = answer.send(room);
+            }
+            ToCore::TrialOver { call, answer } => {
+                let _ = answer.send(self.hub.why(&Which::Call(call), None));
+                self.hub.handle(now, Input::TrialOver { call }, outputs);
+            }
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        let (calls, people) = self.hub.counts();
+        let behind = self.adapters.iter().map(|(adapter, link)| {
+            let seen = self.hub.last_seen(adapter, link.outbox);
+            (adapter.clone(), seen.saturating_sub(link.told))
+        });
+        Figures {
+            calls,
+            people,
+            behind: behind.collect(),
+            to_write: self.store.keep.max_capacity() - self.store.keep.capacity(),
+            recording: self.recording,
+        }
+    }
+
     /// Tells first, asks next, and hands the rest to the disk.
-    fn carry_out(&mut self, outputs: Outputs) {
-        for (to, message) in outputs.tell {
+    fn carry_out(&mut self, mut outputs: Outputs) {
+        for (to, message) in std::mem::take(&mut outputs.tell) {
             let frame = Utf8Bytes::from(wire::encode(&message));
             for viewer in to {
                 let told = self.viewers.get(&viewer).map(|out| out.try_send(ToLink::Frame(frame.clone())));
-                if let Some(Err(_)) = told {
+                if let Some(Err(not_taken)) = told {
                     // Its queue is full or its link is gone: the next hello brings the whole board.
                     self.viewers.remove(&viewer);
-                    let mut nothing = Outputs::default();
-                    self.hub.handle(Timestamp::now(), Input::AgentDown { viewer }, &mut nothing);
+                    let call = match &message {
+                        HubToAgent::Update { update } => update.call(),
+                        _ => None,
+                    };
+                    let why = match not_taken {
+                        TrySendError::Full(_) => NotTaken::QueueFull,
+                        TrySendError::Closed(_) => NotTaken::LinkEnded,
+                    };
+                    let behind = Input::FellBehind { viewer, call, why };
+                    self.hub.handle(Timestamp::now(), behind, &mut outputs);
                 }
             }
         }
@@ -234,6 +313,7 @@ impl Desk {
                 self.tell(viewer, &busy);
             }
         }
+        outputs.keep.iter().for_each(metrics::happened);
         if self.recording && !outputs.keep.is_empty() {
             self.clerk.waits_for(&outputs.keep);
             let kept = self.store.keep.try_send(outputs.keep);

@@ -92,3 +92,39 @@ fn lookup_prints_what_each_source_says() {
         text(&out.stderr)
     );
 }
+
+#[test]
+fn check_asks_each_source_and_fails_when_one_does() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("customers.csv"), "number,id,name\n+48220000101,K1,Piekarnia\n")
+        .expect("written");
+    let people =
+        "country = \"PL\"\n[[source]]\nname = \"customers\"\ngives = \"customer\"\ncsv = \"customers.csv\"\n";
+    std::fs::write(dir.path().join("hub.toml"), people).expect("written");
+    for (arguments, code, words) in [
+        (&["check"][..], 0, "customers: answered in"),
+        (&["check", "--number", "22 000 01 01"], 0, "one customer, with numbers"),
+        (&["check", "--number", "bread"], 1, "this is no phone number"),
+        (&["check", "--offline"], 0, "no mistakes"),
+    ] {
+        let out = hub(dir.path(), arguments);
+        let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+        assert_eq!(out.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{said}");
+    }
+    // On an address of its own, a port that was free stays so.
+    let taken = std::net::TcpListener::bind("127.0.30.99:0").expect("a free port");
+    let at = taken.local_addr().expect("an address");
+    drop(taken);
+    let down = format!(
+        "{people}[[source]]\nname = \"erp\"\ngives = \"balance\"\nhttp = \"http://{at}/{{customer.id}}\"\n[source.fields]\nbalance = \"$.balance\"\n"
+    );
+    std::fs::write(dir.path().join("hub.toml"), down).expect("written");
+    let out = hub(dir.path(), &["check"]);
+    let said = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("good     customers") && said.contains("broken   erp: cannot be reached"),
+        "{said}"
+    );
+}

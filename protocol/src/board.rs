@@ -54,6 +54,9 @@ pub struct CallView {
     /// What people wrote about it, oldest first, at most [`crate::record::MOST_ENTRIES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<Entry>,
+    /// Nobody calls: whoever looks after the hub tries it out. Nothing of it is kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trial: bool,
 }
 
 /// Who vouches for the caller being a customer, and why. It holds for that customer only.
@@ -345,6 +348,26 @@ pub enum Update {
         /// Which.
         row: CallId,
     },
+}
+
+impl Update {
+    /// The call it is about, if it is about one.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Update::Call { view } => Some(view.id),
+            Update::Facts { call, .. }
+            | Update::Offer { call, .. }
+            | Update::Who { call, .. }
+            | Update::Card { call, .. }
+            | Update::Ended { call, .. }
+            | Update::Written { call, .. } => Some(*call),
+            Update::Line { .. }
+            | Update::LineGone { .. }
+            | Update::Adapter { .. }
+            | Update::Missed { .. }
+            | Update::MissedGone { .. } => None,
+        }
+    }
 }
 
 /// What a call is doing as a whole, derived from its offers.

@@ -103,8 +103,8 @@ impl Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// The call is none of theirs, or so old that only its record is left.
-    #[error("this call is not on your screen any more")]
+    /// The call is none of theirs, so old that only its record is left, or a trial, of which nothing is kept.
+    #[error("this call is not on your screen any more, or it is only a trial")]
     NotYourCall,
     /// Longer than [`LONGEST_NOTE`].
     #[error("the text is longer than 4,000 characters: make it shorter")]

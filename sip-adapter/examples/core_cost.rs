@@ -20,6 +20,10 @@ use pinkas_sip_adapter::sip::identity::Rules;
 use pinkas_sip_adapter::sip::message::Message;
 use uuid::Uuid;
 
+/// As the adapter does.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const LINES: u32 = 500;
 
 fn main() -> ExitCode {

@@ -65,7 +65,7 @@ pub fn explain(
     let trusted = rules.trusts(peer);
     say("peer", json!(peer.map(|peer| json!({ "address": peer.to_string(), "trusted": trusted }))));
     if matches!(message.method(), Some("INVITE" | "UPDATE")) {
-        let Identity { facts, asserted_by, not_believed } = identity::read(&message, peer, rules);
+        let Identity { facts, asserted_by, not_believed, .. } = identity::read(&message, peer, rules);
         say("asserted_by", json!(asserted_by));
         if let Ok(Value::Object(facts)) = serde_json::to_value(&facts) {
             facts.into_iter().for_each(|(key, value)| say(&key, value));

@@ -7,6 +7,10 @@ use pinkas_config::program;
 use pinkas_sip_adapter::arguments::{Args, Command};
 use pinkas_sip_adapter::{check, config, explain, replay, run};
 
+/// Reading a message takes a hundred small pieces of memory, each for a moment, on one thread.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     // A check says itself what it finds.

@@ -40,7 +40,9 @@ pub struct HistoryRow {
 /// The rows, newest first.
 pub fn rows(model: &Model, now: Timestamp) -> Vec<HistoryRow> {
     let then = model.hub_time(now);
-    model.board.calls.values().rev().map(|view| row(model, view, then)).collect()
+    let calls = model.board.calls.values().rev();
+    // A trial is no call that anybody will look for.
+    calls.filter(|view| !view.trial || view.ended.is_none()).map(|view| row(model, view, then)).collect()
 }
 
 fn row(model: &Model, view: &CallView, then: Timestamp) -> HistoryRow {

@@ -9,9 +9,13 @@ use egui::{Context, ViewportCommand, ViewportId};
 pub struct Keyboard {
     window: ViewportId,
     /// By this our window is found among those of the screen.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there the desktop finds it"))]
     title: &'static str,
     taken: Option<Before>,
     way: Way,
+    /// An error was told; the next says nothing new.
+    #[cfg(target_os = "linux")]
+    told: bool,
 }
 
 /// How the keyboard is asked for.
@@ -37,7 +41,14 @@ enum Before {
 impl Keyboard {
     /// For the window of this viewport with this title; nothing is asked yet.
     pub fn new(window: ViewportId, title: &'static str) -> Self {
-        Keyboard { window, title, taken: None, way: Way::Unknown }
+        Keyboard {
+            window,
+            title,
+            taken: None,
+            way: Way::Unknown,
+            #[cfg(target_os = "linux")]
+            told: false,
+        }
     }
 
     /// Whether it was taken and not given back; the person may have gone elsewhere since.
@@ -54,7 +65,10 @@ impl Keyboard {
             Way::X11(screen) => match screen.take(self.title) {
                 Ok(Some(before)) => self.taken = Some(Before::Window(before)),
                 Ok(None) => {}
-                Err(error) => self.without_x11(ctx, &error),
+                Err(error) => {
+                    self.tell("not taken for the pop-up", &error);
+                    self.ask_the_desktop(ctx);
+                }
             },
             Way::Desktop | Way::Unknown => self.ask_the_desktop(ctx),
         }
@@ -67,8 +81,7 @@ impl Keyboard {
             #[cfg(target_os = "linux")]
             (Some(Before::Window(before)), Way::X11(screen)) => {
                 if let Err(error) = screen.give_back(self.title, before) {
-                    tracing::warn!("the keyboard was not given back: {error}");
-                    self.way = Way::Desktop;
+                    self.tell("not given back", &error);
                 }
             }
             // Where the desktop gave it, the desktop passes it on when the pop-up is hidden.
@@ -109,10 +122,10 @@ impl Keyboard {
     }
 
     #[cfg(target_os = "linux")]
-    fn without_x11(&mut self, ctx: &Context, error: &x11::Error) {
-        tracing::warn!("the keyboard was not taken for the pop-up: {error}");
-        self.way = Way::Desktop;
-        self.ask_the_desktop(ctx);
+    fn tell(&mut self, what: &str, error: &x11::Error) {
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!("the keyboard was {what}: {error}");
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use tokio::sync::{Semaphore, watch as latest};
 use tokio::time::Instant;
 
 use self::attempts::Attempts;
+pub(crate) use self::people::write_whole;
 pub use self::people::{User, Users, read_role};
 use self::tokens::Tokens;
 use crate::core::{Agent, Staff};
@@ -60,6 +61,7 @@ pub struct Access {
     /// Few passwords are checked at a time, so that a flood of them leaves the cores to the calls.
     hashing: Semaphore,
     waiting: Semaphore,
+    memory: Arc<passwords::Memory>,
     /// The hash of a password that nobody has: an unknown name takes as long as a wrong password.
     nobody: Arc<str>,
 }
@@ -96,6 +98,12 @@ impl Session {
     }
 }
 
+/// Everybody who may log in, of a hub that does not run.
+pub(crate) fn staff_of(settings: &Settings) -> anyhow::Result<Staff> {
+    let users = people::load(&settings.users, &settings.agents)?;
+    Ok(Staff::new(settings.people.iter().cloned().chain(users.people()).collect()))
+}
+
 impl Access {
     /// Reads the people with passwords and the tokens that stand.
     pub fn open(settings: Settings) -> anyhow::Result<Access> {
@@ -110,6 +118,7 @@ impl Access {
             begun: Instant::now(),
             hashing: Semaphore::new((cores / 2).max(1)),
             waiting: Semaphore::new(WAITING),
+            memory: Arc::default(),
             nobody: passwords::hash(&passwords::make()?)?.into(),
         })
     }
@@ -194,8 +203,8 @@ impl Access {
         let Ok(_place) = self.waiting.try_acquire() else { return Err(Close::TooManyAttempts) };
         let turn = tokio::time::timeout(CHECKED_WITHIN, self.hashing.acquire()).await;
         let Ok(Ok(_turn)) = turn else { return Err(Close::TooManyAttempts) };
-        let secret = secret.clone();
-        let checked = tokio::task::spawn_blocking(move || passwords::matches(&hash, &secret.0));
+        let (secret, memory) = (secret.clone(), self.memory.clone());
+        let checked = tokio::task::spawn_blocking(move || memory.matches(&hash, &secret.0));
         Ok(checked.await.unwrap_or(false))
     }
 }

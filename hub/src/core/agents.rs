@@ -32,15 +32,18 @@ pub struct Agent {
 pub struct Staff {
     agents: BTreeMap<AgentId, Person>,
     names: BTreeMap<Line, String>,
+    at: BTreeMap<Line, Vec<AgentId>>,
 }
 
 impl Staff {
     /// Where several people share a line, the first one's name is shown for it.
     pub fn new(agents: Vec<(AgentId, Agent)>) -> Staff {
         let mut names = BTreeMap::new();
-        for (_, agent) in &agents {
+        let mut at = BTreeMap::<Line, Vec<AgentId>>::new();
+        for (id, agent) in &agents {
             for line in &agent.lines {
                 names.entry(line.clone()).or_insert_with(|| agent.name.clone());
+                at.entry(line.clone()).or_default().push(id.clone());
             }
         }
         let team = |agent: &Agent| {
@@ -56,12 +59,17 @@ impl Staff {
         let people = agents
             .iter()
             .map(|(id, agent)| (id.clone(), Person { scope: scope(agent), agent: agent.clone() }));
-        Staff { agents: people.collect(), names }
+        Staff { agents: people.collect(), names, at }
     }
 
     /// Whose line it is.
     pub fn name_at(&self, line: &Line) -> Option<String> {
         self.names.get(line).cloned()
+    }
+
+    /// Those who have a line.
+    pub fn people_at(&self, line: &Line) -> &[AgentId] {
+        self.at.get(line).map_or(&[], Vec::as_slice)
     }
 
     /// A person by their id.

@@ -7,6 +7,7 @@ use pinkas_protocol::{
     QueueName, Update,
 };
 
+use super::trace::What;
 use super::{Hub, Keep, MOST_ENDED, Noted, Outputs, ViewerId};
 use crate::identify::Brought;
 
@@ -18,7 +19,8 @@ impl Hub {
             Event::Call(event) => {
                 let before = self.board.calls.get(&event.call).cloned();
                 // The end is the last word on a call.
-                if before.as_ref().is_some_and(|view| view.ended.is_some()) {
+                let over = before.as_ref().is_some_and(|view| view.ended.is_some() || view.trial);
+                if over {
                     return Noted::Known;
                 }
                 self.call_changed(adapter, event, out);
@@ -43,11 +45,12 @@ impl Hub {
             let change = CallChange::Ended { how: EndedHow::Lost };
             let event = CallEvent { call, heard_at: now, change };
             self.call_changed(adapter, &event, out);
+            self.step(now, call, What::Lost { adapter: adapter.clone() }, out);
             out.keep.push(Keep::Concluded { adapter: adapter.clone(), event: Event::Call(event) });
         }
     }
 
-    fn call_changed(&mut self, adapter: &AdapterId, event: &CallEvent, out: &mut Outputs) {
+    pub(super) fn call_changed(&mut self, adapter: &AdapterId, event: &CallEvent, out: &mut Outputs) {
         let (call, at) = (event.call, event.heard_at);
         match &event.change {
             CallChange::Arrived(facts) => {
@@ -111,6 +114,7 @@ impl Hub {
                 identified: None,
                 ended: None,
                 entries: Vec::new(),
+                trial: self.trials.contains(&call),
             };
             let update = Update::Call { view: Box::new(view) };
             self.board.fold(update.clone());
@@ -236,6 +240,7 @@ impl Hub {
         for dropped in self.board.keep_ended(MOST_ENDED) {
             self.owner.remove(&dropped);
             self.shown.remove(&dropped);
+            self.traces.remove(&dropped);
             out.keep.push(Keep::Call { call: dropped, kept: None });
         }
     }

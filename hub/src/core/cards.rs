@@ -7,6 +7,7 @@ use pinkas_protocol::{
     CallId, CallView, Card, CardState, Customer, CustomerKey, Failure, Number, Update, Who,
 };
 
+use super::trace::{What, found as found_as};
 use super::{Ask, Choice, Hub, Keep, MOST_CHOICES, Outputs, ViewerId};
 use crate::identify::{self, Before, Brought, Offered};
 use crate::sources::Needs;
@@ -14,6 +15,7 @@ use crate::sources::Needs;
 impl Hub {
     pub(super) fn who_found(
         &mut self,
+        now: Timestamp,
         call: CallId,
         brought: &Brought,
         found: Result<Vec<Customer>, Failure>,
@@ -22,7 +24,7 @@ impl Hub {
         let Some(view) = self.board.calls.get(&call) else { return };
         // What was found by what has turned out not to be the caller's is dropped.
         if view.who != Who::Asking || Brought::by(&view.facts) != *brought {
-            return;
+            return self.step(now, call, What::Outdated, out);
         }
         let before = brought.number.as_ref().and_then(|number| self.choices.get(number));
         let before = before.map_or(Before::Nothing, |choice| {
@@ -40,6 +42,7 @@ impl Hub {
                 _ => Who::NoNumber,
             },
         };
+        self.step(now, call, What::Found { found: found_as(&who) }, out);
         self.who_is(call, who, out);
     }
 
@@ -76,7 +79,11 @@ impl Hub {
                 earlier: number.as_ref().map_or(Vec::new(), |number| self.earlier(call, number)),
             },
         };
-        if let (Some(number), Some(by)) = (number, self.viewers.get(&viewer).cloned()) {
+        let Some(by) = self.viewers.get(&viewer).cloned() else { return };
+        let agent = by.clone();
+        let what = if key.is_some() { What::Chose { agent } } else { What::ChoseNone { agent } };
+        self.step(now, call, what, out);
+        if let Some(number) = number.filter(|_| !self.trials.contains(&call)) {
             self.remember(number, Choice { customer: key, by, at: now }, out);
         }
         self.who_is(call, who, out);
@@ -97,7 +104,7 @@ impl Hub {
     /// The last calls from a number before this one, newest first.
     fn earlier(&self, call: CallId, number: &Number) -> Vec<Earlier> {
         let before = self.board.calls.range(..call).rev().map(|(_, view)| view);
-        let same = before.filter(|view| view.facts.caller.number.as_ref() == Some(number));
+        let same = before.filter(|view| !view.trial && view.facts.caller.number.as_ref() == Some(number));
         let earlier = |view: &CallView| Earlier {
             at: view.arrived_at,
             answered_by: view
@@ -107,7 +114,14 @@ impl Hub {
         same.take(MOST_EARLIER).map(earlier).collect()
     }
 
-    pub(super) fn card_landed(&mut self, call: CallId, brought: &Brought, card: Card, out: &mut Outputs) {
+    pub(super) fn card_landed(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        brought: &Brought,
+        card: Card,
+        out: &mut Outputs,
+    ) {
         let Some(view) = self.board.calls.get(&call) else { return };
         let expected = Brought::by(&view.facts) == *brought
             && view.cards.iter().any(|c| {
@@ -116,6 +130,7 @@ impl Hub {
             });
         // An answer for a customer who is no longer the chosen one is nobody's business any more.
         if expected {
+            self.card_step(now, call, &card, out);
             let update = Update::Card { call, card };
             self.board.fold(update.clone());
             out.update(self.viewers_of(call), update);
@@ -153,7 +168,10 @@ impl Hub {
         let open = |of_customer: Option<&CustomerKey>| {
             view.cards.iter().any(|card| {
                 card.customer.as_ref() == of_customer
-                    && matches!(card.state, CardState::Waiting | CardState::Late { .. })
+                    && matches!(
+                        card.state,
+                        CardState::Waiting | CardState::Late { .. } | CardState::Filled { old: Some(_), .. }
+                    )
             })
         };
         if open(None) {

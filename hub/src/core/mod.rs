@@ -10,16 +10,18 @@ mod rights;
 mod seen;
 #[cfg(test)]
 mod tests;
+pub mod trace;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use pinkas_protocol::agent_link::HubToAgent;
+use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::AdapterView;
 use pinkas_protocol::record::Outcome;
 use pinkas_protocol::{
-    AdapterId, AgentId, Board, CallId, CallView, Card, Customer, CustomerKey, Entry, Event, Failure,
-    FollowUp, Gives, Line, LineView, Missed, Number, PastCall, Private, SourceName, Update,
+    AdapterId, AgentId, Board, CallFacts, CallId, CallView, Card, Customer, CustomerKey, Entry, Event,
+    Failure, FollowUp, Gives, Line, LineView, Missed, Number, PastCall, Private, SourceName, Update,
 };
 use uuid::Uuid;
 
@@ -27,7 +29,10 @@ pub use agents::{Agent, Scope, Staff, ViewerId};
 pub use record::{Look, MOST_MISSED, MOST_WRITTEN, Wish, written_bytes};
 pub use rights::{Field, Fields, Of, Rights, fields_of};
 pub use seen::Seen;
+pub use trace::{Account, Step, Trace, Which};
+pub use trial::MOST_TRIALS;
 
+use self::trace::{NotTaken, What};
 use crate::identify::{Brought, Rules};
 use crate::sources::Needs;
 
@@ -126,6 +131,29 @@ pub enum Input {
     },
     /// These are the people from now on.
     Staff(Staff),
+    /// A desktop did not take what it was sent, and is cut off.
+    FellBehind {
+        /// Its connection.
+        viewer: ViewerId,
+        /// The call of which it was to be told.
+        call: Option<CallId>,
+        /// Why it did not.
+        why: NotTaken,
+    },
+    /// Whoever looks after the hub lets a call be pretended, of which nothing is kept.
+    Trial {
+        /// Its id.
+        call: CallId,
+        /// Who is to call.
+        facts: Box<CallFacts>,
+        /// The phone that is to ring, if one is.
+        line: Option<Line>,
+    },
+    /// A pretended call hangs up.
+    TrialOver {
+        /// Which.
+        call: CallId,
+    },
     /// The directories said who it is.
     Who {
         /// For which call.
@@ -217,6 +245,15 @@ pub enum Keep {
         call: CallId,
         /// As it stands.
         kept: Option<Box<KeptCall>>,
+    },
+    /// A step of a call, or `None` once it is left out for later ones.
+    Step {
+        /// Which call.
+        call: CallId,
+        /// Which step of it, from 0.
+        number: u32,
+        /// What happened.
+        step: Option<Box<Step>>,
     },
     /// Somebody was shown cards of a customer.
     Seen(Box<Seen>),
@@ -345,6 +382,8 @@ pub struct Kept {
     pub missed: BTreeMap<CallId, KeptMissed>,
     /// Open follow-ups, by the id of their entry.
     pub follow_ups: BTreeMap<Uuid, FollowUp>,
+    /// What happened to these calls.
+    pub traces: BTreeMap<CallId, Trace>,
 }
 
 /// The whole state of a hub.
@@ -367,6 +406,9 @@ pub struct Hub {
     outcomes: Vec<Outcome>,
     missed: BTreeMap<CallId, KeptMissed>,
     follow_ups: BTreeMap<Uuid, FollowUp>,
+    traces: BTreeMap<CallId, Trace>,
+    /// Calls that are only pretended.
+    trials: BTreeSet<CallId>,
 }
 
 impl Hub {
@@ -397,6 +439,8 @@ impl Hub {
             outcomes: Vec::new(),
             missed: kept.missed,
             follow_ups: kept.follow_ups,
+            traces: kept.traces,
+            trials: BTreeSet::new(),
         };
         hub.board.missed = hub.missed.iter().map(|(id, kept)| (*id, kept.row.clone())).collect();
         for (line, KeptLine { adapter, mut view }) in kept.lines {
@@ -425,9 +469,11 @@ impl Hub {
 
     /// Takes in one input.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
-        let from = out.tell.len();
+        let (told, asked, kept) = (out.tell.len(), out.ask.len(), out.keep.len());
         self.decide(now, input, out);
-        self.let_out(now, from, out);
+        self.asked_steps(now, asked, out);
+        self.let_out(now, told, out);
+        self.keep_no_trial(kept, out);
     }
 
     fn decide(&mut self, now: Timestamp, input: Input, out: &mut Outputs) {
@@ -435,15 +481,22 @@ impl Hub {
             Input::AdapterUp { adapter } => {
                 self.followed.remove(&adapter);
                 self.listed.remove(&adapter);
+                self.adapter_turned(now, &adapter, &What::AdapterBack { adapter: adapter.clone() }, out);
                 self.adapter_is(now, adapter, Presence::Connected, out);
             }
-            Input::AdapterDown { adapter } => self.adapter_is(now, adapter, Presence::Gone, out),
+            Input::AdapterDown { adapter } => {
+                self.adapter_turned(now, &adapter, &What::AdapterGone { adapter: adapter.clone() }, out);
+                self.adapter_is(now, adapter, Presence::Gone, out);
+            }
             Input::Event { adapter, outbox, sequence, event } => {
                 let seen = self.seen.entry((adapter.clone(), outbox)).or_default();
                 // A number so far ahead is a fault: believed, it would silence the adapter for ever.
                 if sequence > *seen && sequence - *seen <= MOST_AHEAD {
                     *seen = sequence;
-                    let repeated = self.noted(&adapter, &event, out) == Noted::Known;
+                    let before = self.before(&event);
+                    let noted = self.noted(&adapter, &event, out);
+                    self.heard(now, &adapter, &event, (before, noted), out);
+                    let repeated = noted == Noted::Known;
                     out.keep.push(Keep::Noted { adapter, outbox, sequence, event, repeated });
                 }
             }
@@ -463,20 +516,41 @@ impl Hub {
                     self.only_live(now, &adapter, &followed, out);
                 }
             }
-            Input::AgentUp { viewer, agent, token } => self.agent_up(now, viewer, agent, token, out),
+            Input::AgentUp { viewer, agent, token } => {
+                self.agent_up(now, viewer, agent.clone(), token, out);
+                self.pops_at_login(now, &agent, out);
+            }
             Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
             Input::Choose { viewer, call, customer } => self.chosen(now, viewer, call, customer, out),
             Input::Record { viewer, wish } => self.wished(now, viewer, wish, out),
-            Input::Who { call, brought, found } => self.who_found(call, &brought, found, out),
-            Input::Card { call, brought, card } => self.card_landed(call, &brought, card, out),
+            Input::Who { call, brought, found } => self.who_found(now, call, &brought, found, out),
+            Input::Card { call, brought, card } => self.card_landed(now, call, &brought, card, out),
             Input::Identified { viewer, call, how } => self.identified(now, viewer, call, &how, out),
             Input::Staff(staff) => self.staff_is(now, staff, out),
+            Input::FellBehind { viewer, call, why } => self.fell_behind(now, viewer, (call, why), out),
+            Input::Trial { call, facts, line } => self.trial(now, call, *facts, line, out),
+            Input::TrialOver { call } => self.trial_over(now, call, out),
         }
     }
 
     /// Everything, as a supervisor sees it.
     pub fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// How many calls go on, and how many desktops are connected, by their people's role.
+    pub fn counts(&self) -> (usize, BTreeMap<Role, usize>) {
+        let live = self.board.calls.values().filter(|view| view.ended.is_none() && !view.trial).count();
+        let mut people = BTreeMap::from([Role::Agent, Role::Supervisor, Role::Admin].map(|role| (role, 0)));
+        for person in self.viewers.values().filter_map(|id| self.staff.agent(id)) {
+            *people.entry(person.role).or_default() += 1;
+        }
+        (live, people)
+    }
+
+    /// The last number heard of an adapter's outbox.
+    pub fn last_seen(&self, adapter: &AdapterId, outbox: Uuid) -> u64 {
+        self.seen.get(&(adapter.clone(), outbox)).copied().unwrap_or(0)
     }
 
     fn adapter_is(&mut self, now: Timestamp, adapter: AdapterId, presence: Presence, out: &mut Outputs) {

@@ -153,7 +153,7 @@ impl Hub {
         out: &mut Outputs,
     ) -> Result<(), Refusal> {
         let person = self.staff.agent(who).ok_or(Refusal::NotYourCall)?;
-        let view = self.board.calls.get(&call).filter(|view| person.sees(view));
+        let view = self.board.calls.get(&call).filter(|view| person.sees(view) && !view.trial);
         let view = view.ok_or(Refusal::NotYourCall)?;
         // A desktop that did not hear the answer says it again.
         if view.entries.iter().any(|entry| entry.id == id) {

@@ -12,6 +12,7 @@ use pinkas_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::trace::What;
 use super::{Hub, Keep, Outputs, ViewerId, rights};
 
 /// An agent was shown cards of a customer.
@@ -201,6 +202,9 @@ impl Hub {
         };
         let view = CallView { identified: Some(Box::new(said)), ..view.clone() };
         self.board.fold(Update::Call { view: Box::new(view) });
+        if let Some(agent) = self.viewers.get(&viewer).cloned() {
+            self.step(now, call, What::Identified { agent }, out);
+        }
         self.keep_call(call, out);
         self.tell_whole(call, out);
     }

@@ -7,7 +7,7 @@ use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::CallState;
 use pinkas_protocol::{
     AdapterId, Board, CallChange, CallEvent, CallFacts, CallId, Caller, Card, CardState, Customer, EndedHow,
-    Event, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, PastCall, Who,
+    Event, Facts, Failure, Gives, Line, LineEvent, LineState, Number, NumberPlan, OfferState, PastCall, Who,
     Withdrawal,
 };
 use uuid::Uuid;
@@ -17,6 +17,7 @@ mod record;
 mod seen;
 mod ways;
 mod who;
+mod why;
 
 use super::{
     Agent, Ask, CardPlace, Choice, Hub, Input, Keep, Kept, KeptCall, Look, MOST_CHOICES, Outputs, Rights,
@@ -111,6 +112,7 @@ impl Office {
             choices: kept.choices.clone(),
             missed: kept.missed.clone(),
             follow_ups: kept.follow_ups.clone(),
+            traces: kept.traces.clone(),
         };
         let rules = Rules { customer_tag: Some(id("customer")), ..Rules::default() };
         let mut hub = Hub::new(staff(), sources, rules, kept, &mut out).with_rights(rights);
@@ -153,13 +155,23 @@ impl Office {
                 }
                 Keep::Concluded { event, .. } => self.log.push(event),
                 Keep::Seen(seen) => self.seen.push(*seen),
+                Keep::Step { call, number, step } => {
+                    let trace = self.kept.traces.entry(call).or_default();
+                    match step {
+                        Some(step) => drop(trace.insert(number, *step)),
+                        None => drop(trace.remove(&number)),
+                    }
+                }
                 Keep::Call { call, kept } => match kept {
                     Some(mut kept) => {
                         let before = self.kept.calls.remove(&call).map(|before| before.view.entries);
                         kept.view.entries = before.unwrap_or_default();
                         self.kept.calls.insert(call, *kept);
                     }
-                    None => drop(self.kept.calls.remove(&call)),
+                    None => {
+                        self.kept.calls.remove(&call);
+                        self.kept.traces.remove(&call);
+                    }
                 },
                 Keep::Choice { number, kept } => match kept {
                     Some(kept) => drop(self.kept.choices.insert(number, kept)),
@@ -418,7 +430,9 @@ fn what_a_crashed_adapter_says_again_is_marked_and_changes_nothing() {
     }
     assert_eq!(office.hub.board(), &before);
     assert!(out.tell.is_empty());
-    assert!(out.keep.iter().all(|keep| matches!(keep, Keep::Noted { repeated: true, .. })), "{:?}", out.keep);
+    // Why it does not pop again is noted for whoever asks.
+    let marked = |keep: &Keep| matches!(keep, Keep::Noted { repeated: true, .. } | Keep::Step { .. });
+    assert!(out.keep.iter().all(marked), "{:?}", out.keep);
 }
 
 #[test]
@@ -427,6 +441,13 @@ fn after_a_restart_live_calls_stand_and_open_questions_are_asked_again() {
     office.rings(7, "101");
     office.found(7, NUMBER, Ok(vec![customer("C1")]));
     office.arrives(8, "+48220000000");
+    // What shows only old figures has not been answered either.
+    let facts = Facts::Purchases { purchases: Vec::new() };
+    let old = Some(Failure::NoAnswer { deadline_ms: 800 });
+    let state = CardState::Filled { facts, as_of: at(0), took_ms: 800, late: false, old };
+    office.lands(7, NUMBER, Card::new(id("sales"), Gives::Purchases, Some(id("C1")), state));
+    let nothing = CardState::Nothing { took_ms: 3 };
+    office.lands(7, NUMBER, Card::new(id("books"), Gives::Balance, Some(id("C1")), nothing));
     let mut again = Office::open(office.kept);
     assert!(matches!(&again.asked[..], [Ask::Cards { .. }, Ask::Who { call: c, .. }] if *c == call(8)));
     again.logs_in(1, "ana");

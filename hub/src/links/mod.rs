@@ -3,7 +3,9 @@
 
 mod adapter;
 mod agent;
-mod entrance;
+pub(crate) mod entrance;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::net::IpAddr;
@@ -168,7 +170,7 @@ pub async fn serve(
         .with_state(Arc::new(entry));
     let gone = stop.clone();
     let router = router.into_make_service_with_connect_info::<Arrival>();
-    let served = axum::serve(Entrance { listener, tls }, router)
+    let served = axum::serve(Entrance { listener, tls, room: None }, router)
         .with_graceful_shutdown(async move { gone.cancelled().await });
     tokio::select! {
         served = async { served.await } => served.context("the listener failed"),

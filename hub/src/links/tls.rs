@@ -99,3 +99,130 @@ fn mark(files: &CertificateFiles) -> Mark {
     };
     [one(&files.certificate), one(&files.key)]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use rustls::client::Resumption;
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio_rustls::TlsConnector;
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic").extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Log {
+        type Writer = Log;
+
+        fn make_writer(&'a self) -> Log {
+            self.clone()
+        }
+    }
+
+    impl Log {
+        /// The lines since the last time.
+        fn lines(&self) -> Vec<String> {
+            let bytes = std::mem::take(&mut *self.0.lock().expect("no panic"));
+            String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+        }
+    }
+
+    /// A certificate and its key, and what trusts it and nothing else.
+    struct Made {
+        certificate: String,
+        key: String,
+        trust: TlsConnector,
+    }
+
+    fn made() -> Made {
+        let made = rcgen::generate_simple_self_signed(["hub.example".to_owned()]).expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).expect("a root");
+        let provider = Arc::new(ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        Made {
+            certificate: made.cert.pem(),
+            key: made.signing_key.serialize_pem(),
+            trust: TlsConnector::from(Arc::new(config)),
+        }
+    }
+
+    async fn shows(acceptor: &TlsAcceptor, made: &Made) -> bool {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let name = ServerName::try_from("hub.example").expect("a name");
+        let (accepted, connected) = tokio::join!(acceptor.accept(ours), made.trust.connect(name, theirs));
+        accepted.is_ok() && connected.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_that_cannot_be_used_leaves_the_old_one_and_is_said_once() {
+        let log = Log::default();
+        let to = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+        let _logged = tracing::subscriber::set_default(to);
+        let dir = tempfile::tempdir().expect("a folder");
+        let files =
+            CertificateFiles { certificate: dir.path().join("hub.crt"), key: dir.path().join("hub.key") };
+        let write = |certificate: &str, key: &str| {
+            std::fs::write(&files.certificate, certificate).expect("written");
+            std::fs::write(&files.key, key).expect("written");
+        };
+        let (old, new) = (made(), made());
+        write(&old.certificate, &old.key);
+        let stop = CancellationToken::new();
+        let acceptor = acceptor(files.clone(), stop.clone()).expect("a certificate");
+        assert!(shows(&acceptor, &old).await && !shows(&acceptor, &new).await);
+        assert!(log.lines().is_empty());
+        for (certificate, key, why) in [
+            ("", old.key.as_str(), "there is no certificate in"),
+            ("no certificate at all", &old.key, "there is no certificate in"),
+            (
+                "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+                &old.key,
+                "cannot read the certificate in",
+            ),
+            (&new.certificate, &old.key, "is not the key of"),
+            (&new.certificate, "", "cannot read the private key in"),
+            (&new.certificate, &new.certificate, "cannot read the private key in"),
+        ] {
+            write(certificate, key);
+            // Time is not real here: it passes as soon as nobody has anything to do.
+            tokio::time::sleep(5 * LOOK_EVERY).await;
+            let lines = log.lines();
+            let [line] = &lines[..] else { panic!("one line: {lines:?}") };
+            assert!(line.contains(why) && line.contains("the certificate stays as it was"), "{line}");
+            assert!(line.contains("ERROR") && line.contains("hub."), "{line}");
+            assert!(!line.contains("PRIVATE KEY"), "{line}");
+            assert!(shows(&acceptor, &old).await, "{why}");
+        }
+        std::fs::remove_file(&files.key).expect("removed");
+        tokio::time::sleep(5 * LOOK_EVERY).await;
+        assert_eq!(log.lines().len(), 1);
+        assert!(shows(&acceptor, &old).await);
+        write(&new.certificate, &new.key);
+        tokio::time::sleep(5 * LOOK_EVERY).await;
+        assert!(log.lines().concat().contains("was read again"));
+        assert!(shows(&acceptor, &new).await && !shows(&acceptor, &old).await);
+        stop.cancel();
+    }
+}

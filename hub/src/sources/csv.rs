@@ -192,6 +192,10 @@ impl Source for Csv {
         })
     }
 
+    fn places(&self) -> Option<Vec<Place>> {
+        Some(vec![self.held.layout.by.clone()])
+    }
+
     fn find(&self, search: &Search) -> Vec<Customer> {
         let table = self.held.state(|state| state.table.clone());
         table.find(search)

@@ -12,10 +12,12 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 
 use super::address::Address;
+use super::breaker::BROKE_OFF;
 use super::fields::Field;
 use super::http_auth::{self, OAuth};
 use super::http_body::Body;
 use super::json::{self, Rows, Shape};
+use super::template::Place;
 use super::{About, Answer, Needs, Question, Source, give_up, template};
 
 /// The keys of this kind of source, without those of [`http_auth`].
@@ -49,8 +51,7 @@ pub fn read(table: &mut Section<'_>, about: About, named: &[String]) -> Option<(
     });
     let body = body(table);
     let needs = address.as_ref().zip(body.as_ref()).and_then(|(address, body)| {
-        let mut places = address.places();
-        places.extend(body.iter().flat_map(Body::places));
+        let places = places(address, body.as_ref());
         template::fitting(&places, about.gives == Gives::Customer)
             .map_err(|what| table.note("http", format!("this address cannot be used: {what}")))
             .ok()
@@ -88,6 +89,12 @@ pub fn read(table: &mut Section<'_>, about: About, named: &[String]) -> Option<(
         about,
     };
     Some((http, needs?))
+}
+
+fn places(address: &Address, body: Option<&Body>) -> Vec<Place> {
+    let mut places = address.places();
+    places.extend(body.into_iter().flat_map(Body::places));
+    places
 }
 
 /// `method` and `body`: nothing is posted unless there is something to post.
@@ -208,7 +215,7 @@ pub(super) async fn body_of(response: &mut Response, largest: usize) -> Result<V
 /// reqwest's own text holds the address, and with it the customer's key: only the kind is told.
 pub(super) fn broken(error: &reqwest::Error) -> Failure {
     if error.is_body() || error.is_decode() {
-        Failure::NotUnderstood { what: "the answer broke off".to_owned() }
+        Failure::NotUnderstood { what: BROKE_OFF.to_owned() }
     } else {
         Failure::Unreachable
     }
@@ -222,6 +229,10 @@ impl Source for Http {
                 None => Ok(Answer::Nothing),
             }
         })
+    }
+
+    fn places(&self) -> Option<Vec<Place>> {
+        Some(places(&self.address, self.body.as_ref()))
     }
 }
 

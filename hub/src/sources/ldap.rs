@@ -15,6 +15,7 @@ use super::cell::{Cell, LONGEST_CELL};
 use super::fields::{self, Field, Row};
 use super::ldap_filter::Filter;
 use super::ldap_link::{self, Broken, Link, Server};
+use super::template::Place;
 use super::{About, Answer, Needs, Question, Source, give_up};
 
 /// The keys of this kind of source.
@@ -247,6 +248,10 @@ impl Source for Ldap {
             let rows = self.rows(question).await?;
             fields::answer(&self.about.asked(), &rows)
         })
+    }
+
+    fn places(&self) -> Option<Vec<Place>> {
+        Some(self.filter.places().to_vec())
     }
 }
 

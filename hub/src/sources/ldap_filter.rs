@@ -5,12 +5,13 @@
 use ldap3_proto::proto::{LdapFilter, LdapMatchingRuleAssertion, LdapSubstringFilter};
 use pinkas_protocol::{Failure, Gives};
 
-use super::template::{self, Braces, Piece};
+use super::template::{self, Braces, Piece, Place};
 use super::{Needs, Question};
 
 /// A filter with places.
 pub struct Filter {
     shape: LdapFilter,
+    places: Vec<Place>,
 }
 
 impl Filter {
@@ -26,7 +27,12 @@ impl Filter {
         });
         read?;
         let needs = template::fitting(&places, gives == Gives::Customer)?;
-        Ok((Filter { shape }, needs))
+        Ok((Filter { shape, places }, needs))
+    }
+
+    /// What has to be put in it.
+    pub fn places(&self) -> &[Place] {
+        &self.places
     }
 
     /// The filter for `question`; an error when it does not bring all that belongs there.

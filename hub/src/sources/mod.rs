@@ -1,6 +1,7 @@
 //! Where the hub looks things up: the shape every source has, and reading `[[source]]` tables.
 //! One file per kind (`http`, `sql`, `ldap`, `csv`; `sample` is there to copy). They share `template` (where
-//! a question's values go), `cell` and `fields` (what an answer must look like) and `asking` (deadlines).
+//! a question's values go), `cell` and `fields` (what an answer must look like) and `asking` (deadlines, with
+//! `breaker`, `flights`, `fresh`, `bounds`: what is not asked, and `showing`: what a card then says).
 //! A source is never trusted: it may be slow, hung, huge or wrong, and may only ever cost its own card.
 
 pub mod sample;
@@ -11,13 +12,19 @@ pub mod ldap;
 pub mod sql;
 
 pub mod asking;
+pub mod bounds;
+pub mod breaker;
 pub mod cell;
 pub mod fields;
+pub mod figures;
+pub mod same;
+pub mod showing;
 pub mod sql_query;
 pub mod template;
 
 mod address;
 mod csv_table;
+mod flights;
 mod fresh;
 mod http_auth;
 mod http_body;
@@ -42,9 +49,11 @@ use pinkas_config::Section;
 use pinkas_protocol::card::{MOST_KEYS, MOST_ROWS};
 use pinkas_protocol::text::{LONGEST, plain};
 use pinkas_protocol::{Customer, Facts, Failure, Gives, Number, NumberPlan, Private, SourceName, TagName};
+use sha2::{Digest, Sha256};
 
+use self::bounds::Bounds;
 use self::fields::{Field, Named};
-use self::fresh::Fresh;
+use self::template::Place;
 use crate::core::CardPlace;
 use crate::identify::Search;
 
@@ -97,6 +106,12 @@ pub trait Source: Send + Sync + 'static {
     /// times at once; deadlines and the bound on that are the caller's.
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>>;
 
+    /// All that it puts into what it asks: questions that bring the same for these are one to it. `None`: anything
+    /// that a question holds may matter.
+    fn places(&self) -> Option<Vec<Place>> {
+        None
+    }
+
     /// Finds customers by something else than a question's number, each with what ties it to the call. Only a
     /// directory that holds all of them in memory can; it is called where taking its time delays nobody.
     fn find(&self, _search: &Search) -> Vec<Customer> {
@@ -117,6 +132,10 @@ pub struct ConfiguredSource {
     pub title: Option<String>,
     /// After this long its card says that it is late.
     pub deadline: Duration,
+    /// How much is asked of it, and how long its answers serve.
+    pub bounds: Bounds,
+    /// Another one when the configuration says something else of it: figures from before are then not shown.
+    pub print: u64,
     /// Whom to ask.
     pub source: Arc<dyn Source>,
 }
@@ -126,7 +145,8 @@ impl ConfiguredSource {
     /// else the customer.
     pub fn new(name: SourceName, gives: Gives, deadline: Duration, source: Arc<dyn Source>) -> Self {
         let needs = if gives == Gives::Customer { Needs::Call } else { Needs::Customer };
-        ConfiguredSource { name, gives, needs, title: None, deadline, source }
+        let bounds = Bounds::default();
+        ConfiguredSource { name, gives, needs, title: None, deadline, bounds, print: 0, source }
     }
 
     /// Its place among the cards of a call.
@@ -158,6 +178,7 @@ pub fn give_up(deadline: Duration) -> Duration {
 pub fn read(section: &mut Section<'_>, plan: &NumberPlan) -> Vec<ConfiguredSource> {
     let mut names = BTreeSet::new();
     let mut sources = Vec::new();
+    let keep_last = bounds::read_keep_last(section).unwrap_or(Some(bounds::KEEP_LAST));
     for mut table in section.tables("source") {
         let name: Option<SourceName> = table.need_parsed("name", "a short name such as \"accounting\"");
         if let Some(name) = &name
@@ -165,7 +186,7 @@ pub fn read(section: &mut Section<'_>, plan: &NumberPlan) -> Vec<ConfiguredSourc
         {
             table.note("name", format!("another source is called {name} too: give each its own name"));
         }
-        if let Some(source) = one(&mut table, name, plan) {
+        if let Some(source) = one(&mut table, name, plan, keep_last) {
             sources.push(source);
         }
     }
@@ -175,10 +196,15 @@ pub fn read(section: &mut Section<'_>, plan: &NumberPlan) -> Vec<ConfiguredSourc
 /// The keys that say where a source is, one of which each source has.
 const KINDS: [&str; 4] = ["http", "sql", "ldap", "csv"];
 
-fn one(table: &mut Section<'_>, name: Option<SourceName>, plan: &NumberPlan) -> Option<ConfiguredSource> {
+fn one(
+    table: &mut Section<'_>,
+    name: Option<SourceName>,
+    plan: &NumberPlan,
+    keep_last: Option<Duration>,
+) -> Option<ConfiguredSource> {
     let gives = gives(table);
     let deadline = table.duration("deadline").unwrap_or(DEADLINE);
-    let fresh = table.duration("fresh");
+    let bounds = Bounds::read(table, gives, keep_last);
     let currency = currency(table);
     let title = title(table);
     let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| table.has(kind)).collect();
@@ -198,6 +224,7 @@ fn one(table: &mut Section<'_>, name: Option<SourceName>, plan: &NumberPlan) -> 
     // A missing name has been noted; the rest is read all the same, for its own mistakes.
     let named = name.clone().or_else(|| SourceName::parse(kind).ok())?;
     let (names, places) = names(table, gives);
+    let shape = format!("{gives:?} {currency:?} {names:?} {places:?}");
     let about = About { name: named, gives, currency, deadline, plan: plan.clone(), named: names };
     let (source, needs): (Arc<dyn Source>, Needs) = match kind {
         "http" => shared(http::read(table, about, &places)?),
@@ -205,11 +232,15 @@ fn one(table: &mut Section<'_>, name: Option<SourceName>, plan: &NumberPlan) -> 
         "ldap" => shared(ldap::read(table, about, places)?),
         _ => shared(csv::read(table, about, places)?),
     };
-    let source = match fresh {
-        Some(fresh) => Arc::new(Fresh::new(source, fresh)),
-        None => source,
-    };
-    Some(ConfiguredSource { name: name?, gives, needs, title, deadline, source })
+    // It has been read without a mistake.
+    let print = print(kind, table.text(kind).as_deref(), &shape);
+    Some(ConfiguredSource { name: name?, gives, needs, title, deadline, bounds, print, source })
+}
+
+/// Stands for where the source is and what it gives: what it gave before must not be shown as this.
+fn print(kind: &str, place: Option<&str>, shape: &str) -> u64 {
+    let hash = Sha256::digest(format!("{kind} {place:?} {shape}"));
+    hash.iter().take(8).fold(0, |print, byte| print << 8 | u64::from(*byte))
 }
 
 fn shared<S: Source>((source, needs): (S, Needs)) -> (Arc<dyn Source>, Needs) {

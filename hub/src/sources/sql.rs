@@ -21,6 +21,7 @@ use url::Url;
 use super::fields::{self, Row};
 use super::sql_query::{Dialect, Query};
 use super::sql_values::{self, Columns};
+use super::template::Place;
 use super::{About, Answer, Needs, Question, Source, give_up, sql_bound, sql_mysql};
 
 /// The keys of this kind of source.
@@ -286,6 +287,10 @@ impl Source for Sql {
                 None => Ok(Answer::Nothing),
             }
         })
+    }
+
+    fn places(&self) -> Option<Vec<Place>> {
+        Some(self.query.places().to_vec())
     }
 }
 

@@ -73,6 +73,11 @@ impl Query {
         Ok((Query { sql: sql.into(), places, reads: reads == Some(true) }, needs))
     }
 
+    /// What each parameter is bound to, in their order.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
     /// The query as the database reads it.
     pub fn sql(&self) -> Arc<str> {
         self.sql.clone()

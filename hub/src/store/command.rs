@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Subcommand;
 use pinkas_protocol::{CustomerKey, NumberPlan};
 
-use super::{Whom, erase, export, export_csv, import, print_log, print_seen};
+use super::{LastErased, Whom, erase, export, export_csv, import, print_log, print_seen};
+use crate::last;
 
 /// What can be done with the record.
 #[derive(Debug, Subcommand)]
@@ -44,7 +45,8 @@ pub enum RecordCommand {
 
 impl RecordCommand {
     /// Does it, and says on `out` what was done.
-    pub fn run(self, state: &Path, numbers: &NumberPlan, out: &mut impl Write) -> anyhow::Result<()> {
+    pub fn run(self, place: &last::Place, numbers: &NumberPlan, out: &mut impl Write) -> anyhow::Result<()> {
+        let state = &place.state;
         match self {
             RecordCommand::Log { seen: true } => print_seen(state, out),
             RecordCommand::Log { seen: false } => print_log(state, out),
@@ -73,12 +75,23 @@ impl RecordCommand {
                             .context("this is no phone number: write it with its country code")
                     })
                     .transpose()?;
-                let erased = erase(state, &Whom { number, customer })?;
+                let erased = erase(state, &place.key, &Whom { number, customer })?;
                 writeln!(
                     out,
                     "erased: {} calls, {} rows; mentions taken out of {} rows. Backups and earlier exports are not touched",
                     erased.calls, erased.rows, erased.cleaned
                 )?;
+                match erased.last {
+                    LastErased { all: true, .. } => {
+                        writeln!(
+                            out,
+                            "the last figures of the sources could not be read, so all are deleted"
+                        )?;
+                    }
+                    LastErased { answers, .. } => {
+                        writeln!(out, "last figures of sources: {answers} answers")?
+                    }
+                }
                 for beside in erased.not_looked_into {
                     writeln!(out, "not looked into: {}", beside.display())?;
                 }

@@ -15,7 +15,10 @@ use super::rows::{self, decode};
 use super::transfer::{checked, derived};
 use super::writer::{Disk, put_past};
 use super::{LogEntry, decode as read};
+use crate::admin::DOOR;
 use crate::core::{Choice, KeptCall, KeptMissed, Seen};
+use crate::last;
+pub use crate::last::Erased as LastErased;
 
 const GROUP: usize = 512;
 /// The ending of the old folder's name, until it is deleted.
@@ -39,12 +42,15 @@ pub struct Erased {
     pub rows: u64,
     /// Rows in which they were mentioned and are no more.
     pub cleaned: u64,
+    /// Last figures of sources that are gone.
+    pub last: LastErased,
     /// Folders and files beside the record that this did not look into, such as damaged stores.
     pub not_looked_into: Vec<PathBuf>,
 }
 
 /// Erases them; the hub must not run.
-pub fn erase(folder: &Path, whom: &Whom) -> anyhow::Result<Erased> {
+/// `last_key`: with which the last figures of the sources are encrypted.
+pub fn erase(folder: &Path, last_key: &Path, whom: &Whom) -> anyhow::Result<Erased> {
     let db = open_stopped(folder)?;
     let mut erased = Erased::default();
     let calls = calls_of(&db, whom)?;
@@ -53,7 +59,12 @@ pub fn erase(folder: &Path, whom: &Whom) -> anyhow::Result<Erased> {
     fs::create_dir_all(&new).with_context(|| format!("cannot make the folder {}", new.display()))?;
     let copied = copy(&db, &new, whom, &calls, &mut erased);
     drop(db);
-    if let Err(e) = copied.and_then(|()| others(folder, &new)).and_then(|()| look_through(&new, whom)) {
+    let copied = copied.and_then(|()| {
+        others(folder, &new)?;
+        erased.last = last_figures(folder, last_key, &new, whom)?;
+        look_through(&new, whom)
+    });
+    if let Err(e) = copied {
         let _ = fs::remove_dir_all(&new);
         return Err(e.context("nothing was erased and nothing was changed"));
     }
@@ -181,7 +192,7 @@ fn without(
             Event::Call(event) => Some(event.call),
             Event::Line(_) | Event::Pause(_) => None,
         },
-        rows::CALL | rows::PAST | rows::ENTRY => rows::call_in(key),
+        rows::CALL | rows::PAST | rows::ENTRY | rows::STEP => rows::call_in(key),
         rows::FOLLOW_UP => Some(read::<pinkas_protocol::FollowUp>(value)?.call),
         rows::MISSED => Some(read::<KeptMissed>(value)?.last_call),
         rows::SEEN => Some(read::<Seen>(value)?.call),
@@ -219,7 +230,7 @@ fn in_key(table: u8, key: &[u8], whom: &Whom) -> bool {
     let own = matches!(
         table,
         rows::LOG | rows::CALL | rows::PAST | rows::ENTRY | rows::FOLLOW_UP | rows::MISSED | rows::SEEN
-    ) || table == rows::CHOICE;
+    ) || matches!(table, rows::CHOICE | rows::STEP);
     let customer = whom.customer.as_ref().map(|customer| customer.as_str().as_bytes());
     !own && (mentions_bytes(key, whom) || customer.is_some_and(|customer| key.ends_with(customer)))
 }
@@ -276,7 +287,17 @@ fn mentions_bytes(bytes: &[u8], whom: &Whom) -> bool {
     bare.is_some_and(|bare| bytes.windows(bare.len()).any(|window| window == bare))
 }
 
-/// Brings along what is not sled's.
+fn last_figures(folder: &Path, key: &Path, new: &Path, whom: &Whom) -> anyhow::Result<LastErased> {
+    let place = last::Place { state: folder.to_owned(), key: key.to_owned() };
+    let theirs = last::Whom {
+        number: whom.number.as_deref(),
+        customer: whom.customer.as_ref(),
+        mentioned: &|facts| mentions_bytes(facts, whom),
+    };
+    last::erase(&place, new, theirs).context("the last figures of the sources")
+}
+
+/// Brings along what is not sled's, except the last figures of sources.
 fn others(folder: &Path, new: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -284,7 +305,8 @@ fn others(folder: &Path, new: &Path) -> anyhow::Result<()> {
         let file_name = file.to_string_lossy();
         let of_sled = matches!(file_name.as_ref(), "db" | "conf" | "blobs" | "writes")
             || file_name.starts_with("snap.");
-        if of_sled {
+        // A hub that was killed leaves its door for administrators, through which nobody comes any more.
+        if of_sled || file_name == DOOR || file_name.starts_with(last::FILE) {
             continue;
         }
         anyhow::ensure!(

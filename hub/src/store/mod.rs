@@ -29,7 +29,7 @@ mod writer;
 
 pub(crate) use clerk::Clerk;
 pub use command::RecordCommand;
-pub use erase::{Erased, Whom, erase};
+pub use erase::{Erased, LastErased, Whom, erase};
 pub use opening::written_last;
 pub use transfer::{Imported, export, export_csv, import};
 
@@ -217,7 +217,19 @@ fn read(db: &sled::Db) -> anyhow::Result<Kept> {
         let (key, value) = item?;
         kept.follow_ups.insert(rows::call_in(&key).context("a key is not readable")?.0, decode(&value)?);
     }
+    for item in db.scan_prefix([rows::STEP]) {
+        let (key, value) = item?;
+        let (call, number) = rows::step_in(&key).context("a key is not readable")?;
+        if kept.calls.contains_key(&call) {
+            kept.traces.entry(call).or_default().insert(number, decode(&value)?);
+        }
+    }
     Ok(kept)
+}
+
+/// All that a hub that does not run would start with.
+pub(crate) fn kept_by_stopped(folder: &Path) -> anyhow::Result<Kept> {
+    read(&opening::open_stopped(folder)?)
 }
 
 /// What was written about a call, oldest first.

@@ -24,6 +24,8 @@ pub(super) const MISSED: u8 = b'm';
 pub(super) const CHOICE: u8 = b'k';
 /// Who was shown whose cards: a number that counts up with that of the call log.
 pub(super) const SEEN: u8 = b's';
+/// A step of a call that still has its row: the call, the step's number.
+pub(super) const STEP: u8 = b't';
 /// Calls over by number, customer and line.
 pub(super) const INDEX: u8 = b'x';
 /// How often the store was written.
@@ -72,6 +74,18 @@ pub(super) fn entry_key(call: CallId, entry: Uuid) -> Vec<u8> {
     let mut key = key(ENTRY, call.0);
     key.extend(entry.as_bytes());
     key
+}
+
+pub(super) fn step_key(call: CallId, number: u32) -> Vec<u8> {
+    let mut key = key(STEP, call.0);
+    key.extend(number.to_be_bytes());
+    key
+}
+
+/// Which step it is, by its key.
+pub(super) fn step_in(key: &[u8]) -> Option<(CallId, u32)> {
+    let number = key.get(17..)?.try_into().ok()?;
+    Some((call_in(key)?, u32::from_be_bytes(number)))
 }
 
 /// Everything of an index by this value; ids of calls follow. A zero ends the value, which no id holds.

@@ -11,7 +11,8 @@ use pinkas_protocol::*;
 use uuid::Uuid;
 
 use super::{Said, *};
-use crate::core::{Choice, KeptCall, Scope};
+use crate::core::trace::{Came, What};
+use crate::core::{Choice, KeptCall, Scope, Step};
 
 mod damage;
 mod erasing;
@@ -95,6 +96,13 @@ fn seen(n: u64, customer: &str) -> Keep {
         unfolded: vec!["books.balance".to_owned()],
         identified: Some(Box::new(identified)),
     }))
+}
+
+/// A step of a call, with this text of a source in it.
+fn step(n: u64, text: &str) -> Keep {
+    let failure = Failure::Refused { what: text.to_owned() };
+    let what = What::Card { source: id("books"), came: Came::Failed { failure, took_ms: 1 } };
+    Keep::Step { call: call(n), number: 0, step: Some(Box::new(Step { at: at(n), what })) }
 }
 
 /// A folder with a store in it.
@@ -271,6 +279,29 @@ async fn what_is_older_than_allowed_is_forgotten_bit_by_bit_and_nothing_else() {
     assert!(!text.contains("\"old\"") && text.contains("\"new\""), "notes go with their calls");
 }
 
+#[tokio::test]
+async fn what_happened_to_a_call_is_kept_as_long_as_the_row_of_the_call() {
+    let shelf = Shelf::new();
+    let mut keep = Vec::new();
+    for n in 1..=4 {
+        keep.extend([erasing::view(n, "+48123456789", Who::NoNumber), step(n, &format!("said {n}"))]);
+    }
+    shelf.keeps(keep).await;
+    let (store, kept) = shelf.open();
+    store.close().await.expect("it closes");
+    assert_eq!(kept.traces.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 4].map(call));
+    // In one group with its end too.
+    let gone = Keep::Call { call: call(4), kept: None };
+    shelf.keeps(vec![step(4, "said at last"), gone]).await;
+    let (mut store, _) = shelf.open();
+    store.keep.send(vec![Keep::Forget { before: at(2 + 9 + 1) }]).await.expect("it writes");
+    assert!(matches!(store.said.recv().await, Some(Said::Forgot { more: false })));
+    store.close().await.expect("it closes");
+    let text = shelf.exported();
+    let left: Vec<u64> = (1..=4).filter(|n| text.contains(&format!("said {n}"))).collect();
+    assert_eq!((left, text.contains("at last")), (vec![3], false));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_ahead_forgets_nothing_for_a_day() {
     let day = SignedDuration::from_hours(24);
@@ -299,20 +330,20 @@ async fn an_export_is_imported_once_however_often() {
     let mut keep: Vec<Keep> = (1..50).map(|n| noted(n, call(n), "+48123456789")).collect();
     keep.push(keep_past(past(1, "+48123456789", Some("C1"), "101")));
     keep.push(Keep::Entry { call: call(1), entry: Box::new(entry(1, "a \"quoted\"\nnote")) });
-    keep.extend([choice("101", "C1"), seen(1, "C1")]);
+    keep.extend([choice("101", "C1"), seen(1, "C1"), step(1, "of no row")]);
     shelf.keeps(keep).await;
     let text = shelf.exported();
     let other = Shelf::new();
     let done = import(&other.folder, text.as_bytes(), |_| {}).expect("an import");
-    assert_eq!((done.new, done.known), (54, 0));
+    assert_eq!((done.new, done.known), (55, 0));
     assert_eq!(other.exported(), text, "all of it");
     assert_eq!(other.finds(Scope::Everything, None, "C1").0, [call(1)], "with its indexes");
     let done = import(&other.folder, text.as_bytes(), |_| {}).expect("an import");
-    assert_eq!((done.new, done.known), (0, 54));
+    assert_eq!((done.new, done.known), (0, 55));
     assert_eq!(other.exported(), text);
     other.keeps(vec![noted(50, call(50), "+48220000000")]).await;
     let done = import(&other.folder, text.as_bytes(), |_| {}).expect("an import");
-    assert_eq!((done.new, done.known), (0, 54), "into a store that has gone on");
+    assert_eq!((done.new, done.known), (0, 55), "into a store that has gone on");
     let mut csv = Vec::new();
     export_csv(&other.folder, &mut csv).expect("a table");
     insta::assert_snapshot!(String::from_utf8(csv).expect("text"));

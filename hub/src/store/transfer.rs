@@ -16,14 +16,14 @@ use super::opening::open_stopped;
 use super::rows::{self, decode, encode, key};
 use super::writer::{Disk, next_log_number, put_past};
 use super::{LogEntry, entries};
-use crate::core::{Choice, KeptCall, KeptLine, KeptMissed, Seen};
+use crate::core::{Choice, KeptCall, KeptLine, KeptMissed, Seen, Step};
 
 const VERSION: u32 = 1;
 const GROUP: usize = 4_096;
 /// Longer lines than any the export writes.
 const LONGEST_LINE: usize = 1 << 20;
 
-const TABLES: [(u8, &str); 10] = [
+const TABLES: [(u8, &str); 11] = [
     (rows::LOG, "log"),
     (rows::CALL, "call"),
     (rows::LINE, "line"),
@@ -34,6 +34,7 @@ const TABLES: [(u8, &str); 10] = [
     (rows::MISSED, "missed"),
     (rows::CHOICE, "choice"),
     (rows::SEEN, "seen"),
+    (rows::STEP, "step"),
 ];
 
 #[derive(Serialize, Deserialize)]
@@ -237,6 +238,7 @@ fn read(row: Row) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
         rows::CALL | rows::PAST | rows::FOLLOW_UP | rows::MISSED => at.len() == 17,
         rows::ENTRY => at.len() == 33,
         rows::CHOICE => rows::number_in(&at).is_some(),
+        rows::STEP => rows::step_in(&at).is_some(),
         _ => true,
     };
     anyhow::ensure!(sound, "no such key");
@@ -265,6 +267,7 @@ pub(super) fn checked(table: u8, value: Value) -> anyhow::Result<Vec<u8>> {
         rows::MISSED => typed::<KeptMissed>(value),
         rows::CHOICE => typed::<Choice>(value),
         rows::SEEN => typed::<Seen>(value),
+        rows::STEP => typed::<Step>(value),
         _ => Ok(encode(&value)),
     }
 }

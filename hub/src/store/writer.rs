@@ -9,11 +9,13 @@ use anyhow::Context;
 use jiff::Timestamp;
 use pinkas_protocol::{CallId, PastCall};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::opening::{Mark, writes};
 use super::rows::{self, counted_key, encode, entry_key, key, line_key};
 use super::{Durable, LogEntry, Origin, Said, decode};
 use crate::core::{Keep, KeptCall, Seen};
+use crate::metrics;
 
 const GROUP: usize = 512;
 /// How much is forgotten at once, so that new calls never wait long behind old ones.
@@ -76,6 +78,7 @@ impl Writer {
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Vec<Keep>>, said: &mpsc::Sender<Said>) {
         let mut group = Vec::new();
         while queue.blocking_recv_many(&mut group, GROUP) > 0 {
+            let (begun, words) = (Instant::now(), group.iter().map(Vec::len).sum());
             let written = self
                 .batch(group.drain(..).flatten(), Timestamp::now())
                 .and_then(|(batch, then)| self.disk.write(batch).map(|()| then));
@@ -89,6 +92,7 @@ impl Writer {
                     return;
                 }
             };
+            metrics::written(words, begun.elapsed());
             self.next = then.next;
             if !then.noted.is_empty() {
                 self.durable.send_modify(|durable| durable.extend(then.noted));
@@ -108,6 +112,7 @@ impl Writer {
         let mut batch = sled::Batch::default();
         let mut then = Then { next: self.next, ..Then::default() };
         let mut pasts = BTreeMap::<CallId, Box<PastCall>>::new();
+        let mut steps = Vec::<(CallId, u32)>::new();
         let log = |entry: LogEntry, then: &mut Then, batch: &mut sled::Batch| {
             batch.insert(counted_key(rows::LOG, then.next), encode(&entry));
             then.next += 1;
@@ -128,7 +133,19 @@ impl Writer {
                     batch.insert(counted_key(rows::SEEN, then.next), encode(&seen));
                     then.next += 1;
                 }
-                Keep::Call { call, kept } => row(&mut batch, key(rows::CALL, call.0), kept.as_ref()),
+                Keep::Call { call, kept } => {
+                    if kept.is_none() {
+                        forget_steps(&self.db, call, &mut batch)?;
+                        for (_, number) in steps.iter().filter(|(of, _)| *of == call) {
+                            batch.remove(rows::step_key(call, *number));
+                        }
+                    }
+                    row(&mut batch, key(rows::CALL, call.0), kept.as_ref());
+                }
+                Keep::Step { call, number, step } => {
+                    steps.push((call, number));
+                    row(&mut batch, rows::step_key(call, number), step.as_ref());
+                }
                 Keep::Line { line, kept } => row(&mut batch, line_key(&line), kept.as_ref()),
                 Keep::Choice { number, kept } => row(&mut batch, rows::choice_key(&number), kept.as_ref()),
                 Keep::Entry { call, entry } => row(&mut batch, entry_key(call, entry.id), Some(&entry)),
@@ -185,6 +202,14 @@ pub(super) fn put_past(db: &sled::Db, past: &PastCall, batch: &mut sled::Batch) 
     Ok(())
 }
 
+/// What happened to a call is kept as long as its row.
+fn forget_steps(db: &sled::Db, call: CallId, batch: &mut sled::Batch) -> anyhow::Result<()> {
+    for key in db.scan_prefix(key(rows::STEP, call.0)).keys() {
+        batch.remove(key?);
+    }
+    Ok(())
+}
+
 /// Removes some of what is older, and says whether there is more of it.
 fn forget(db: &sled::Db, before: Timestamp, batch: &mut sled::Batch) -> anyhow::Result<bool> {
     let mut left = FORGET_CALLS;
@@ -214,6 +239,7 @@ fn forget(db: &sled::Db, before: Timestamp, batch: &mut sled::Batch) -> anyhow::
         if kept.view.ended.is_some_and(|ended| ended.at < before) {
             left -= 1;
             batch.remove(key);
+            forget_steps(db, kept.view.id, batch)?;
         }
     }
     for item in db.scan_prefix([rows::ENTRY]).keys() {

@@ -81,6 +81,7 @@ pub fn updates() -> Vec<Update> {
         identified: None,
         ended: None,
         entries: Vec::new(),
+        trial: false,
     };
     let identified = Identified {
         customer: id("1001"),
@@ -91,6 +92,7 @@ pub fn updates() -> Vec<Update> {
     let vouched = CallView { identified: Some(Box::new(identified)), ..view.clone() };
     let waiting =
         CallView { facts: facts(), waits: Some(waits.clone()), offers: BTreeMap::new(), ..view.clone() };
+    let trial = CallView { trial: true, ..view.clone() };
     let of = |state| Update::Offer { call: call(), line: line("101"), offer: offer(state) };
     let passed_on = by(Some(line("102")), OfferState::Ringing);
     let withdrawn = |why| OfferState::Withdrawn { at: gone, why };
@@ -100,6 +102,7 @@ pub fn updates() -> Vec<Update> {
         Update::Call { view: Box::new(view) },
         Update::Call { view: Box::new(waiting) },
         Update::Call { view: Box::new(vouched) },
+        Update::Call { view: Box::new(trial) },
         Update::Facts { call: call(), facts: facts(), waits: Some(waits) },
         Update::Facts {
             call: call(),

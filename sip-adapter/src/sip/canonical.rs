@@ -3,9 +3,11 @@
 //! It never guesses between two meanings: a message that could be read in two ways is refused.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::memchr;
 
+use super::byte_set::ByteSet;
 use super::charset::{self, Charset};
 
 /// The largest message read, in bytes; UDP carries no larger one.
@@ -29,12 +31,13 @@ pub struct Canonical<'a> {
     pub body: &'a [u8],
 }
 
-/// Headers with long names and unfolded values, in order, as one text: [`Head::text`] is a head that any reader
-/// of SIP reads.
+/// Headers with long names and unfolded values, in order, as one text that any reader of SIP reads.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Head {
     text: String,
     fields: Vec<Field>,
+    /// The [`Key::bit`] of each: most headers that are asked for are none of a message's.
+    bits: u64,
 }
 
 /// Where a header stands in the text of its head: from `name` to `colon`, and from two bytes later to `end`.
@@ -119,7 +122,9 @@ pub fn read(bytes: &[u8], fallback: Option<Charset>) -> Result<Canonical<'_>, Re
 /// As [`read`] for whoever finds the end of the body himself, as in a stream: also gives what comes after the head,
 /// however much it is.
 pub fn read_head(bytes: &[u8], fallback: Option<Charset>) -> Result<(Start, Head, &[u8]), Refused> {
-    let mut lines = Lines { rest: bytes, number: 0 };
+    // Where a head is longer, or much comes after it, the rest is looked at line by line.
+    let begin = utf8_begin(bytes.get(..LONGEST_LINE).unwrap_or(bytes));
+    let mut lines = Lines { text: begin, length: bytes.len(), rest: bytes, number: 0 };
     let mut first = lines.next().ok_or(Refused::KeepAlive)?;
     // RFC 3261 section 7.5: line ends before the first line are ignored.
     while first.is_empty() {
@@ -145,7 +150,7 @@ impl Canonical<'_> {
             Start::Request { method, uri } => format!("{method} {uri} SIP/2.0"),
             Start::Response { code, reason } => format!("SIP/2.0 {code} {reason}"),
         };
-        [start.as_bytes(), self.head.lines().as_bytes(), self.body].concat()
+        [start.as_bytes(), b"\r\n", self.head.text().as_bytes(), self.body].concat()
     }
 
     /// As [`Canonical::to_bytes`], with the length of the body at the end of the head: what a stream needs, and
@@ -158,29 +163,20 @@ impl Canonical<'_> {
     }
 }
 
-/// The first line of every [`Head::text`]. Readers refuse methods they do not know, and request URIs of other
-/// schemes or with IPv6 hosts, but no answer.
-const ANY_START: &str = "SIP/2.0 200 OK";
-
 impl Head {
-    /// A whole head: its headers under a first line that is not the message's, with the empty line at its end.
+    /// Each header on a line of its own, and the empty line at their end.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The same without a first line.
-    fn lines(&self) -> &str {
-        self.text.strip_prefix(ANY_START).unwrap_or_default()
-    }
-
     /// All headers but one.
     fn without(&self, name: &str) -> Head {
-        let mut head = Head { text: ANY_START.to_owned(), fields: Vec::new() };
+        let mut head = Head { text: String::new(), fields: Vec::new(), bits: 0 };
         for (other, value) in self.iter().filter(|(other, _)| !other.eq_ignore_ascii_case(name)) {
             // Each may stand here that stands there.
             let _once = head.add(other, value);
         }
-        head.text.push_str("\r\n\r\n");
+        head.text.push_str("\r\n");
         head
     }
 
@@ -194,15 +190,23 @@ impl Head {
         let name = long_name(name);
         let key = Key::of(name);
         let is_it = move |field: &&Field| field.key == key && self.name_of(field).eq_ignore_ascii_case(name);
-        self.fields.iter().filter(is_it).map(|field| self.value_of(field))
+        let fields = if self.may_have(key) { self.fields.as_slice() } else { &[] };
+        fields.iter().filter(is_it).map(|field| self.value_of(field))
     }
 
     /// The first of [`Head::values`].
     pub fn value(&self, name: &str) -> Option<&str> {
         let name = long_name(name);
         let key = Key::of(name);
+        if !self.may_have(key) {
+            return None;
+        }
         let is_it = |field: &&Field| field.key == key && self.name_of(field).eq_ignore_ascii_case(name);
         self.fields.iter().find(is_it).map(|field| self.value_of(field))
+    }
+
+    fn may_have(&self, key: Key) -> bool {
+        self.bits & key.bit() != 0
     }
 
     fn name_of(&self, field: &Field) -> &str {
@@ -225,13 +229,14 @@ impl Head {
         {
             return if first == value { Ok(()) } else { Err(once) };
         }
-        self.text.push_str("\r\n");
         let begin = self.text.len();
         self.text.push_str(once.unwrap_or(name));
         let colon = self.text.len();
         self.text.push_str(": ");
         self.text.push_str(value);
+        self.bits |= key.bit();
         self.fields.push(Field { key, name: begin, colon, end: self.text.len() });
+        self.text.push_str("\r\n");
         Ok(())
     }
 }
@@ -246,6 +251,11 @@ impl Key {
         let at = |place: usize| bytes.get(place).map_or(0, |byte| byte | 0x20);
         let length = bytes.len().to_le_bytes()[0];
         Key([length, at(0), at(bytes.len() / 2), at(bytes.len().saturating_sub(1))])
+    }
+
+    /// One of 64 bits, by which keys differ mostly.
+    fn bit(self) -> u64 {
+        1 << (u32::from_le_bytes(self.0).wrapping_mul(0x9E37_79B9) >> 26)
     }
 }
 
@@ -278,6 +288,10 @@ pub fn long_name(name: &str) -> &str {
 
 /// Lines up to CRLF or a bare LF, without it.
 struct Lines<'a> {
+    /// The beginning of the message, as far as it is UTF-8.
+    text: &'a str,
+    /// Of the message.
+    length: usize,
     rest: &'a [u8],
     number: usize,
 }
@@ -297,6 +311,25 @@ impl<'a> Iterator for Lines<'a> {
         };
         self.rest = rest;
         Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// As text the line of this length that begins `left` bytes before the end of the message.
+    fn text_of(&self, left: usize, length: usize) -> Option<&'a str> {
+        let from = self.length.checked_sub(left)?;
+        self.text.get(from..from.checked_add(length)?)
+    }
+}
+
+/// As much of the beginning as is UTF-8, seen once instead of line by line.
+fn utf8_begin(bytes: &[u8]) -> &str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(broken) => {
+            let begin = bytes.get(..broken.valid_up_to()).unwrap_or_default();
+            std::str::from_utf8(begin).unwrap_or_default()
+        }
     }
 }
 
@@ -333,11 +366,11 @@ fn start(line: &str) -> Result<Start, Refused> {
 /// Header lines up to the empty one, unfolded (RFC 3261 section 7.3.1).
 fn headers(lines: &mut Lines<'_>, fallback: Option<Charset>) -> Result<Head, Refused> {
     // Mostly each line comes out as it went in.
-    let room = ANY_START.len() + lines.rest.len().min(4 * LONGEST_LINE);
-    let mut head = Head { text: String::with_capacity(room), fields: Vec::with_capacity(24) };
-    head.text.push_str(ANY_START);
+    let room = lines.rest.len().min(4 * LONGEST_LINE);
+    let mut head = Head { text: String::with_capacity(room), fields: Vec::with_capacity(24), bits: 0 };
     let (mut unfolded, mut count, mut twice) = (Vec::new(), 0, None);
     loop {
+        let left = lines.rest.len();
         let line = lines.next().unwrap_or_default();
         if line.is_empty() {
             break;
@@ -352,7 +385,10 @@ fn headers(lines: &mut Lines<'_>, fallback: Option<Charset>) -> Result<Head, Ref
         if line.len() > LONGEST_LINE {
             return Err(Refused::Long { line: number });
         }
-        let whole = if is_folded(lines.rest) { unfold(line, lines, &mut unfolded)? } else { line };
+        let whole = match is_folded(lines.rest) {
+            true => Line { bytes: unfold(line, lines, &mut unfolded)?, text: None },
+            false => Line { bytes: line, text: lines.text_of(left, line.len()) },
+        };
         count += 1;
         if let Err(name) = header(whole, number, fallback, &mut head)? {
             twice = twice.or(Some(name));
@@ -361,7 +397,7 @@ fn headers(lines: &mut Lines<'_>, fallback: Option<Charset>) -> Result<Head, Ref
     if let Some(name) = twice {
         return Err(Refused::Twice { name });
     }
-    head.text.push_str("\r\n\r\n");
+    head.text.push_str("\r\n");
     Ok(head)
 }
 
@@ -385,24 +421,42 @@ fn unfold<'a>(line: &[u8], lines: &mut Lines<'_>, out: &'a mut Vec<u8>) -> Resul
     Ok(out)
 }
 
+/// One header as written, unfolded.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    bytes: &'a [u8],
+    /// The same as text, where that is known already.
+    text: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    /// A part of it; `None` where that is not UTF-8.
+    fn part(self, range: Range<usize>) -> Option<&'a str> {
+        match self.text {
+            Some(text) => text.get(range),
+            None => std::str::from_utf8(self.bytes.get(range)?).ok(),
+        }
+    }
+}
+
 /// Adds one header. The inner error is the name of one that says something else than the first time.
 fn header(
-    line: &[u8],
+    line: Line<'_>,
     number: usize,
     fallback: Option<Charset>,
     head: &mut Head,
 ) -> Result<Result<(), &'static str>, Refused> {
     let refused = Refused::Header { line: number };
-    let Some(colon) = memchr(b':', line) else { return Err(refused) };
-    let (name, value) = line.split_at(colon);
+    let Some(colon) = memchr(b':', line.bytes) else { return Err(refused) };
     // `Name :` is allowed by RFC 3261 section 7.3.1.
-    let Some(name) = std::str::from_utf8(name.trim_ascii()).ok().filter(|name| token(name)) else {
+    let Some(name) = line.part(0..colon).map(str::trim_ascii).filter(|name| token(name)) else {
         return Err(refused);
     };
-    let (name, value) = (long_name(name), value.get(1..).unwrap_or_default());
-    let value = match is_plain(value).then(|| std::str::from_utf8(value)) {
-        Some(Ok(plain)) => Cow::Borrowed(plain.trim_ascii()),
-        _ => Cow::Owned(clean(&charset::decode(value, fallback))),
+    let (name, value) = (long_name(name), line.bytes.get(colon + 1..).unwrap_or_default());
+    let plain = is_plain(value).then(|| line.part(colon + 1..line.bytes.len())).flatten();
+    let value = match plain {
+        Some(plain) => Cow::Borrowed(plain.trim_ascii()),
+        None => Cow::Owned(clean(&charset::decode(value, fallback))),
     };
     // As UTF-8, with its long name and a blank, it may have become longer.
     if name.len() + ": ".len() + value.len() > LONGEST_LINE {
@@ -429,8 +483,8 @@ fn clean(text: &str) -> String {
 }
 
 fn token(text: &str) -> bool {
-    let sign = |byte| matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || sign(byte))
+    static TOKEN: ByteSet = ByteSet::words_and(b"-.!%*_+`'~");
+    !text.is_empty() && text.bytes().all(|byte| TOKEN.has(byte))
 }
 
 /// RFC 3261 section 18.3: a datagram's body is as long as Content-Length says, and without it the rest.

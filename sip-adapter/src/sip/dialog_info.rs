@@ -10,6 +10,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use crate::hear::LineHeard;
 use crate::sip::identity::{self, Rules};
+use crate::sip::uri::trim;
 
 /// The largest document read, in bytes.
 pub const LARGEST: usize = 64 * 1024;
@@ -199,14 +200,14 @@ impl Draft<'_> {
     }
 
     fn finish(self, rules: &Rules) -> Option<(String, Dialog)> {
-        let state = match self.state.trim() {
+        let state = match trim(&self.state) {
             "trying" => DialogState::Trying,
             "proceeding" | "early" => DialogState::Early,
             "confirmed" => DialogState::Confirmed,
             "terminated" => DialogState::Terminated,
             _ => return None,
         };
-        let named = !self.uri.trim().is_empty() || self.display.is_some();
+        let named = !trim(&self.uri).is_empty() || self.display.is_some();
         let read = || identity::caller_and_queue(&self.uri, self.display.as_deref(), rules);
         let (remote, queue) = named.then(read).unzip();
         Some((self.id, Dialog { state, incoming: self.incoming, remote, queue: queue.flatten() }))
@@ -250,6 +251,9 @@ fn attributes<'e, const N: usize>(
         let wanted = names.iter().position(|name| attribute.key.local_name().as_ref() == *name);
         if let Some(value) = wanted.and_then(|at| values.get_mut(at)).filter(|value| value.is_none()) {
             *value = Some(unescaped(attribute.value));
+            if values.iter().all(Option::is_some) {
+                break;
+            }
         }
     }
     values

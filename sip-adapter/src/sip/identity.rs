@@ -63,6 +63,8 @@ pub struct Identity {
     pub asserted_by: Option<&'static str>,
     /// What would have counted, had the peer been trusted.
     pub not_believed: Vec<&'static str>,
+    /// The digits of every address of a caller who asked to be withheld: what no other leg of the call may tell.
+    pub kept_back: Private<Vec<String>>,
 }
 
 /// The most addresses of one kind that are looked at; RFC 3325 section 9.1 allows two.
@@ -76,14 +78,14 @@ pub fn facts(invite: &Message, peer: Option<IpAddr>, rules: &Rules) -> CallFacts
     read(invite, peer, rules).facts
 }
 
-/// As [`facts`], of a message whose From and To were read already.
-pub fn facts_between(
+/// As [`read`], of a message whose From and To were read already.
+pub fn between(
     invite: &Message,
     (from, to): (&NameAddr<'_>, &NameAddr<'_>),
     peer: Option<IpAddr>,
     rules: &Rules,
-) -> CallFacts {
-    read_between(invite, (Some(from), Some(to)), peer, rules).facts
+) -> Identity {
+    read_between(invite, (Some(from), Some(to)), peer, rules)
 }
 
 /// As [`facts`], with where the caller was found.
@@ -129,19 +131,18 @@ fn read_between(
         diverted_by: diversion::diverted_by(invite).and_then(|by| number(by.parts()?, &rules.numbers)),
         tags: tags::read(invite, &rules.tags),
     };
+    let mut kept_back = Vec::new();
     if withheld {
         let contact = invite.contact();
         let addresses = asserted.iter().chain(&remote).chain(from).chain(&contact);
-        let known: Vec<String> =
-            addresses.filter_map(|address| Some(tags::digits(&address.user()?))).collect();
-        facts.tags.retain(|_, value| !tags::tells_number(&value.0, &known));
-        facts.diverted_by =
-            facts.diverted_by.filter(|by| !tags::ends_as(by.key().unwrap_or_default(), &known));
+        kept_back.extend(addresses.filter_map(|address| Some(tags::digits(&address.user()?))));
+        kept_back.retain(|digits| !digits.is_empty());
+        tags::keep_back(&mut facts, &kept_back);
     }
     let present = |header: &str| invite.header(header).is_some();
     let unheard =
         [ASSERTED, REMOTE_PARTY, "Identity"].into_iter().filter(|header| !trusted && present(header));
-    Identity { facts, asserted_by, not_believed: unheard.collect() }
+    Identity { facts, asserted_by, not_believed: unheard.collect(), kept_back: Private(kept_back) }
 }
 
 /// A caller out of a URI and display name as dialog-info carries them (RFC 4235 section 4.1.5):

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use rsip::message::response::Tokenizer;
+use rsip::headers::header::Tokenizer;
 
 use super::canonical::{self, Head};
 pub use super::canonical::{Refused, Start};
@@ -107,14 +107,19 @@ impl fmt::Debug for Message {
     }
 }
 
-/// rsip reads the head, each header of which must be what it was made to be. What it makes of a whole message is
-/// not asked for: it would copy every value and the body, and write its errors around the rest of the message,
-/// also those of what it only tries.
+/// rsip reads each header, which must be what it was made to be. What it makes of a whole message is not asked for:
+/// it would copy every value and the body, and write its errors around the rest of the message, also those of what
+/// it only tries, such as one more header after the last.
 fn rsip_reads(head: &Head) -> Result<(), Refused> {
-    let (_, read) = Tokenizer::tokenize(head.text().as_bytes()).map_err(|_| Refused::Reader)?;
-    let same = read.headers.iter().map(|read| (read.name, read.value));
-    let same = same.eq(head.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-    (same && read.body.is_empty()).then_some(()).ok_or(Refused::Reader)
+    let mut rest = head.text().as_bytes();
+    for (name, value) in head.iter() {
+        let (after, read) = Tokenizer::tokenize(rest).map_err(|_| Refused::Reader)?;
+        if read.name != name.as_bytes() || read.value != value.as_bytes() {
+            return Err(Refused::Reader);
+        }
+        rest = after;
+    }
+    if rest == b"\r\n" { Ok(()) } else { Err(Refused::Reader) }
 }
 
 #[cfg(test)]

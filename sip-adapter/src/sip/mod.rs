@@ -10,6 +10,7 @@ pub mod uri;
 
 pub mod identity;
 
+mod byte_set;
 mod diversion;
 mod encoded;
 mod stir;

@@ -5,12 +5,23 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::uri::Uri;
+use memchr::memchr2;
+
+use super::byte_set::ByteSet;
+use super::uri::{Uri, trim};
 
 /// The most addresses read out of one value.
 pub const MOST_ADDRESSES: usize = 64;
 /// The most parameters kept of one address.
 pub const MOST_PARAMS: usize = 64;
+
+/// What ends each part of an address.
+static AFTER_WORD: ByteSet = ByteSet::of(b"<\",;");
+static AFTER_NAME: ByteSet = ByteSet::of(b"<\"");
+static AFTER_URI: ByteSet = ByteSet::of(b"<>\"");
+static AFTER_BARE: ByteSet = ByteSet::of(b",;<>\"");
+static AFTER_KEY: ByteSet = ByteSet::of(b"=;,\"<>");
+static AFTER_BRACKETED: ByteSet = ByteSet::of(b">\"");
 
 /// One address.
 #[derive(Clone, PartialEq, Eq)]
@@ -117,24 +128,25 @@ impl<'a> Iterator for Pieces<'a> {
 fn outside_quotes(text: &str, wanted: u8) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if byte == wanted {
-            return Some(at);
+    loop {
+        let place = at + memchr2(wanted, b'"', bytes.get(at..)?)?;
+        if bytes.get(place) == Some(&wanted) {
+            return Some(place);
         }
-        at = if byte == b'"' { closing_quote(bytes, at)? } else { at } + 1;
+        at = closing_quote(bytes, place)? + 1;
     }
-    None
 }
 
 /// The place of the quote that closes the one at `open`.
 fn closing_quote(bytes: &[u8], open: usize) -> Option<usize> {
     let mut at = open + 1;
     loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at),
-            b'\\' => at += 2,
-            _ => at += 1,
+        let place = at + memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes.get(place) == Some(&b'"') {
+            return Some(place);
         }
+        // What is escaped closes nothing.
+        at = place + 2;
     }
 }
 
@@ -195,12 +207,11 @@ impl<'a> Items<'a> {
     }
 
     /// The text up to the first of `ends`, trimmed.
-    fn until(&mut self, ends: &[u8]) -> &'a str {
-        let from = self.at;
-        while self.peek().is_some_and(|byte| !ends.contains(&byte)) {
-            self.at += 1;
-        }
-        self.text.get(from..self.at).unwrap_or_default().trim()
+    fn until(&mut self, ends: &ByteSet) -> &'a str {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let length = rest.bytes().position(|byte| ends.has(byte)).unwrap_or(rest.len());
+        self.at += length;
+        trim(rest.get(..length).unwrap_or_default())
     }
 
     fn address(&mut self) -> Option<NameAddr<'a>> {
@@ -208,21 +219,21 @@ impl<'a> Items<'a> {
             self.quoted()?
         } else {
             let from = self.at;
-            let word = self.until(b"<\",;");
+            let word = self.until(&AFTER_WORD);
             if self.peek() != Some(b'<') && word.contains(':') && !word.contains(char::is_whitespace) {
                 self.at = from;
                 return self.bare();
             }
             // Quirk(several): names without quotes hold commas and semicolons.
             self.at = from;
-            Cow::Borrowed(self.until(b"<\""))
+            Cow::Borrowed(self.until(&AFTER_NAME))
         };
         self.blank();
         if self.peek() != Some(b'<') {
             return None;
         }
         self.at += 1;
-        let uri = self.until(b"<>\"");
+        let uri = self.until(&AFTER_URI);
         if self.peek() != Some(b'>') || uri.is_empty() {
             return None;
         }
@@ -237,7 +248,7 @@ impl<'a> Items<'a> {
 
     /// An address without angle brackets: parameters are not the URI's (RFC 3261 section 20).
     fn bare(&mut self) -> Option<NameAddr<'a>> {
-        let uri = self.until(b",;<>\"");
+        let uri = self.until(&AFTER_BARE);
         let one_word = !uri.contains(char::is_whitespace);
         if !one_word || !uri.contains(':') || matches!(self.peek(), Some(b'<' | b'>' | b'"')) {
             return None;
@@ -259,7 +270,7 @@ impl<'a> Items<'a> {
                 Some(b';') => self.at += 1,
                 Some(_) => return None,
             }
-            let name = self.until(b"=;,\"<>");
+            let name = self.until(&AFTER_KEY);
             let mut value = Cow::Borrowed("");
             if self.peek() == Some(b'=') {
                 self.at += 1;
@@ -269,14 +280,14 @@ impl<'a> Items<'a> {
                     // `<…>` is how some write a URI as a value.
                     Some(b'<') => {
                         self.at += 1;
-                        let value = self.until(b">\"");
+                        let value = self.until(&AFTER_BRACKETED);
                         if self.peek() != Some(b'>') {
                             return None;
                         }
                         self.at += 1;
                         Cow::Borrowed(value)
                     }
-                    _ => Cow::Borrowed(self.until(b";,\"<>")),
+                    _ => Cow::Borrowed(self.until(&AFTER_BARE)),
                 };
             }
             if !name.is_empty() && params.len() < MOST_PARAMS {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use pinkas_protocol::call::MOST_TAGS;
-use pinkas_protocol::{Private, TagName, text};
+use pinkas_protocol::{CallFacts, Number, Private, TagName, text};
 
 use super::encoded;
 use super::message::Message;
@@ -89,6 +89,13 @@ pub fn tells_number(value: &str, known: &[String]) -> bool {
     let address = ["sip:", "sips:", "tel:"].iter().any(|scheme| lower.contains(scheme));
     let international = value.contains('+') && digits.len() >= 7;
     address || international || ends_as(&digits, known)
+}
+
+/// Takes out of the facts of a withheld caller's call what could tell one of the known numbers.
+pub fn keep_back(facts: &mut CallFacts, known: &[String]) {
+    facts.tags.retain(|_, value| !tells_number(&value.0, known));
+    let tells = |by: &Number| ends_as(by.key().unwrap_or_default(), known);
+    facts.diverted_by = facts.diverted_by.take().filter(|by| !tells(by));
 }
 
 /// Whether digits hold the end of a known number: its last digits are the same however it is written.

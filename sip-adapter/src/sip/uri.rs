@@ -79,7 +79,7 @@ impl<'a> Uri<'a> {
 }
 
 /// [`str::trim`], which mostly has nothing to do.
-fn trim(text: &str) -> &str {
+pub(crate) fn trim(text: &str) -> &str {
     match text.as_bytes() {
         [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => text,
         _ => text.trim(),

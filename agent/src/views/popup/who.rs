@@ -13,6 +13,9 @@ pub(super) fn chips(words: &Words, view: &CallView) -> Vec<Chip> {
     let mut add = |text: String, tone| chips.push(Chip { text, tone });
     let customer = view.who.customer();
     let caller = &view.facts.caller;
+    if view.trial {
+        add(words.say("trial"), Tone::Warn);
+    }
     match trust(caller) {
         Some(Verdict::Passed) => add(words.say("number-verified"), Tone::Dim),
         Some(Verdict::Failed) => add(words.say("number-forged"), Tone::Warn),

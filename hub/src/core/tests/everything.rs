@@ -157,7 +157,13 @@ proptest! {
                 }
                 25 => office.happens(Input::Record { viewer: ViewerId((n as u64 + pick as u64) % 5), wish: Wish::Handled { id: Uuid::nil(), row: call(n) } }),
                 26 => office.happens(Input::Record { viewer: ViewerId((n as u64 + pick as u64) % 5), wish: Wish::Done { id: Uuid::nil(), follow_up: Uuid::from_u128(n * 4 + pick as u128) } }),
-                27 => office.lands(n, number, filled("books", "C0", balance(i64::from(extra)))),
+                27 => {
+                    let mut card = filled("books", "C0", balance(i64::from(extra)));
+                    if let CardState::Filled { old, .. } = &mut card.state {
+                        *old = (extra % 2 == 1).then_some(Failure::Unreachable);
+                    }
+                    office.lands(n, number, card);
+                }
                 28 => {
                     let verdict = if extra > 1 { Verdict::Passed } else { Verdict::Failed };
                     let mut facts = facts(number);

@@ -48,8 +48,8 @@ impl Office {
         self.hub.handle(at(999), input, &mut out);
         let marked = |keep: &Keep| match keep {
             Keep::Noted { repeated, .. } => *repeated,
-            // The call as it stands may be written again.
-            Keep::Call { .. } => true,
+            // The call as it stands may be written again, and why it does not pop any more.
+            Keep::Call { .. } | Keep::Step { .. } => true,
             _ => false,
         };
         assert!(

@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::core::KeptMissed;
+use crate::last::tests::{facts, label, source};
+use crate::last::{self, Label};
+use crate::sources::bounds::KEEP_LAST;
 
 const GONE: &str = "+48999888777";
 const STAYS: &str = "+48123456789";
 
-fn view(n: u64, from: &str, who: Who) -> Keep {
+pub(super) fn view(n: u64, from: &str, who: Who) -> Keep {
     let view = CallView {
         id: call(n),
         facts: CallFacts {
@@ -21,6 +24,7 @@ fn view(n: u64, from: &str, who: Who) -> Keep {
         identified: None,
         ended: Some(Ended { at: at(n + 9), how: EndedHow::Abandoned }),
         entries: Vec::new(),
+        trial: false,
     };
     Keep::Call { call: call(n), kept: Some(Box::new(KeptCall { adapter: id("main"), view })) }
 }
@@ -80,6 +84,8 @@ async fn shelf() -> Shelf {
             missed(1, GONE),
             missed(2, STAYS),
             follow_up(1, GONE),
+            step(1, "CANARY-STEP"),
+            step(2, "of the other"),
         ])
         .await;
     // Written over and over: sled keeps old values in its file.
@@ -112,13 +118,64 @@ fn grep(shelf: &Shelf, canaries: &[&str]) -> Vec<String> {
     found
 }
 
+fn place(shelf: &Shelf) -> last::Place {
+    last::Place { state: shelf.folder.clone(), key: key_of(shelf) }
+}
+
+fn key_of(shelf: &Shelf) -> PathBuf {
+    shelf.folder.with_file_name("last-known.key")
+}
+
+/// Last figures of three answers: on a call from the number, about the customer, and with the number in their text.
+async fn last_figures(shelf: &Shelf) {
+    let (last, keeper) = last::open(&place(shelf), &[source("notes", Some(KEEP_LAST))]).expect("a thread");
+    for (n, from, customer, text) in [
+        (1, GONE, "C2", "CANARY-FIGURES"),
+        (2, STAYS, "CANARY-KEY", "their figures"),
+        (3, STAYS, "C2", "call 48999888777"),
+        (4, STAYS, "C2", "these stay"),
+    ] {
+        let label = Label { customer: Some(id(customer)), number: number(from), ..label(n, "notes") };
+        last.keep(label, &facts(text));
+    }
+    keeper.expect("one").close().await.expect("it ends");
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_an_erased_caller_in_the_last_figures_of_sources() {
+    let by_number = Whom { number: Some(GONE.to_owned()), customer: None };
+    let by_customer = Whom { number: None, customer: Some(id("CANARY-KEY")) };
+    for (whom, canaries, answers) in [
+        (by_number, &["CANARY-FIGURES", "48999888777"][..], 2),
+        (by_customer, &["CANARY-KEY", "their figures"][..], 1),
+    ] {
+        let shelf = shelf().await;
+        last_figures(&shelf).await;
+        fs::copy(shelf.folder.join(last::FILE), shelf.folder.join("last-known.new")).expect("copied");
+        assert!(
+            canaries.iter().all(|canary| last::plain(&place(&shelf)).contains(canary)),
+            "they were there"
+        );
+        assert!(grep(&shelf, &["FIGURES", "figures", "these stay"]).is_empty(), "no file shows them at all");
+        let erased = erase(&shelf.folder, &key_of(&shelf), &whom).expect("erased");
+        assert_eq!(erased.last, LastErased { answers, all: false });
+        let plain = last::plain(&place(&shelf));
+        assert!(canaries.iter().all(|canary| !plain.contains(canary)) && plain.contains("these stay"));
+        assert!(!shelf.folder.join("last-known.new").exists(), "what a crash left is gone too");
+        // A key that is lost: none can be told from another, so all go.
+        fs::remove_file(key_of(&shelf)).expect("removed");
+        let erased = erase(&shelf.folder, &key_of(&shelf), &whom).expect("erased");
+        assert!(erased.last.all && !shelf.folder.join(last::FILE).exists());
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_left_of_an_erased_number_in_any_file() {
     let shelf = shelf().await;
-    let canaries = ["48999888777", "CANARY-NOTE", "CANARY-DUE"];
-    assert_eq!(grep(&shelf, &canaries).len(), 3, "they were there");
+    let canaries = ["48999888777", "CANARY-NOTE", "CANARY-DUE", "CANARY-STEP"];
+    assert_eq!(grep(&shelf, &canaries).len(), 4, "they were there");
     let whom = Whom { number: Some(GONE.to_owned()), customer: None };
-    let erased = erase(&shelf.folder, &whom).expect("erased");
+    let erased = erase(&shelf.folder, &key_of(&shelf), &whom).expect("erased");
     assert_eq!((erased.calls, erased.cleaned), (1, 1));
     assert_eq!(grep(&shelf, &canaries), Vec::<String>::new());
     assert!(erased.not_looked_into.is_empty());
@@ -130,17 +187,18 @@ async fn nothing_is_left_of_an_erased_number_in_any_file() {
     assert_eq!(shelf.seen().len(), 2, "those of the other call");
     assert_eq!(shelf.finds(Scope::Everything, None, "").0, [call(2)]);
     assert!(shelf.exported().contains("see also …, they said"));
-    let again = erase(&shelf.folder, &whom).expect("erased");
+    assert!(shelf.exported().contains("of the other"), "what happened to the other call");
+    let again = erase(&shelf.folder, &key_of(&shelf), &whom).expect("erased");
     assert_eq!((again.calls, again.rows, again.cleaned), (0, 0, 0));
 }
 
 #[tokio::test]
 async fn nothing_is_left_of_an_erased_customer_in_any_file() {
     let shelf = shelf().await;
-    let canaries = ["CANARY-KEY", "Name of CANARY", "CANARY-NOTE", "CANARY-DUE"];
-    assert_eq!(grep(&shelf, &canaries).len(), 4, "they were there");
+    let canaries = ["CANARY-KEY", "Name of CANARY", "CANARY-NOTE", "CANARY-DUE", "CANARY-STEP"];
+    assert_eq!(grep(&shelf, &canaries).len(), 5, "they were there");
     let whom = Whom { number: None, customer: Some(id("CANARY-KEY")) };
-    let erased = erase(&shelf.folder, &whom).expect("erased");
+    let erased = erase(&shelf.folder, &key_of(&shelf), &whom).expect("erased");
     assert_eq!(erased.calls, 1);
     assert_eq!(grep(&shelf, &canaries), Vec::<String>::new());
     let (store, kept) = shelf.open();
@@ -151,7 +209,21 @@ async fn nothing_is_left_of_an_erased_customer_in_any_file() {
     store.close().await.expect("it closes");
     assert_eq!(shelf.seen().len(), 1, "who saw the other customer stays known");
     let whom = Whom { number: Some("101".to_owned()), customer: None };
-    assert_eq!(erase(&shelf.folder, &whom).expect("erased").rows, 1, "a short number's choice goes too");
+    assert_eq!(
+        erase(&shelf.folder, &key_of(&shelf), &whom).expect("erased").rows,
+        1,
+        "a short number's choice goes too"
+    );
+}
+
+#[tokio::test]
+async fn the_door_that_a_killed_hub_left_is_in_nobodys_way() {
+    let shelf = shelf().await;
+    let left = std::os::unix::net::UnixListener::bind(shelf.folder.join(crate::admin::DOOR)).expect("a door");
+    drop(left);
+    let whom = Whom { number: Some(GONE.to_owned()), customer: None };
+    assert_eq!(erase(&shelf.folder, &key_of(&shelf), &whom).expect("erased").calls, 1);
+    assert!(!shelf.folder.join(crate::admin::DOOR).exists());
 }
 
 #[tokio::test]

@@ -188,8 +188,9 @@ impl Call {
         if self.sessions.values().any(|s| s.facts.caller.withheld) {
             // No leg may tell what another was asked to keep; nor may its tags.
             let numbers = self.sessions.values().filter_map(|s| s.facts.caller.number.as_ref()?.key());
-            let known: Vec<String> = numbers.map(tags::digits).collect();
-            facts.tags.retain(|_, value| !tags::tells_number(&value.0, &known));
+            let kept_back = self.sessions.values().flat_map(|s| s.kept_back.0.iter().cloned());
+            let known: Vec<String> = numbers.map(tags::digits).chain(kept_back).collect();
+            tags::keep_back(&mut facts, &known);
             facts.caller.withheld = true;
             facts.caller.number = None;
             facts.caller.name = None;

@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use ahash::HashMap;
 use jiff::Timestamp;
-use pinkas_protocol::{CallFacts, Line, LineState};
+use pinkas_protocol::{CallFacts, Line, LineState, Private};
 
 use self::call::Call;
 pub use self::part::Seen;
 use self::part::{Kind, Part};
 use self::session::{Session, Silence};
 use crate::hear::{CallHeard, CallKey, Heard, OverBy, Way, What};
-use crate::sip::identity::{self, Rules};
+use crate::sip::identity::{self, Identity, Rules};
 use crate::sip::message::Message;
 use crate::sip::name_addr::NameAddr;
 use crate::sip::uri::Uri;
@@ -537,17 +537,14 @@ impl Told {
 }
 
 /// What an INVITE says; on a phone's own leg the line it goes to is not what the caller dialled.
-fn leg_facts(part: &Part<'_>, line: Option<&Line>, rules: &Rules) -> CallFacts {
-    let mut facts = identity::facts_between(
-        part.message,
-        (&part.from, &part.to),
-        part.seen.from.map(|from| from.ip()),
-        rules,
-    );
+/// With the digits that a withheld caller's leg keeps back.
+fn leg_facts(part: &Part<'_>, line: Option<&Line>, rules: &Rules) -> (CallFacts, Private<Vec<String>>) {
+    let Identity { mut facts, kept_back, .. } =
+        identity::between(part.message, (&part.from, &part.to), part.seen.from.map(|from| from.ip()), rules);
     let is_line =
         |number: &pinkas_protocol::Number| line.is_some_and(|line| number.key() == Some(line.as_str()));
     facts.dialled = facts.dialled.filter(|number| !is_line(number));
-    facts
+    (facts, kept_back)
 }
 
 /// The digits at the end of a user part, to compare numbers that a phone system wrote anew.

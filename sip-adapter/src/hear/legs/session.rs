@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pinkas_protocol::{CallFacts, Line, Number};
+use pinkas_protocol::{CallFacts, Line, Number, Private};
 
 use super::part::{Kind, Part, on_hold};
 use super::transfer::Asked;
@@ -42,6 +42,8 @@ pub(super) struct Session {
     initiator: String,
     /// What its INVITE said; only the caller where the INVITE was not seen.
     pub facts: CallFacts,
+    /// Digits of a caller who asked to be withheld: what the call's other legs must not tell.
+    pub kept_back: Private<Vec<String>>,
     /// The number it was begun with, be it an extension: what was dialled, where it is the caller's leg.
     pub called: Option<Number>,
     /// The user part that its INVITE was for.
@@ -154,6 +156,7 @@ impl Session {
             call_id: part.call_id.to_owned(),
             initiator: part.from_tag.clone().into_owned(),
             facts: CallFacts::default(),
+            kept_back: Private::default(),
             called: None,
             target: part.target().unwrap_or_default().into_owned(),
             invited: part.kind == Kind::Invite,
@@ -178,7 +181,7 @@ impl Session {
 
     /// Takes in what its INVITE says.
     pub fn read_invite(&mut self, part: &Part<'_>, line: Option<&Line>, rules: &Rules) {
-        self.facts = super::leg_facts(part, line, rules);
+        (self.facts, self.kept_back) = super::leg_facts(part, line, rules);
         self.target = part.target().unwrap_or_default().into_owned();
         let digits = |number: &Number| match number {
             Number::E164 { .. } | Number::Extension { .. } => true,

@@ -291,6 +291,37 @@ fn with_the_phone_systems_address_a_waiting_caller_is_told_before_a_phone_rings(
 }
 
 #[test]
+fn no_leg_tells_in_a_tag_the_number_that_another_was_asked_to_keep() {
+    let tag = ("customer".parse().expect("a name"), "X-Customer".parse().expect("a header"));
+    for (from, header, told) in [
+        ("anonymous", "0501234567", None),
+        ("1000", "972501234567", None),
+        ("1000", "call 050-1234567", None),
+        ("anonymous", "4711", Some("4711")),
+    ] {
+        let text = format!(
+            "0 trunk>pbx INVITE 031112222 id=t from=anonymous | P-Asserted-Identity: <sip:+972501234567@c> | Privacy: id
+             1 pbx>trunk 180 id=t
+             2 pbx>p101 INVITE 101 id=p from={from} | X-Customer: {header} | X-Original-Call-ID: t@x | Diversion: <sip:0501234567@c>
+             3 p101>pbx 180 id=p"
+        );
+        let mut tracker = tracker();
+        let mut rules = Rules::clone(&tracker.rules);
+        rules.tags = vec![tag.clone()];
+        tracker.rules = Arc::new(rules);
+        let words = heard(&ladder::read(&text), &mut tracker);
+        let facts = words.iter().filter_map(|(_, what)| match what {
+            What::Call { is: CallHeard::Facts(facts), .. } => Some(facts),
+            _ => None,
+        });
+        let last = facts.last().expect("facts");
+        assert!(last.caller.withheld, "{}", self::told(&words));
+        assert_eq!(last.diverted_by, None, "{header}");
+        assert_eq!(last.tags.values().map(|value| value.0.as_str()).next(), told, "{from} {header}");
+    }
+}
+
+#[test]
 fn what_is_kept_is_bounded_and_what_is_over_goes_first() {
     let mut tracker = tracker_of(Limits { most_legs: 50, ..Limits::default() });
     let mut over = 0;

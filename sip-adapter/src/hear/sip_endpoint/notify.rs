@@ -9,11 +9,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use memchr::{memchr, memchr_iter};
 use rsipstack::platform::net::UdpSocket as _;
 
 use super::transport::Wire;
 use super::wire::MOST_LINES;
 use super::{AGENT, same_host};
+use crate::sip::uri::trim;
 
 /// SIP's port where a Via names none.
 const PORT: u16 = 5060;
@@ -174,10 +176,11 @@ impl Head {
     fn read(text: &str) -> Option<Head> {
         let text = unfolded(text);
         let mut lines = Vec::with_capacity(12);
-        let mut at = 0;
-        for (count, line) in text.split('\n').enumerate() {
-            let start = at;
-            at += line.len() + 1;
+        let ends = memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
+        let mut start = 0;
+        for (count, end) in ends.enumerate() {
+            let line = text.get(start..end)?;
+            start = end + 1;
             if count == 0 {
                 // `NOTIFY uri SIP/2.0`: what the URI says decides nothing.
                 let version = line.trim_end().rsplit(' ').next()?;
@@ -189,11 +192,11 @@ impl Head {
             if count >= MOST_LINES {
                 return None;
             }
-            let Some(colon) = line.find(':') else { continue };
-            let Some(name) = line.get(..colon).and_then(|name| named(name.trim())) else { continue };
-            let value = line.get(colon + 1..)?;
-            let from = start + colon + 1 + (value.len() - value.trim_start().len());
-            lines.push((name, from..(from + value.trim().len())));
+            let Some(colon) = memchr(b':', line.as_bytes()) else { continue };
+            let Some(name) = line.get(..colon).and_then(|name| named(trim(name))) else { continue };
+            let value = line.get(colon + 1..)?.trim_start();
+            let from = end - value.len();
+            lines.push((name, from..(from + trim(value.trim_ascii_end()).len())));
         }
         let mut head = Head { text, lines, cseq: 0 };
         let (number, method) = head.value(Name::CSeq)?.split_once([' ', '\t'])?;
@@ -315,27 +318,40 @@ fn outside_quotes(text: &str, wanted: char) -> impl Iterator<Item = usize> {
 /// Each header on a line of its own (RFC 3261 section 7.3.1), which lone carriage returns do not end.
 fn unfolded(text: &str) -> String {
     let plain = text.trim_end_matches(['\r', '\n']);
-    let folds = plain.contains("\n ") || plain.contains("\n\t");
+    let bytes = plain.as_bytes();
+    let (mut folds, mut ends_of_two) = (false, 0);
+    for end in memchr_iter(b'\n', bytes) {
+        folds |= matches!(bytes.get(end + 1), Some(b' ' | b'\t'));
+        ends_of_two += usize::from(end.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\r'));
+    }
     let text = if folds { plain.replace("\n ", "  ").replace("\n\t", "  ") } else { plain.to_owned() };
-    let lone = text.bytes().zip(text.bytes().skip(1)).any(|(one, next)| one == b'\r' && next != b'\n');
+    // A fold leaves its carriage return behind.
+    let lone = folds || memchr_iter(b'\r', bytes).count() > ends_of_two;
     if lone { text.replace('\r', " ") } else { text }
 }
 
+/// Chosen by their lengths first: most headers of a NOTIFY are none of these.
 fn named(name: &str) -> Option<Name> {
-    const NAMES: [(&str, &str, Name); 10] = [
-        ("Via", "v", Name::Via),
-        ("From", "f", Name::From),
-        ("To", "t", Name::To),
-        ("Call-ID", "i", Name::CallId),
-        ("CSeq", "CSeq", Name::CSeq),
-        ("Event", "o", Name::Event),
-        ("Subscription-State", "Subscription-State", Name::State),
-        ("Content-Type", "c", Name::ContentType),
-        ("Contact", "m", Name::Contact),
-        ("Record-Route", "Record-Route", Name::RecordRoute),
-    ];
-    let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
-    NAMES.iter().find(|(long, short, _)| is(long) || is(short)).map(|(_, _, name)| *name)
+    let alike: &[(&str, Name)] = match name.len() {
+        1 => &[
+            ("v", Name::Via),
+            ("f", Name::From),
+            ("t", Name::To),
+            ("i", Name::CallId),
+            ("o", Name::Event),
+            ("c", Name::ContentType),
+            ("m", Name::Contact),
+        ],
+        2 => &[("To", Name::To)],
+        3 => &[("Via", Name::Via)],
+        4 => &[("From", Name::From), ("CSeq", Name::CSeq)],
+        5 => &[("Event", Name::Event)],
+        7 => &[("Call-ID", Name::CallId), ("Contact", Name::Contact)],
+        12 => &[("Content-Type", Name::ContentType), ("Record-Route", Name::RecordRoute)],
+        18 => &[("Subscription-State", Name::State)],
+        _ => &[],
+    };
+    alike.iter().find(|(word, _)| name.eq_ignore_ascii_case(word)).map(|(_, name)| *name)
 }
 
 #[cfg(test)]

@@ -1,0 +1,6 @@
+//! A running hub as a program: asked by whoever looks after it, its figures, and many who log in at once.
+
+mod admin;
+mod figures;
+mod flood;
+mod office;
