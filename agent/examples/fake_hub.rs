@@ -10,10 +10,11 @@ use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::board::{AdapterView, LineView, PauseView, Waiting};
 use pinkas_protocol::card::{CustomRow, Match, SourceNote};
 use pinkas_protocol::record::Entry;
+use pinkas_protocol::record::{PAGE, Searched, Settled};
 use pinkas_protocol::{
     AdapterId, AgentId, Board, CallFacts, CallId, CallView, CardState, Customer, CustomerKey, EndedHow,
-    Facts, Failure, Gives, LineState, Number, OfferState, Pause, Private, QueueName, StirShaken, TagName,
-    Update, Verdict, Who, wire,
+    Facts, Failure, FollowUp, Gives, LineState, Number, OfferState, Pause, Private, QueueName, StirShaken,
+    TagName, Update, Verdict, Who, wire,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -126,6 +127,16 @@ impl Agent {
                     let (at, by) = (Timestamp::now(), AgentId::parse("ana")?);
                     let entry = Entry { id, at, by, name: "Dana Levi".to_owned(), what, done: None };
                     self.update(Update::Written { call, entry }).await?;
+                }
+                AgentSays::Handled { id, .. } | AgentSays::Done { id, .. } => {
+                    self.say(&HubToAgent::Kept { id }).await?;
+                }
+                AgentSays::FollowUps { ask } => {
+                    let follow_ups = follow_ups(Timestamp::now());
+                    self.say(&HubToAgent::FollowUps { ask, follow_ups }).await?;
+                }
+                AgentSays::History { ask, before, find } => {
+                    self.say(&page(ask, before, find.is_some())).await?;
                 }
                 other => println!("said, and not answered here: {other:?}"),
             }
@@ -371,6 +382,55 @@ fn long(call: CallId, now: Timestamp) -> CallView {
     view
 }
 
+/// Follow-ups that are overdue, due and to come.
+fn follow_ups(now: Timestamp) -> Vec<FollowUp> {
+    let today = now.to_zoned(jiff::tz::TimeZone::system()).date();
+    let due =
+        [(-3, "Ask whether the paint arrived"), (0, "לשלוח הצעת מחיר לקרשים"), (9, "Renew the contract")];
+    let rows = due.into_iter().enumerate().map(|(n, (days, text))| {
+        let day = today.saturating_add(jiff::Span::new().days(days)).to_string();
+        sample::follow_up(n as u128 + 1, CallId(Uuid::from_u128(900_000 - n as u128)), &day, text, now)
+    });
+    rows.collect()
+}
+
+/// A page of a hundred thousand earlier calls; of a search only some, stopped on its way.
+fn page(ask: u64, before: Option<CallId>, search: bool) -> HubToAgent {
+    const COUNT: u128 = 100_000;
+    let newest = before.map_or(COUNT, |before| before.0.as_u128().saturating_sub(800_000).min(COUNT));
+    let names =
+        [("Zofia Wiśniewska", "+48601234567"), ("דוד כהן", "+972501234567"), ("Marek Nowak", "+48123456789")];
+    let calls: Vec<_> = (0..newest)
+        .rev()
+        .take(if search { 7 } else { PAGE })
+        .map(|n| {
+            let (name, number) = names[n as usize % 3];
+            let began = Timestamp::now() - SignedDuration::from_mins(((COUNT - n) * 7) as i64);
+            sample::past(CallId(Uuid::from_u128(800_000 + n)), number, name, began)
+        })
+        .collect();
+    let last = calls.last().map(|last| (last.id, last.arrived_at));
+    let more = last.map(|(id, _)| id).filter(|id| id.0.as_u128() > 800_000);
+    let searched = if search { Searched::Partly } else { Searched::Fully };
+    HubToAgent::Page { ask, calls, more, back_to: last.map(|(_, at)| at).filter(|_| search), searched }
+}
+
+/// Callers who were missed, one of them settled by a colleague.
+fn missed(board: &mut Board, now: Timestamp) {
+    let ago = |minutes| now - SignedDuration::from_mins(minutes);
+    let names = [Some("Zofia Wiśniewska"), Some("מאפיית לוי בע\"מ"), None, None];
+    let numbers = ["+48601234567", "+972501234567", "+442079460958", ""];
+    for (n, (name, number)) in names.into_iter().zip(numbers).enumerate() {
+        let (first, last) = (ago(170 - 20 * n as i64), ago(12 + 15 * n as i64));
+        let id = CallId(Uuid::from_u128(700 + n as u128));
+        let mut row = sample::missed(id, number, name, if n == 0 { 3 } else { 1 }, (first, last));
+        if n == 2 {
+            row.handled = Some(Settled { at: ago(5), name: Some("Ana Nowak".to_owned()) });
+        }
+        board.apply(Update::Missed { row: Box::new(row) });
+    }
+}
+
 /// An agent's board with three calls of the past.
 fn past(now: Timestamp) -> Board {
     let mut board = Board::default();
@@ -393,6 +453,7 @@ fn past(now: Timestamp) -> Board {
         let how = if n == 2 { EndedHow::Abandoned } else { EndedHow::Completed };
         board.apply(sample::ended_at(call, how, began + SignedDuration::from_secs(201 + n as i64)));
     }
+    missed(&mut board, now);
     board
 }
 

@@ -22,11 +22,11 @@ use crate::model::Model;
 use crate::net::{self, NetEvent};
 use crate::settings::{Settings, SettingsFile};
 use crate::theme::Theme;
-use crate::views::main_window::{self, Tab};
+use crate::views::main_window::{self, Looks};
 use crate::views::popup::{self, PopupData};
 use crate::window::PopupWindow;
 use crate::words::Words;
-use crate::{fonts, window};
+use crate::{dial, fonts, window};
 
 /// The longest time one frame takes in events; the rest waits for the next frame.
 const DRAIN_FOR: Duration = Duration::from_millis(10);
@@ -65,11 +65,12 @@ struct App {
     theme: Theme,
     settings: Settings,
     file: SettingsFile,
-    tab: Option<Tab>,
+    looks: Looks,
     popup: PopupWindow,
     events: mpsc::Receiver<NetEvent>,
     wishes: mpsc::Receiver<Command>,
     says: mpsc::Sender<AgentSays>,
+    call_back: dial::Template,
     /// Gone only once the window is closed.
     keeper: Option<Keeper>,
     stop: CancellationToken,
@@ -78,6 +79,7 @@ struct App {
 impl App {
     fn new(ctx: &Context, config: Config) -> anyhow::Result<Self> {
         fonts::install(ctx);
+        let call_back = config.call_back.clone();
         let file = SettingsFile::new(&config.data, config.settings);
         let settings = file.load();
         let theme = theme(&settings);
@@ -101,11 +103,12 @@ impl App {
             theme,
             settings,
             file,
-            tab: None,
+            looks: Looks::default(),
             popup,
             events,
             wishes,
             says,
+            call_back,
             keeper: Some(keeper),
             stop,
         })
@@ -168,7 +171,16 @@ impl App {
             Command::Discard(id) => drafts.discard(id),
             Command::Choose { call, customer } => self.tell(AgentSays::Choose { call, customer }),
             Command::Identified { call, how } => self.tell(AgentSays::Identified { call, how }),
-            Command::CallBack(_) => {}
+            Command::CallBack(number) => dial::call(&self.call_back, &number),
+            Command::Details(call) => {
+                // The board knows it, or it is asked for.
+                if !self.model.board.calls.contains_key(&call) {
+                    self.model.past_mut().open(call);
+                }
+            }
+            Command::Find(text) => self.model.past_mut().find(&text.0),
+            Command::Page(page) => self.model.past_mut().want(page),
+            Command::GoOn => self.model.past_mut().go_on(),
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
             Command::TakeKeyboard => self.popup.take_keyboard(ctx),
@@ -209,10 +221,6 @@ impl App {
             wake_at(ctx, now, at);
         }
     }
-
-    fn tab(&self) -> Tab {
-        self.tab.unwrap_or(if self.model.supervises() { Tab::Live } else { Tab::Recent })
-    }
 }
 
 fn wake_at(ctx: &Context, now: Timestamp, at: Timestamp) {
@@ -234,17 +242,17 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         let now = Timestamp::now();
-        let mut tab = self.tab();
-        let before = tab;
+        let (tab, beside) = (self.looks.tab(&self.model), self.looks.details.is_some());
         let data = main_window::data(&self.model, &self.settings, tab, now);
-        let mut wishes = main_window::ui(ui, &self.theme, &data, &mut tab);
-        if tab != before {
-            self.tab = Some(tab);
+        let known = (&self.model, now);
+        let mut wishes = main_window::ui(ui, &self.theme, known, &data, &mut self.looks);
+        if self.looks.tab(&self.model) != tab {
             ui.ctx().request_repaint();
         }
         let card = PopupData::now(&self.model, now);
         wishes.extend(card.and_then(|card| popup::by_key(ui, &card)));
-        if ui.input(|input| input.key_pressed(Key::Escape)) {
+        // The call beside a list is closed first.
+        if !beside && ui.input(|input| input.key_pressed(Key::Escape)) {
             wishes.extend(self.model.pop(now).map(|pop| Command::Close(pop.view.id)));
         }
         if !wishes.is_empty() {

@@ -44,6 +44,14 @@ pub enum Command {
     SendAgain(Uuid),
     /// Forget what the hub refused.
     Discard(Uuid),
+    /// Show what is known of this call that is over, beside the list.
+    Details(CallId),
+    /// Only calls that are over with this number, customer's key or text; blank: every call.
+    Find(Private<String>),
+    /// Somebody looks at this page of calls that are over.
+    Page(usize),
+    /// A search that stopped on its way goes on.
+    GoOn,
     /// Call this number with the person's own phone program.
     CallBack(Number),
     /// Take this call's card off the screen.

@@ -7,6 +7,7 @@ use pinkas_config::{Mistakes, Section};
 use pinkas_link::{HUB_URL_EXAMPLE, HubUrl};
 use pinkas_protocol::{AgentId, Private};
 
+use crate::dial::{TEMPLATE_EXAMPLE, Template};
 use crate::model::Habits;
 use crate::settings::Settings;
 use crate::words::Language;
@@ -25,6 +26,8 @@ pub struct Config {
     pub secret: Private<String>,
     /// How it looks and behaves until the person says otherwise.
     pub settings: Settings,
+    /// By what a number is called back.
+    pub call_back: Template,
     /// Where the person's own things are kept on this machine.
     pub data: PathBuf,
 }
@@ -52,9 +55,10 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         section.note("data", "`data` is missing, and this system names no folder for a person's data");
     }
     let pops = section.parsed("pops", POPS_EXAMPLE).unwrap_or_default();
+    let call_back = section.parsed("call_back", TEMPLATE_EXAMPLE).unwrap_or_default();
     let wrap_up = section.duration("wrap_up").and_then(|lasts| lasts.try_into().ok());
     let settings = Settings { shade, edge, language, habits: Habits { pops, wrap_up } };
-    Some(Config { hub: hub?, agent: agent?, secret: secret?, settings, data: data? })
+    Some(Config { hub: hub?, agent: agent?, secret: secret?, settings, call_back, data: data? })
 }
 
 #[cfg(test)]

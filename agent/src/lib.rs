@@ -5,6 +5,7 @@
 pub mod app;
 pub mod command;
 pub mod config;
+pub mod dial;
 pub mod drafts;
 pub mod fonts;
 pub mod headless;

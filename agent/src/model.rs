@@ -2,6 +2,7 @@
 //! The board is the hub's; what is kept here beside it is only what this person saw and closed.
 //! Moments on the board are the hub's clock, so that a desktop with a wrong clock shows right ages.
 
+pub mod past;
 mod pop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 use pinkas_link::Ended;
 use pinkas_protocol::agent_link::{AgentSays, Role};
 use pinkas_protocol::record::Outcome;
-use pinkas_protocol::{Board, CallId, EndedHow, Line, QueueName, Update};
+use pinkas_protocol::{
+    Board, CallId, CallView, EndedHow, FollowUp, Line, Missed, PastCall, QueueName, Update, Written,
+};
 
+pub use past::Past;
 pub use pop::{Here, Pop};
 
 use crate::drafts::Drafts;
@@ -104,6 +108,7 @@ pub struct Model {
     /// What this person wrote and the hub may not have yet.
     drafts: Drafts,
     outcomes: Vec<Outcome>,
+    past: Past,
 }
 
 impl Model {
@@ -124,6 +129,7 @@ impl Model {
             habits: Habits::default(),
             drafts: Drafts::default(),
             outcomes: Vec::new(),
+            past: Past::default(),
         }
     }
 
@@ -134,6 +140,7 @@ impl Model {
             NetEvent::Welcome { at, me, hub_now, board, outcomes } => {
                 self.outcomes = outcomes;
                 self.drafts.connected();
+                self.past.connected();
                 self.me = Some(me);
                 self.skew = hub_now.duration_since(at);
                 self.board = board;
@@ -145,7 +152,18 @@ impl Model {
                 let before = call.map_or(Phase::Nothing, |call| self.phase(call));
                 let joined = matches!(&update, Update::Ended { ended, .. } if joined(ended.how));
                 let ends = matches!(&update, Update::Ended { .. });
+                if let Update::Written { call, entry } = &update {
+                    self.past.written(*call, entry);
+                    if matches!(entry.what, Written::FollowUp { .. }) {
+                        self.past.follow_ups_changed();
+                    }
+                }
+                let oldest = ended_first(&self.board).filter(|_| ends).map(|view| view.id);
+                let falls = oldest.and_then(|call| self.board.calls.get(&call)).and_then(PastCall::of);
                 self.board.apply(update);
+                if let Some(fell) = falls.filter(|past| !self.board.calls.contains_key(&past.id)) {
+                    self.past.fell(fell);
+                }
                 if let Some(call) = call.filter(|_| ends && !joined) {
                     self.wrap_up(at, call);
                 }
@@ -155,9 +173,18 @@ impl Model {
                     self.turn(at, call, before);
                 }
             }
-            NetEvent::Kept { id, .. } => self.drafts.kept(id),
+            NetEvent::Kept { id, .. } => {
+                let says = self.drafts.all().find(|entry| entry.id == id).map(|entry| &entry.says);
+                if matches!(says, Some(AgentSays::Done { .. })) {
+                    self.past.follow_ups_changed();
+                }
+                self.drafts.kept(id);
+            }
             NetEvent::Refused { id, why, .. } => self.drafts.refused(id, why),
-            NetEvent::Page { .. } | NetEvent::FollowUps { .. } => {}
+            NetEvent::Page { ask, page, .. } => {
+                self.past.page_is(ask, page, |call| self.board.calls.contains_key(&call));
+            }
+            NetEvent::FollowUps { ask, follow_ups, .. } => self.past.follow_ups_are(ask, follow_ups),
             NetEvent::Disconnected { at, why } => {
                 let since = match self.link {
                     LinkState::Disconnected { since, .. } => since,
@@ -231,6 +258,35 @@ impl Model {
         &mut self.drafts
     }
 
+    /// Calls that are over, and follow-ups, as far as the hub was asked.
+    pub fn past(&self) -> &Past {
+        &self.past
+    }
+
+    /// The same, to ask for more.
+    pub fn past_mut(&mut self) -> &mut Past {
+        &mut self.past
+    }
+
+    /// The callers who were missed, the last call first.
+    pub fn missed(&self) -> Vec<&Missed> {
+        let mut rows: Vec<&Missed> = self.board.missed.values().collect();
+        rows.sort_by_key(|row| std::cmp::Reverse((row.last, row.id)));
+        rows
+    }
+
+    /// Whether nobody has spoken with a caller who was missed, as far as is known here.
+    pub fn is_open(&self, row: &Missed) -> bool {
+        row.handled.is_none() && !self.drafts.is_handled(row.id)
+    }
+
+    /// This person's open follow-ups without those ticked off here, those due first at the top; `None` until
+    /// the hub has said.
+    pub fn follow_ups(&self) -> Option<Vec<&FollowUp>> {
+        let open = |follow_up: &&FollowUp| !self.drafts.is_done(follow_up.entry.id);
+        Some(self.past.follow_ups()?.iter().filter(open).collect())
+    }
+
     /// What may come of a call, as the hub told.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
@@ -249,12 +305,13 @@ impl Model {
         if !self.connected() {
             return None;
         }
-        self.drafts.next_told()
+        self.drafts.next_told().or_else(|| self.past.next_told())
     }
 
     /// Something could not be sent: it is told another time.
     pub fn not_told(&mut self, says: &AgentSays) {
         self.drafts.not_told(says);
+        self.past.not_told(says);
     }
 
     /// This person's phones.
@@ -368,6 +425,10 @@ enum Phase {
     Answered,
     Left,
     Withdrawn,
+}
+
+fn ended_first(board: &Board) -> Option<&CallView> {
+    board.calls.values().find(|view| view.ended.is_some())
 }
 
 fn joined(how: EndedHow) -> bool {

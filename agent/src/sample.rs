@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pinkas_protocol::board::Ended;
 use pinkas_protocol::card::{Balance, Credit, Purchase};
-use pinkas_protocol::record::Outcome;
+use pinkas_protocol::record::{Outcome, PastCustomer};
 use pinkas_protocol::{
-    CallFacts, CallId, CallView, Caller, Card, CardState, Customer, CustomerKey, EndedHow, Facts, Failure,
-    Gives, Line, Money, Number, Offer, OfferState, OutcomeCode, Private, QueueName, SourceName, Update, Who,
-    Withdrawal,
+    AgentId, CallFacts, CallId, CallView, Caller, Card, CardState, Customer, CustomerKey, EndedHow, Entry,
+    Facts, Failure, FollowUp, Gives, Line, Missed, Money, Number, Offer, OfferState, OutcomeCode, PastCall,
+    Private, QueueName, SourceName, Update, Who, Withdrawal, Written,
 };
+use uuid::Uuid;
 
 /// A line by its number.
 pub fn line(name: &str) -> Line {
@@ -156,6 +157,51 @@ pub fn outcome(code: &str, label: &str, queues: &[&str]) -> Outcome {
     }
 }
 
+/// A caller who was missed, as `caller` says.
+pub fn missed(
+    id: CallId,
+    number: &str,
+    name: Option<&str>,
+    count: u32,
+    (first, last): (Timestamp, Timestamp),
+) -> Missed {
+    let view = arrived(id, number, None, Who::NoNumber, first);
+    let key = CustomerKey::parse("C-1").expect("a key");
+    let customer = name.map(|name| PastCustomer { key, name: Private(name.to_owned()) });
+    let CallFacts { caller, queue, .. } = view.facts;
+    Missed { id, caller, customer, queue, count, first, last, handled: None }
+}
+
+/// Something written by Dana.
+pub fn entry(id: u128, what: Written, at: Timestamp) -> Entry {
+    let by = AgentId::parse("dana").expect("a name");
+    Entry { id: Uuid::from_u128(id), at, by, name: "Dana".to_owned(), what, done: None }
+}
+
+/// A follow-up on a call.
+pub fn follow_up(id: u128, call: CallId, due: &str, text: &str, at: Timestamp) -> FollowUp {
+    let view = arrived(call, "+48123456789", Some("Zofia W"), Who::NoNumber, at);
+    let what = Written::FollowUp { due: due.parse().expect("a day"), text: Private(text.to_owned()) };
+    FollowUp { call, caller: view.facts.caller, customer: None, entry: entry(id, what, at) }
+}
+
+/// A call that was answered at 101 and is over.
+pub fn past(id: CallId, number: &str, name: &str, began: Timestamp) -> PastCall {
+    let who = Who::Known { customer: customer("C-1", name, None) };
+    let mut view = arrived(id, number, None, who, began);
+    let after = |seconds| began + SignedDuration::from_secs(seconds);
+    let answered = OfferState::Answered { at: after(6), held: None };
+    view.offers.insert(line("101"), offer(Some("Dana Levi"), began, answered));
+    view.offers.insert(line("102"), offer(Some("Ana"), began, OfferState::Ringing));
+    view.ended = Some(Ended { at: after(96), how: EndedHow::Completed });
+    view.entries = vec![entry(
+        id.0.as_u128(),
+        Written::Note { text: Private("Asks for an invoice".to_owned()) },
+        after(80),
+    )];
+    PastCall::of(&view).expect("an ended call")
+}
+
 #[cfg(test)]
 pub use events::*;
 
@@ -163,10 +209,8 @@ pub use events::*;
 mod events {
     use super::*;
     use crate::net::{Me, NetEvent};
-    use jiff::SignedDuration;
     use pinkas_protocol::Board;
     use pinkas_protocol::agent_link::Role;
-    use uuid::Uuid;
 
     /// `seconds` after the start of all samples.
     pub fn at(seconds: i64) -> Timestamp {

@@ -142,7 +142,11 @@ fn nobody(sources: &[Arc<Asked>]) -> Option<Customer> {
 }
 
 /// Asks one source, and once more when the first answer was late: to connect takes longer than to ask.
-async fn told(source: &Arc<Asked>, question: &Question, with: With) -> ((Level, String), Result<Answer, Failure>) {
+async fn told(
+    source: &Arc<Asked>,
+    question: &Question,
+    with: With,
+) -> ((Level, String), Result<Answer, Failure>) {
     let (mut answer, mut took) = asked(source, question).await;
     let mut slow = "";
     if matches!(answer, Err(Failure::NoAnswer { .. })) {

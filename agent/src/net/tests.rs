@@ -32,6 +32,7 @@ async fn desk() -> Desk {
             language: Default::default(),
             habits: Default::default(),
         },
+        call_back: Default::default(),
         data: Default::default(),
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);
