@@ -9,7 +9,6 @@ use egui::{Context, ViewportCommand, ViewportId};
 pub struct Keyboard {
     window: ViewportId,
     /// By this our window is found among those of the screen.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there the desktop finds it"))]
     title: &'static str,
     taken: Option<Before>,
     way: Way,
@@ -66,7 +65,7 @@ impl Keyboard {
                 Ok(Some(before)) => self.taken = Some(Before::Window(before)),
                 Ok(None) => {}
                 Err(error) => {
-                    self.tell("not taken for the pop-up", &error);
+                    self.warn("not taken for the pop-up", &error);
                     self.ask_the_desktop(ctx);
                 }
             },
@@ -81,7 +80,7 @@ impl Keyboard {
             #[cfg(target_os = "linux")]
             (Some(Before::Window(before)), Way::X11(screen)) => {
                 if let Err(error) = screen.give_back(self.title, before) {
-                    self.tell("not given back", &error);
+                    self.warn("not given back", &error);
                 }
             }
             // Where the desktop gave it, the desktop passes it on when the pop-up is hidden.
@@ -122,7 +121,7 @@ impl Keyboard {
     }
 
     #[cfg(target_os = "linux")]
-    fn tell(&mut self, what: &str, error: &x11::Error) {
+    fn warn(&mut self, what: &str, error: &x11::Error) {
         if !std::mem::replace(&mut self.told, true) {
             tracing::warn!("the keyboard was {what}: {error}");
         }

@@ -33,7 +33,7 @@ pub(super) fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command
     let mut line = bar.shrink2(Vec2::new(theme::PAD, 9.0));
     let wraps_up = data.mood == Mood::WrapUp;
     let close = if wraps_up { "finish" } else { "close" };
-    let extend = wraps_up.then(|| ("extend", Command::Extend(data.call)));
+    let extend = wraps_up.then_some(("extend", Command::Extend(data.call)));
     let buttons = [(close, Command::Close(data.call)), ("move-aside", Command::Aside)];
     for (id, wish) in buttons.into_iter().chain(extend) {
         let text = data.words.say(id);
