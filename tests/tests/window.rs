@@ -133,14 +133,21 @@ async fn a_supervisors_window_shows_the_office_and_nothing_pops() {
 async fn pictures_of_the_documentation() {
     let wanted = std::env::var_os("PINKAS_PICTURES").map(PathBuf::from);
     let folder = |desk: &Desk| wanted.clone().unwrap_or_else(|| desk.site.dir().to_owned());
-    for (file, caller) in [("popup.png", &ZOLKIEWSKI), ("hebrew.png", &LEVI)] {
+    for (file, caller, language) in [("popup.png", &ZOLKIEWSKI, "en"), ("hebrew.png", &LEVI, "he")] {
         let screen = or_skip!(screen().await);
-        let desk = Desk::open(screen, "ana").await;
+        let desk = Desk::open_in(screen, "ana", language).await;
         desk.main_window().await;
-        let _call = desk.site.pbx().call(from(caller), &[line("101")]).await;
+        let call = desk.site.pbx().call(from(caller), &[line("101")]).await;
         let popup = desk.popup_as("with every card filled", is_filled).await;
         desk.goes_on(&popup, 3).await;
         desk.keep(&popup, &folder(&desk).join(file)).await;
+        if language == "en" {
+            call.answer(&line("101")).await;
+            let popup =
+                desk.popup_as("with room to write", |popup| popup.height >= SCREEN_HEIGHT * 4 / 5).await;
+            desk.goes_on(&popup, 3).await;
+            desk.keep(&popup, &folder(&desk).join("talk.png")).await;
+        }
     }
     let screen = or_skip!(screen().await);
     let desk = Desk::open(screen, "sima").await;
@@ -191,7 +198,15 @@ struct Window {
 
 impl Desk {
     async fn open(screen: Xvfb, who: &str) -> Desk {
+        Desk::open_in(screen, who, "en").await
+    }
+
+    async fn open_in(screen: Xvfb, who: &str, language: &str) -> Desk {
         let site = Site::open().await.expect("an office");
+        let file = &site.office.agents[who];
+        let said = std::fs::read_to_string(file).expect("a configuration");
+        let said = said.replace("language = \"en\"", &format!("language = \"{language}\""));
+        std::fs::write(file, said).expect("written");
         // Out of the way: a row under the pointer is lit.
         screen.run("xdotool", &["mousemove", "0", "0"]).await.expect("xdotool");
         let (hub, adapter, _) = site.all(&[]).await.expect("hub and adapter");
