@@ -172,6 +172,7 @@ impl App {
             Command::Choose { call, customer } => self.tell(AgentSays::Choose { call, customer }),
             Command::Identified { call, how } => self.tell(AgentSays::Identified { call, how }),
             Command::CallBack(number) => dial::call(&self.call_back, &number),
+            Command::Browse(page) => dial::browse(&page.0),
             Command::Details(call) => {
                 // The board knows it, or it is asked for.
                 if !self.model.board.calls.contains_key(&call) {

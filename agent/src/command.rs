@@ -54,6 +54,8 @@ pub enum Command {
     GoOn,
     /// Call this number with the person's own phone program.
     CallBack(Number),
+    /// Open this page, which a source names, in the person's browser.
+    Browse(Private<String>),
     /// Take this call's card off the screen.
     Close(CallId),
     /// A field in the pop-up was clicked: what is typed goes there.

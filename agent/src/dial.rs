@@ -1,5 +1,5 @@
-//! Calls back: hands an address with the number in it to the program that the person's system has for it.
-//! The number is all that is put in, percent-encoded; nothing goes through a shell, nothing is waited for.
+//! Calls back, and opens pages that sources name: hands an address to the program that the person's system has
+//! for it. A number is all that is put in, percent-encoded; nothing goes through a shell, nothing is waited for.
 
 use std::str::FromStr;
 
@@ -61,6 +61,22 @@ pub fn call(template: &Template, number: &Number) {
     }
 }
 
+/// Whether a source's address may be opened: a page of the web, never a file or another program's address.
+pub fn is_page(address: &str) -> bool {
+    let page = ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme));
+    page && !address.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// Opens a page in the person's browser.
+pub fn browse(page: &str) {
+    if !is_page(page) {
+        return;
+    }
+    if let Err(e) = open::that_detached(page) {
+        tracing::warn!("no browser was found: {:?}", e.kind());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +96,14 @@ mod tests {
             check("tel:{number}", Number::Extension { digits: hostile.to_owned() }, None);
         }
         check("tel:{number}", Number::Other { text: "bob@pbx".to_owned() }, None);
+    }
+
+    #[test]
+    fn only_pages_are_opened() {
+        assert!(is_page("https://crm.example/7?a=b") && is_page("http://127.0.0.1/"));
+        for wrong in ["file:///etc/passwd", "javascript:alert(1)", "calc.exe", "https://a b", "", "-help"] {
+            assert!(!is_page(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pinkas_protocol::card::{Balance, Credit, Purchase};
 use pinkas_protocol::disagreement::{Disagreement, Fact, Said, disagreements};
-use pinkas_protocol::{CallView, Card, CardState, Facts, Gives, Money, Who};
+use pinkas_protocol::{CallView, Card, CardState, Facts, Gives, Money, Private, Who};
+
+use crate::dial;
 
 use crate::theme::Tone;
 use crate::words::{self, Words};
@@ -71,6 +73,8 @@ pub struct RowData {
     pub amount: Option<String>,
     /// The colour of text and amount.
     pub tone: Tone,
+    /// A page where more can be read.
+    pub page: Option<Private<String>>,
 }
 
 /// Balance, credit left and terms.
@@ -302,7 +306,8 @@ impl Reader<'_> {
                 .map(|custom| {
                     let value = custom.value.as_ref();
                     let value = value.map_or(words::UNKNOWN.to_owned(), |v| words::plain(&v.0));
-                    row(words::plain(&custom.label), Some(value), Tone::Text)
+                    let page = custom.link.clone().filter(|link| dial::is_page(&link.0));
+                    RowData { page, ..row(words::plain(&custom.label), Some(value), Tone::Text) }
                 })
                 .collect(),
         };
@@ -345,6 +350,7 @@ impl Reader<'_> {
             count: purchase.quantity.map(|quantity| self.words.quantity(quantity)),
             amount: purchase.amount.as_ref().map(|amount| self.words.money(amount)),
             tone: Tone::Text,
+            page: None,
         }
     }
 
@@ -366,5 +372,5 @@ fn fact_id(fact: Fact) -> &'static str {
 }
 
 fn row(text: String, amount: Option<String>, tone: Tone) -> RowData {
-    RowData { lead: None, text, count: None, amount, tone }
+    RowData { lead: None, text, count: None, amount, tone, page: None }
 }

@@ -266,7 +266,7 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
             pen.rule();
         }
         first = true;
-        card_ui(pen, card);
+        card_ui(pen, card, wishes);
     }
     if !data.entries.is_empty() {
         if first {
@@ -365,7 +365,7 @@ fn choice_row(pen: &mut Pen<'_>, line: Rect, data: &PopupData, choice: &ChoiceDa
     clicked
 }
 
-fn card_ui(pen: &mut Pen<'_>, card: &CardData) {
+fn card_ui(pen: &mut Pen<'_>, card: &CardData, wishes: &mut Vec<Command>) {
     pen.space(theme::PAD_Y - 2.0);
     let line = pen.padded_line(theme::ROW);
     let title = pen.text(line, Side::Start, &card.title, strong(theme::TEXT, Tone::Text));
@@ -391,7 +391,7 @@ fn card_ui(pen: &mut Pen<'_>, card: &CardData) {
             let line = pen.padded_line(theme::ROW);
             pen.text(line, Side::Start, crate::words::UNKNOWN, ink(theme::TEXT, Tone::Dim));
         }
-        CardBody::Rows(rows) => rows_ui(pen, rows),
+        CardBody::Rows(rows) => rows_ui(pen, rows, wishes),
     }
     pen.y = pen.y.max(below);
     pen.space(theme::PAD_Y - 2.0);
@@ -406,7 +406,7 @@ const MOST_OF_COLUMN: f32 = 150.0;
 const MOST_OF_COUNT: f32 = 60.0;
 
 /// Day, what and how many, amount: the columns stand under each other whatever is missing.
-fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData]) {
+fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData], wishes: &mut Vec<Command>) {
     let has_lead = rows.iter().any(|row| row.lead.is_some());
     let has_amount = rows.iter().any(|row| row.amount.is_some());
     let letters = ink(theme::TEXT, Tone::Text);
@@ -418,6 +418,13 @@ fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData]) {
     let count_width = widest(pen, &mut rows.iter().filter_map(|row| row.count.as_ref())).min(MOST_OF_COUNT);
     for row in rows {
         let mut line = pen.padded_line(theme::ROW);
+        if let Some(page) = &row.page {
+            let name = [row.text.as_str(), row.amount.as_deref().unwrap_or_default()].join(" ");
+            if pen.row(line.expand2(Vec2::new(6.0, 0.0)), name.trim(), Live::Yes) {
+                wishes.push(Command::Browse(page.clone()));
+            }
+        }
+        let tone = if row.page.is_some() { Tone::Accent } else { row.tone };
         if has_lead {
             let lead = row.lead.as_deref().unwrap_or_default();
             pen.text(
@@ -433,15 +440,14 @@ fn rows_ui(pen: &mut Pen<'_>, rows: &[RowData]) {
             // A sentence among amounts may take the whole line.
             if row.amount.is_some() || has_lead {
                 let place = part(line, Side::End, amount_width + 1.0);
-                pen.text(place, Side::End, amount, ink(theme::TEXT, row.tone));
+                pen.text(place, Side::End, amount, ink(theme::TEXT, tone));
             }
             if row.amount.is_some() || has_lead {
                 line = beside(line, Side::End, amount_width + 12.0);
             }
         }
         let room = row.count.as_ref().map_or(0.0, |_| count_width + 8.0);
-        let text =
-            pen.text(beside(line, Side::End, room), Side::Start, &row.text, ink(theme::TEXT, row.tone));
+        let text = pen.text(beside(line, Side::End, room), Side::Start, &row.text, ink(theme::TEXT, tone));
         if let Some(count) = &row.count {
             let rest = beside(line, Side::Start, text.width() + 8.0);
             pen.text(rest, Side::Start, count, ink(theme::TEXT, Tone::Dim));

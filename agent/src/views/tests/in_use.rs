@@ -172,3 +172,19 @@ fn a_click_on_a_call_that_waits_below_shows_it() {
     harness.run();
     assert_eq!(harness.state(), &[Command::Open(call(2))]);
 }
+
+#[test]
+fn a_row_with_a_page_opens_it_and_nothing_but_a_page_is_opened() {
+    let row = |label: &str, link: &str| pinkas_protocol::card::CustomRow {
+        label: label.to_owned(),
+        value: Some(Private("4711".to_owned())),
+        link: Some(Private(link.to_owned())),
+    };
+    let rows = vec![row("Ticket", "https://crm.example/7"), row("Hostile", "file:///etc/passwd")];
+    let card = sample::card("crm", Gives::Custom, "C-1", sample::filled(Facts::Custom { rows }, at(0), 3));
+    let mut harness = shown(ringing(known("Zofia"), vec![card]), Shade::Dark);
+    assert!(harness.query_by_label("Hostile 4711").is_none(), "it is text only");
+    harness.get_by_label("Ticket 4711").click();
+    harness.run();
+    assert_eq!(harness.state(), &[Command::Browse(Private("https://crm.example/7".to_owned()))]);
+}
