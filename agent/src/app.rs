@@ -35,10 +35,16 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Reads the configuration and shows the windows until the main one is closed.
 pub fn start(config: Config) -> anyhow::Result<()> {
+    let folder = Folder::of(&config);
+    // A folder that cannot be locked is no reason to show no calls; the drafts tell what is wrong with it.
+    let locked = folder.as_ref().ok().and_then(|folder| folder.lock().ok());
+    if let Some(None) = locked {
+        anyhow::bail!("the desktop of {} at {} is open already", config.agent, config.hub);
+    }
     let made = eframe::run_native(
         "pinkas-agent",
         window::options(),
-        Box::new(move |creation| Ok(Box::new(App::new(&creation.egui_ctx, config)?))),
+        Box::new(move |creation| Ok(Box::new(App::new(&creation.egui_ctx, config, folder)?))),
     );
     // eframe's error is not Sync, which anyhow wants.
     made.map_err(|e| {
@@ -77,7 +83,7 @@ struct App {
 }
 
 impl App {
-    fn new(ctx: &Context, config: Config) -> anyhow::Result<Self> {
+    fn new(ctx: &Context, config: Config, folder: Result<Folder, String>) -> anyhow::Result<Self> {
         fonts::install(ctx);
         let call_back = config.call_back.clone();
         let file = SettingsFile::new(&config.data, config.settings);
@@ -90,7 +96,7 @@ impl App {
         let stop = CancellationToken::new();
         let screen = ctx.clone();
         let wake: net::Wake = Arc::new(move || screen.request_repaint());
-        let keeper = Keeper::start(Folder::of(&config), wake.clone())?;
+        let keeper = Keeper::start(folder, wake.clone())?;
         net::spawn(config, out, says_out, wake, stop.clone()).context("the network thread did not start")?;
         // The number tables take a tenth of a second to load: better now than at the first call.
         std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;

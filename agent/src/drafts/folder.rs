@@ -2,7 +2,7 @@
 //! whole or not at all, synced. Each names its hub and its person, and is read by no other login.
 //! A file that cannot be read is moved aside, never removed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -73,6 +73,17 @@ impl Folder {
     /// computer; the error says why there is none.
     pub fn of(config: &Config) -> Result<Folder, String> {
         Folder::below(&config.data.join("drafts"), &config.hub.to_string(), &config.agent)
+    }
+
+    /// Keeps the folder for this program until the file is closed; `None`: another desktop of the same login has
+    /// it, and the two would end each other's links and send the same notes.
+    pub fn lock(&self) -> io::Result<Option<File>> {
+        let file = File::options().create(true).truncate(false).write(true).open(self.dir.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(e),
+        }
     }
 
     /// The folder of `agent` at `hub` below `dir`; made where it is not there.

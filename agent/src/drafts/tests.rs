@@ -352,3 +352,15 @@ fn files_dir(dir: &Path, folder: &Folder) -> std::path::PathBuf {
     folder.obey(&Job::Remove(id)).expect("removed");
     shown.first().and_then(|file| file.parent()).expect("a folder").to_owned()
 }
+
+#[test]
+fn two_desktops_of_one_login_do_not_share_a_folder() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let one = folder(dir.path());
+    let held = one.lock().expect("a lock").expect("nobody has it");
+    assert!(folder(dir.path()).lock().expect("asked").is_none(), "it is open already");
+    let other = of(dir.path(), "ws://127.0.0.1:7420", "bob");
+    assert!(other.lock().expect("asked").is_some(), "another login has its own");
+    drop(held);
+    assert!(one.lock().expect("asked").is_some());
+}
