@@ -195,6 +195,7 @@ settings = Settings
 none-of-these = None of these
 how-identified = How was the caller identified?
 identified = Identified
+nothing-yet = Nothing yet
 written-here = Written on this call
 save-note = Save
 note-hint = Note

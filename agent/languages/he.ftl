@@ -184,6 +184,7 @@ settings = הגדרות
 none-of-these = אף אחד מהם
 how-identified = איך זוהה המתקשר?
 identified = זוהה
+nothing-yet = עדיין כלום
 written-here = נכתב בשיחה הזאת
 save-note = שמירה
 note-hint = הערה

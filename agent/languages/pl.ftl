@@ -183,6 +183,7 @@ settings = Ustawienia
 none-of-these = Żaden z nich
 how-identified = Jak potwierdzono tożsamość?
 identified = Potwierdzono
+nothing-yet = Jeszcze nic
 written-here = Zapisano przy tej rozmowie
 save-note = Zapisz
 note-hint = Notatka

@@ -205,7 +205,7 @@ impl PopupData {
     /// Whether the card has parts below its head.
     pub fn has_body(&self) -> bool {
         let empty = self.cards.is_empty() && self.choices.is_empty() && self.entries.is_empty();
-        let empty = empty && !self.has_tag_table() && !self.can_identify;
+        let empty = empty && self.writing.is_none() && !self.has_tag_table() && !self.can_identify;
         self.mood != Mood::Fading && !empty
     }
 

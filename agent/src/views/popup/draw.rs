@@ -6,7 +6,7 @@ use egui::{Key, Pos2, Rect, Ui, Vec2};
 use pinkas_protocol::Private;
 use pinkas_protocol::record::LONGEST_NOTE;
 
-use super::foot::{entries_ui, foot, keyboard};
+use super::foot::{entry_ui, foot, keyboard};
 use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData};
 use crate::command::Command;
 use crate::theme::{self, Theme, Tone};
@@ -20,7 +20,13 @@ pub fn height(data: &PopupData) -> f32 {
     let theme = Theme::of(crate::settings::Shade::Dark);
     let mut pen = Pen::measuring(&theme, theme::CARD_WIDTH);
     head(&mut pen, data);
-    body(&mut pen, data, &mut Vec::new());
+    // What is written there scrolls, once it takes more than its place: the buttons below must not move under
+    // the pointer that has just saved it.
+    if data.writing.is_some() && !data.entries.is_empty() {
+        body(&mut pen, &PopupData { entries: Vec::new(), ..data.clone() }, &mut Vec::new());
+    } else {
+        body(&mut pen, data, &mut Vec::new());
+    }
     foot(&mut pen, data, &mut Vec::new());
     pen.y
 }
@@ -268,16 +274,29 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         first = true;
         card_ui(pen, card, wishes);
     }
-    if !data.entries.is_empty() {
+    if !data.entries.is_empty() || data.writing.is_some() {
         if first {
             pen.rule();
         }
-        pen.space(theme::PAD_Y - 2.0);
-        let title = pen.padded_line(theme::ROW);
-        pen.text(title, Side::Start, &data.words.say("written-here"), strong(theme::TEXT, Tone::Text));
-        entries_ui(pen, data, wishes);
-        pen.space(theme::PAD_Y - 2.0);
+        written_ui(pen, data, wishes);
     }
+}
+
+/// What was written on this call, the newest first: that is what was saved just now.
+fn written_ui(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
+    pen.space(theme::PAD_Y - 2.0);
+    let title = pen.padded_line(theme::ROW);
+    pen.text(title, Side::Start, &data.words.say("written-here"), strong(theme::TEXT, Tone::Text));
+    let below = pen.y + LEAST_ROWS * theme::ROW;
+    if data.entries.is_empty() {
+        let line = pen.padded_line(theme::ROW);
+        pen.text(line, Side::Start, &data.words.say("nothing-yet"), ink(theme::TEXT, Tone::Dim));
+    }
+    for entry in data.entries.iter().rev() {
+        entry_ui(pen, &data.words, entry, wishes);
+    }
+    pen.y = pen.y.max(below);
+    pen.space(theme::PAD_Y - 2.0);
 }
 
 /// How the caller was identified: said once, it shows what was kept back.

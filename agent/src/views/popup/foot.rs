@@ -171,14 +171,8 @@ fn columns<const N: usize>(line: Rect) -> [Rect; N] {
     })
 }
 
-/// What was written on this call so far; drawn with the cards.
-pub(super) fn entries_ui(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
-    for entry in &data.entries {
-        entry_ui(pen, &data.words, entry, wishes);
-    }
-}
-
-fn entry_ui(pen: &mut Pen<'_>, words: &Words, entry: &EntryData, wishes: &mut Vec<Command>) {
+/// Something written on this call, with how far it has come; drawn with the cards.
+pub(super) fn entry_ui(pen: &mut Pen<'_>, words: &Words, entry: &EntryData, wishes: &mut Vec<Command>) {
     let line = pen.padded_line(theme::ROW);
     let tone = if entry.waits { Tone::Dim } else { Tone::Text };
     let lead = pen.text(part(line, Side::End, 150.0), Side::End, &entry.lead, ink(theme::LABEL, Tone::Dim));

@@ -64,6 +64,24 @@ fn a_note_an_outcome_and_a_day_are_said_with_a_click() {
 }
 
 #[test]
+fn what_was_saved_stands_on_the_card_and_moves_no_button() {
+    let mut model = talking(vec![outcome("ordered", false)]);
+    let card = |model: &Model| PopupData::now(model, at(4)).expect("a card");
+    let before = popup::height(&card(&model));
+    for n in 1..=5 {
+        let id = uuid::Uuid::from_u128(n);
+        let what = Written::Note { text: Private(format!("note {n}")) };
+        let says = pinkas_protocol::agent_link::AgentSays::Write { id, call: call(1), what };
+        model.drafts_mut().enter(id, at(3), says);
+    }
+    let data = card(&model);
+    assert_eq!(popup::height(&data), before);
+    let harness = shown(data, Shade::Dark);
+    let top = |label: &str| harness.get_by_label(label).rect().top();
+    assert!(top("note 5") < top("note 4"), "the newest first");
+}
+
+#[test]
 fn a_talk_that_wants_an_outcome_is_not_finished_before_one_is_said() {
     let mut model = talking(vec![outcome("ordered", true)]);
     model.habits.wrap_up = Some(jiff::SignedDuration::from_secs(45));
