@@ -71,6 +71,10 @@ async fn one_link(
     }
 }
 
+/// Events that follow each other closer than this share a write, and the hub's word that it has them: where
+/// thousands come in a second, each for itself costs more than hearing them.
+const TOGETHER: Duration = Duration::from_millis(1);
+
 async fn talk(
     config: &Config,
     outbox: &mut Outbox,
@@ -101,11 +105,13 @@ async fn talk(
     let mut unacknowledged = VecDeque::new();
     *told = None;
     let mut caught_up = false;
+    let mut flushed = Instant::now();
     loop {
         let (latest, live) = {
             let written = outbox.written.borrow_and_update();
             (written.latest, (!caught_up).then(|| written.live.clone()))
         };
+        let told_before = sent;
         while sent < latest {
             // What the hub already has was dropped here: the next kept event is the next to send.
             let next = outbox.after(sent).unwrap_or_else(|e| {
@@ -135,13 +141,20 @@ async fn talk(
             caught_up = true;
         }
         link.flush().await?;
+        if sent != told_before {
+            flushed = Instant::now();
+        }
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            changed = outbox.written.changed() => if changed.is_err() {
-                // The writer has stopped; run ends the program, and nothing more can be told.
-                stop.cancelled().await;
-                return Ok(());
-            },
+            changed = outbox.written.changed() => {
+                if changed.is_err() {
+                    // The writer has stopped; run ends the program, and nothing more can be told.
+                    stop.cancelled().await;
+                    return Ok(());
+                }
+                // The first event after a silence leaves at once; what follows on its heels leaves together.
+                tokio::time::sleep_until(flushed + TOGETHER).await;
+            }
             said = link.next::<HubToAdapter>() => match said? {
                 HubToAdapter::Durable { sequence } => {
                     let mut sequence = sequence;
