@@ -31,6 +31,10 @@ const ACKNOWLEDGED: &str = "pinkas_heard_to_acknowledged_seconds";
 /// Upper bounds of the histogram, in seconds.
 const BOUNDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0];
 
+/// How often times that were measured are folded into the histogram: until then each takes room, also while nobody
+/// reads the page.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// Begins to count. What is counted before, or without it, is not kept.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
@@ -61,6 +65,13 @@ async fn serve_on(
     handle: PrometheusHandle,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let (kept, ended) = (handle.clone(), stop.clone());
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(UPKEEP);
+        while ended.run_until_cancelled(every.tick()).await.is_some() {
+            kept.run_upkeep();
+        }
+    });
     let page = axum::routing::get(move || {
         let text = handle.render();
         // Each question has a connection of its own: there are few, and none may be kept.

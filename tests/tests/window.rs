@@ -79,6 +79,41 @@ async fn not_one_keystroke_is_lost_while_a_hundred_calls_pop_above_what_is_typed
 }
 
 #[tokio::test]
+async fn a_note_is_typed_into_the_card_only_after_a_click_and_the_keyboard_goes_back() {
+    let screen = or_skip!(screen().await);
+    let desk = Desk::open(screen, "ana").await;
+    desk.main_window().await;
+    let (_typed_into, other) = desk.something_to_type_into().await;
+    let call = desk.site.pbx().call(from(&ZOLKIEWSKI), &[line("101")]).await;
+    desk.popup_as("with every card filled", is_filled).await;
+    call.answer(&line("101")).await;
+    let popup = desk.popup_as("with room to write", |popup| popup.height >= SCREEN_HEIGHT * 4 / 5).await;
+    assert_eq!(desk.focus().await.as_deref(), Some(other.as_str()), "nobody has clicked yet");
+
+    // The field stands above the days for a follow-up, which stand above the last line.
+    let (x, y) = ((popup.x + 150).to_string(), (popup.y + popup.height - 120).to_string());
+    // Clicked until it works: a loaded window may not show the field yet.
+    until("the card to have the keyboard", SOON, async || {
+        desk.x("xdotool", &["mousemove", &x, &y, "click", "1"]).await?;
+        (desk.focus().await? != other).then_some(())
+    })
+    .await
+    .unwrap();
+    let before = desk.site.log("typed.log").matches("KeyPress event").count();
+    desk.x("xdotool", &["type", "--delay", "40", "paid twice"]).await.expect("typing");
+    until("the note to be on the disk", SOON, async || desk.drafts().contains("paid twice").then_some(()))
+        .await
+        .unwrap();
+    assert_eq!(desk.site.log("typed.log").matches("KeyPress event").count(), before, "no letter went astray");
+
+    desk.x("xdotool", &["key", "Escape"]).await.expect("a key");
+    until("the keyboard to go back", SOON, async || (desk.focus().await? == other).then_some(()))
+        .await
+        .unwrap();
+    assert!(desk.window(POPUP).await.is_some(), "Escape ended the writing, not the card");
+}
+
+#[tokio::test]
 async fn an_answered_calls_card_stays_until_it_is_closed() {
     let screen = or_skip!(screen().await);
     let desk = Desk::open(screen, "ana").await;
@@ -325,6 +360,15 @@ impl Desk {
         let part = format!("{width}x{height}+{x}+{y}");
         let arguments = [&[file.to_str()?, "-crop", &part, "+repage"][..], ask].concat();
         self.x("convert", &arguments).await
+    }
+
+    /// All that lies unsent on this person's disk.
+    fn drafts(&self) -> String {
+        let folder = self.site.dir().join("ana-data").join("drafts");
+        let inside =
+            |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+        let files = inside(folder).flat_map(inside);
+        files.filter_map(|file| std::fs::read_to_string(file).ok()).collect()
     }
 
     async fn focus(&self) -> Option<String> {
