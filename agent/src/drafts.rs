@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use pinkas_protocol::agent_link::AgentSays;
 use pinkas_protocol::record::{LONGEST_NOTE, Refusal};
-use pinkas_protocol::{CallId, Private, Written};
+use pinkas_protocol::{CallId, CallView, Private, Written};
 use uuid::Uuid;
 
 /// The most entries that wait for the hub or were refused by it.
@@ -48,6 +48,21 @@ pub struct Entered {
     pub stage: Stage,
     disk: Disk,
     told: bool,
+}
+
+impl Entered {
+    /// What was written, if it is about a call.
+    pub fn written(&self) -> Option<&Written> {
+        match &self.says {
+            AgentSays::Write { what, .. } => Some(what),
+            _ => None,
+        }
+    }
+
+    /// The hub has told of it already.
+    pub fn is_told(&self, view: &CallView) -> bool {
+        view.entries.iter().any(|told| told.id == self.id)
+    }
 }
 
 /// How far an entry has come.

@@ -196,8 +196,11 @@ impl Model {
         self.forget(now);
     }
 
-    /// Takes a call's card off the screen.
+    /// Takes a call's card off the screen, unless an outcome has to be said first.
     pub fn close(&mut self, call: CallId) {
+        if self.board.calls.get(&call).is_some_and(|view| self.lacks_outcome(view)) {
+            return;
+        }
         self.dismissed.insert(call);
         self.fading.remove(&call);
         self.wrap_up = self.wrap_up.filter(|wrap_up| wrap_up.call != call);
@@ -399,7 +402,7 @@ impl Model {
         if let Some(kept) = self.kept {
             let over = self.board.calls.get(&kept).is_none_or(|view| view.ended.is_some());
             let gone = !self.board.calls.contains_key(&kept);
-            let in_use = self.wraps_up(kept, now).is_some() || self.is_written_on(kept);
+            let in_use = self.wraps_up(kept, now).is_some() || self.is_unfinished(kept);
             if gone || over && !self.ringing().is_empty() && !in_use {
                 self.kept = None;
             }

@@ -1,8 +1,9 @@
 //! Which call's card is on the screen now, and what that call does at this person's phones.
 //! Derived from the model each time; nothing is decided anywhere else.
 
+use crate::drafts::Stage;
 use jiff::Timestamp;
-use pinkas_protocol::{CallId, CallView, Line, Number, OfferState, Withdrawal};
+use pinkas_protocol::{CallId, CallView, Line, Number, OfferState, OutcomeCode, Withdrawal, Written};
 
 use super::{Model, Pops};
 use crate::words;
@@ -120,7 +121,7 @@ impl Model {
     fn in_use(&self, now: Timestamp) -> Option<&CallView> {
         let view = self.board.calls.get(&self.kept?)?;
         let talks = view.ended.is_none() && matches!(self.here(view), Here::Answered { .. });
-        let in_use = talks || self.wraps_up(view.id, now).is_some() || self.is_written_on(view.id);
+        let in_use = talks || self.wraps_up(view.id, now).is_some() || self.is_unfinished(view.id);
         in_use.then_some(view)
     }
 
@@ -131,13 +132,36 @@ impl Model {
             .map(|wrap_up| wrap_up.until)
     }
 
+    /// The outcome that was said last, here or by a colleague.
+    pub fn outcome(&self, view: &CallView) -> Option<OutcomeCode> {
+        let code = |what: &Written| match what {
+            Written::Outcome { code } => Some(code.clone()),
+            Written::Note { .. } | Written::FollowUp { .. } => None,
+        };
+        let here = self.drafts().of(view.id).filter(|entry| !matches!(entry.stage, Stage::Refused(_)));
+        let here = here.filter(|entry| !entry.is_told(view)).filter_map(|entry| code(entry.written()?));
+        here.last().or_else(|| view.entries.iter().rev().find_map(|entry| code(&entry.what)))
+    }
+
+    /// A talk of this person's is over, an outcome has to be said of it, and none was: its card stays.
+    pub fn lacks_outcome(&self, view: &CallView) -> bool {
+        let talked = matches!(self.here(view), Here::Answered { .. }) && view.ended.is_some();
+        let required = || self.outcomes_of(view.facts.queue.as_ref()).any(|outcome| outcome.required);
+        talked && required() && self.outcome(view).is_none()
+    }
+
+    /// Whether a card is not to be taken away by another call or by time.
+    pub(super) fn is_unfinished(&self, call: CallId) -> bool {
+        self.is_written_on(call) || self.board.calls.get(&call).is_some_and(|view| self.lacks_outcome(view))
+    }
+
     /// A note is begun and not saved: the card it stands on goes only when the person closes it.
     pub(super) fn is_written_on(&self, call: CallId) -> bool {
         !self.drafts().text(call).trim().is_empty()
     }
 
     fn is_wrapped_up(&self, call: CallId, now: Timestamp) -> bool {
-        !self.is_written_on(call)
+        !self.is_unfinished(call)
             && self.wrap_up.is_some_and(|wrap_up| wrap_up.call == call && now >= wrap_up.until)
     }
 

@@ -38,7 +38,7 @@ pub(super) fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command
     for (id, wish) in buttons.into_iter().chain(extend) {
         let text = data.words.say(id);
         let width = pen.button_width(&text);
-        let wanting = wraps_up && matches!(wish, Command::Close(_)) && wants_outcome(data);
+        let wanting = matches!(wish, Command::Close(_)) && wants_outcome(data);
         let live = if wanting { Live::No } else { Live::Yes };
         if pen.button(part(line, Side::End, width), &text, live) {
             wishes.push(wish);

@@ -7,7 +7,7 @@ use pinkas_protocol::{CallView, OutcomeCode, Written};
 use uuid::Uuid;
 
 use super::cards::Reader;
-use crate::drafts::{Entered, Stage};
+use crate::drafts::Stage;
 use crate::model::{Here, Model};
 use crate::words;
 
@@ -71,14 +71,12 @@ pub(super) fn writing(model: &Model, view: &CallView, reader: &Reader<'_>) -> Op
         return None;
     }
     let words = reader.words;
-    let said = said(model, view);
-    let queue = view.facts.queue.as_ref();
-    let outcomes = model.outcomes_of(queue).map(|outcome| OutcomeData {
+    let said = model.outcome(view);
+    let outcomes = model.outcomes_of(view.facts.queue.as_ref()).map(|outcome| OutcomeData {
         code: outcome.code.clone(),
         label: words::plain(&outcome.label),
         chosen: said.as_ref() == Some(&outcome.code),
     });
-    let required = model.outcomes_of(queue).any(|outcome| outcome.required);
     let today = words::today(reader.now, reader.zone);
     let day = |(id, days): &(&'static str, i32)| {
         let due = today.checked_add(days.days()).ok()?;
@@ -88,20 +86,9 @@ pub(super) fn writing(model: &Model, view: &CallView, reader: &Reader<'_>) -> Op
         draft: model.drafts().text(view.id).to_owned(),
         outcomes: outcomes.collect(),
         days: DAYS.iter().filter_map(day).collect(),
-        wants_outcome: required && talked && said.is_none(),
+        wants_outcome: model.lacks_outcome(view),
         trouble: model.drafts().trouble().map(|_| words.say("not-kept-here")),
     })
-}
-
-/// The outcome that was said last, here or by a colleague.
-fn said(model: &Model, view: &CallView) -> Option<OutcomeCode> {
-    let outcome = |what: &Written| match what {
-        Written::Outcome { code } => Some(code.clone()),
-        _ => None,
-    };
-    let here = model.drafts().of(view.id).filter(|entry| !matches!(entry.stage, Stage::Refused(_)));
-    let here = here.filter(|entry| !is_told(view, entry)).filter_map(|entry| outcome(written(entry)?));
-    here.last().or_else(|| view.entries.iter().rev().find_map(|entry| outcome(&entry.what)))
 }
 
 /// All that was written about a call, oldest first, what the hub does not have yet last.
@@ -126,7 +113,7 @@ pub(super) fn entries(model: &Model, view: &CallView, reader: &Reader<'_>) -> Ve
         waits: false,
         refused: None,
     });
-    let here = model.drafts().of(view.id).filter(|entry| !is_told(view, entry)).filter_map(|entry| {
+    let here = model.drafts().of(view.id).filter(|entry| !entry.is_told(view)).filter_map(|entry| {
         let refused = match entry.stage {
             Stage::Refused(why) => Some(words.refusal(why)),
             Stage::Saving | Stage::Waiting | Stage::Kept => None,
@@ -134,21 +121,10 @@ pub(super) fn entries(model: &Model, view: &CallView, reader: &Reader<'_>) -> Ve
         Some(EntryData {
             id: entry.id,
             lead: words.moment(model.hub_time(entry.at), reader.now, reader.zone),
-            text: text(written(entry)?),
+            text: text(entry.written()?),
             waits: matches!(entry.stage, Stage::Saving | Stage::Waiting),
             refused,
         })
     });
     told.chain(here).collect()
-}
-
-fn is_told(view: &CallView, entry: &Entered) -> bool {
-    view.entries.iter().any(|told| told.id == entry.id)
-}
-
-fn written(entry: &Entered) -> Option<&Written> {
-    match &entry.says {
-        pinkas_protocol::agent_link::AgentSays::Write { what, .. } => Some(what),
-        _ => None,
-    }
 }

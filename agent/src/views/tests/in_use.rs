@@ -93,10 +93,18 @@ fn a_talk_that_wants_an_outcome_is_not_finished_before_one_is_said() {
         harness.state().clone()
     };
     assert!(finish(&model).is_empty());
+    // Neither time nor another call nor Escape takes it away.
+    model.apply(sample::update(200, sample::rings(call(2), "101")));
+    model.close(call(1));
+    let card = PopupData::now(&model, at(300)).expect("a card");
+    assert_eq!((card.call, card.banners.len()), (call(1), 1));
     let id = uuid::Uuid::from_u128(7);
     let what = Written::Outcome { code: outcome("ordered", true).code };
     let says = pinkas_protocol::agent_link::AgentSays::Write { id, call: call(1), what };
     model.drafts_mut().enter(id, at(61), says);
+    assert_eq!(PopupData::now(&model, at(300)).map(|card| card.call), Some(call(2)));
+    model.close(call(2));
+    model.open(call(1));
     assert_eq!(finish(&model), [Command::Close(call(1))]);
 }
 
