@@ -31,6 +31,8 @@ pub(super) struct Call {
     pub facts: CallFacts,
     /// Who forwarded it here, until it is known that this may be shown.
     pub diverted: Option<Number>,
+    /// Who forwarded it was asked for a second time.
+    pub asked_again: bool,
     /// A line's phone whose channel is gone is not looked for behind a Local channel.
     pub real: BTreeSet<Line>,
     pub answered: bool,
@@ -85,6 +87,7 @@ impl Call {
             caller_inside: false,
             facts: CallFacts::default(),
             diverted: None,
+            asked_again: false,
             real: BTreeSet::new(),
             answered: false,
             gave_up: false,

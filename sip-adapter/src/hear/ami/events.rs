@@ -157,6 +157,10 @@ impl Tracker {
 
     fn ask_about(&mut self, id: &str) {
         ask_whether_shown(&mut self.channels, &mut self.ask, id, self.now);
+        self.ask_for_diverted(id);
+    }
+
+    fn ask_for_diverted(&mut self, id: &str) {
         if let Some(channel) = self.channels.get(id) {
             let (id, channel) = (format!("diverted-{id}"), channel.name.clone());
             self.ask.push(Ask { id, channel, variable: "REDIRECTING(from-num)" });
@@ -214,7 +218,22 @@ impl Tracker {
         });
         if let Some(dialler) = dialler {
             self.join_channels(&dialler, &dialled);
+            self.ask_again(&dialler);
         }
+    }
+
+    /// Asterisk tells of a channel before it has read who diverted the call: a quick question comes too early. By the
+    /// time a phone is dialled it knows.
+    fn ask_again(&mut self, dialler: &str) {
+        if self.channels.get(dialler).is_none_or(|channel| channel.role != Role::Caller) {
+            return;
+        }
+        let Some(call) = self.call_of(dialler) else { return };
+        let knows = call.diverted.is_some() || call.facts.diverted_by.is_some();
+        if knows || std::mem::replace(&mut call.asked_again, true) {
+            return;
+        }
+        self.ask_for_diverted(dialler);
     }
 
     fn agent(&mut self, event: &str, packet: &Packet) {
