@@ -370,6 +370,29 @@ fn a_dialplan_that_withholds_a_caller_is_heard() {
     );
 }
 
+/// Asterisk tells of a channel before it has read its Diversion: what was asked at once was answered with nothing.
+#[test]
+fn who_diverted_a_call_is_asked_for_once_more_when_a_phone_is_dialled() {
+    let dial = "Event: DialBegin\nChannel: PJSIP/trunk-1\nUniqueid: 1.1\nLinkedid: 1.1\nDestChannel: PJSIP/101-2\n\
+                DestUniqueid: 1.2\nDestLinkedid: 1.1\nDialString: 101\n\n";
+    let story = [
+        "Event: Newchannel\nChannel: PJSIP/trunk-1\nChannelStateDesc: Ring\nCallerIDNum: +48220000101\nExten: 101\n\
+         Uniqueid: 1.1\nLinkedid: 1.1\n\n",
+        "Response: Success\nActionID: diverted-1.1\nValue: \n\n",
+        dial,
+        dial,
+    ];
+    let mut tracker = Tracker::without_lists(settings());
+    let asked = story.map(|text| {
+        let told = packets(text.as_bytes());
+        let asks = told
+            .iter()
+            .flat_map(|packet| tracker.take(Timestamp::UNIX_EPOCH, Duration::from_secs(1), packet).ask);
+        asks.filter(|ask| ask.variable == "REDIRECTING(from-num)").count()
+    });
+    assert_eq!(asked, [1, 0, 1, 0]);
+}
+
 #[test]
 fn channels_that_never_end_are_forgotten_and_their_calls_told_as_over() {
     let mut tracker = Tracker::without_lists(settings());
