@@ -75,7 +75,8 @@ pub fn read(table: &mut Section<'_>, about: About, named: &[String]) -> Option<(
         .referer(false)
         .no_proxy()
         .connect_timeout(CONNECT)
-        .timeout(give_up(about.deadline))
+        // Whoever asks gives up first, and says so in its own words.
+        .timeout(give_up(about.deadline) + Duration::from_secs(1))
         .default_headers(auth.headers)
         .build();
     let client = client.map_err(|e| table.note("http", format!("no web client can be made: {e}"))).ok()?;
