@@ -148,7 +148,7 @@ impl Model {
                 self.see_all(at);
             }
             NetEvent::Update { at, update } => {
-                let call = call_of(&update);
+                let call = update.call();
                 let before = call.map_or(Phase::Nothing, |call| self.phase(call));
                 let joined = matches!(&update, Update::Ended { ended, .. } if joined(ended.how));
                 let ends = matches!(&update, Update::Ended { .. });
@@ -297,10 +297,7 @@ impl Model {
 
     /// What may come of a call of this queue.
     pub fn outcomes_of(&self, queue: Option<&QueueName>) -> impl Iterator<Item = &Outcome> {
-        let here = move |outcome: &&Outcome| {
-            outcome.queues.is_empty() || queue.is_some_and(|queue| outcome.queues.contains(queue))
-        };
-        self.outcomes.iter().filter(here)
+        self.outcomes.iter().filter(move |outcome| outcome.fits(queue))
     }
 
     /// What the hub is to be told next; asked again until there is nothing.
@@ -436,23 +433,6 @@ fn ended_first(board: &Board) -> Option<&CallView> {
 
 fn joined(how: EndedHow) -> bool {
     matches!(how, EndedHow::Joined { .. })
-}
-
-fn call_of(update: &Update) -> Option<CallId> {
-    match update {
-        Update::Call { view } => Some(view.id),
-        Update::Facts { call, .. }
-        | Update::Offer { call, .. }
-        | Update::Who { call, .. }
-        | Update::Card { call, .. }
-        | Update::Ended { call, .. }
-        | Update::Written { call, .. } => Some(*call),
-        Update::Line { .. }
-        | Update::LineGone { .. }
-        | Update::Adapter { .. }
-        | Update::Missed { .. }
-        | Update::MissedGone { .. } => None,
-    }
 }
 
 #[cfg(test)]

@@ -20,9 +20,8 @@ use crate::theme::{CARD_WIDTH, Theme};
 use crate::words::{Language, Words};
 use crate::{fonts, text, theme, words};
 
-mod lists;
-
 mod in_use;
+mod lists;
 
 fn model_with(update: Update) -> Model {
     let mut model = Model::new(TimeZone::UTC);

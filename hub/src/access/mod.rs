@@ -25,8 +25,8 @@ use tokio::sync::{Semaphore, watch as latest};
 use tokio::time::Instant;
 
 use self::attempts::Attempts;
-pub(crate) use self::people::write_whole;
 pub use self::people::{User, Users, read_role};
+pub(crate) use self::people::{warn_if_others_can_read, write_whole};
 use self::tokens::Tokens;
 use crate::core::{Agent, Staff};
 

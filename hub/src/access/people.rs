@@ -163,8 +163,9 @@ fn read(section: &mut Section<'_>) -> Option<Users> {
     Some(Users(users))
 }
 
+/// Says it where a file that is for the hub alone can be read by others.
 #[cfg(unix)]
-fn warn_if_others_can_read(path: &Path) {
+pub(crate) fn warn_if_others_can_read(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0, |about| about.permissions().mode());
     if mode & 0o077 != 0 {
@@ -173,7 +174,7 @@ fn warn_if_others_can_read(path: &Path) {
 }
 
 #[cfg(not(unix))]
-fn warn_if_others_can_read(_: &Path) {}
+pub(crate) fn warn_if_others_can_read(_: &Path) {}
 
 #[cfg(test)]
 mod tests {

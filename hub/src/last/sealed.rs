@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 
-use crate::access::write_whole;
+use crate::access::{warn_if_others_can_read, write_whole};
 
 const MAGIC: &[u8; 16] = b"pinkas last 1\n\0\0";
 const NONCE: usize = 24;
@@ -52,18 +52,6 @@ pub(super) fn make_key(path: &Path) -> anyhow::Result<Key> {
     write_whole(path, text.as_bytes())?;
     Ok(Key(XChaCha20Poly1305::new(&bytes.into())))
 }
-
-#[cfg(unix)]
-fn warn_if_others_can_read(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).map_or(0, |about| about.permissions().mode());
-    if mode & 0o077 != 0 {
-        tracing::warn!("others can read {}: run chmod 600 on it", path.display());
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_others_can_read(_: &Path) {}
 
 fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
