@@ -393,6 +393,23 @@ fn who_diverted_a_call_is_asked_for_once_more_when_a_phone_is_dialled() {
     assert_eq!(asked, [1, 0, 1, 0]);
 }
 
+/// Both questions were answered with the number before either answer told whether it may be shown.
+#[test]
+fn who_diverted_a_call_stays_known_when_two_questions_are_under_way() {
+    let shown = "Response: Success\nActionID: pres-1.1\nValue: allowed\n\n";
+    let answers = shown.to_owned()
+        + &"Response: Success\nActionID: diverted-1.1\nValue: 102\n\n".repeat(2)
+        + &"Response: Success\nActionID: divpres-1.1\nValue: allowed_not_screened\n\n".repeat(2);
+    let mut heard = Vec::new();
+    let mut tracker = Tracker::without_lists(settings());
+    for text in [RINGING.to_owned(), answers] {
+        heard.extend(take(&mut tracker, &packets(text.as_bytes())));
+    }
+    let words = words_of_calls(&heard);
+    let last = words.iter().rfind(|word| word.contains("+48220000101"));
+    assert!(last.is_some_and(|word| word.contains("diverted by 102")), "{words:?}");
+}
+
 #[test]
 fn channels_that_never_end_are_forgotten_and_their_calls_told_as_over() {
     let mut tracker = Tracker::without_lists(settings());

@@ -105,6 +105,11 @@ impl Call {
         CallKey::new(self.names.first().map_or("", String::as_str))
     }
 
+    /// Who forwarded it is known, though perhaps not yet whether that may be shown.
+    pub fn knows_who_diverted(&self) -> bool {
+        self.diverted.is_some() || self.facts.diverted_by.is_some()
+    }
+
     fn is_root(&self, uniqueid: &str) -> bool {
         self.names.iter().any(|name| name == uniqueid)
     }

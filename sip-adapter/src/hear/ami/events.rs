@@ -94,15 +94,19 @@ impl Tracker {
             Some(("diverted", id)) if value.is_some() => {
                 let Some(channel) = self.channels.get(id).map(|channel| channel.name.clone()) else { return };
                 let number = value.and_then(|value| self.settings.rules.numbers.read(value));
-                if let Some(call) = self.call_of(id) {
-                    call.diverted = number;
+                match self.call_of(id) {
+                    // Two questions may be under way; the first answer that names someone counts.
+                    Some(call) if !call.knows_who_diverted() => call.diverted = number,
+                    _ => return,
                 }
                 let id = format!("divpres-{id}");
                 self.ask.push(Ask { id, channel, variable: "REDIRECTING(from-pres)" });
             }
             Some(("divpres", id)) if value.is_some_and(|value| Shows::read(value) == Shows::Number) => {
-                if let Some(call) = self.call_of(id) {
-                    call.facts.diverted_by = call.diverted.take();
+                if let Some(call) = self.call_of(id)
+                    && let Some(by) = call.diverted.take()
+                {
+                    call.facts.diverted_by = Some(by);
                 }
                 self.touch(id);
             }
@@ -229,8 +233,7 @@ impl Tracker {
             return;
         }
         let Some(call) = self.call_of(dialler) else { return };
-        let knows = call.diverted.is_some() || call.facts.diverted_by.is_some();
-        if knows || std::mem::replace(&mut call.asked_again, true) {
+        if call.knows_who_diverted() || std::mem::replace(&mut call.asked_again, true) {
             return;
         }
         self.ask_for_diverted(dialler);
