@@ -42,6 +42,9 @@ pub struct Patience {
     pub grace: Duration,
     /// The same while other lines still ring: a lost NOTIFY is repeated after 500 ms (RFC 3261 T1).
     pub grace_while_ringing: Duration,
+    /// After the line that talked hung up, for the phone that the caller was passed on to to ring. No dialog event tells
+    /// of a transfer, and a loaded phone system takes its time; the end is stamped with when it was heard all the same.
+    pub passing_on: Duration,
     /// After a line or a way was lost sight of, before its calls are given up.
     pub lost_after: Duration,
     /// For a way that names calls to say which call a line rings with, before it is taken for another.
@@ -55,6 +58,7 @@ impl Default for Patience {
         Patience {
             grace: Duration::from_millis(400),
             grace_while_ringing: Duration::from_millis(700),
+            passing_on: Duration::from_secs(2),
             lost_after: Duration::from_secs(120),
             deference: Duration::from_millis(300),
             contradiction: Duration::from_secs(5),
@@ -155,7 +159,7 @@ impl Calls {
             for (line, leg) in live.legs.iter().filter(|(_, leg)| **leg != Leg::Gone) {
                 calls.at_line.entry(line.clone()).or_default().insert(*call);
                 if matches!(leg, Leg::Quiet | Leg::Leaving) {
-                    let due = (patience.grace_while_ringing, live.arrived_at);
+                    let due = (patience.passing_on, live.arrived_at);
                     calls.timers.insert((*call, line.clone()), due);
                 }
                 // Not heard of since the restart: given up after a while, as any line lost sight of.

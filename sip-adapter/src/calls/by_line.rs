@@ -125,8 +125,7 @@ impl Calls {
     /// A line hung up: the call ends with it unless it goes on elsewhere within the grace.
     pub(super) fn leaving(&mut self, stamp: Stamp, call: CallId, line: &Line, out: &mut Decided) {
         self.set_leg(call, line, Leg::Leaving, out);
-        // As long as a lost NOTIFY takes: the phone it was passed on to may be told of late.
-        let due = (stamp.uptime + self.patience.grace_while_ringing, stamp.heard_at);
+        let due = (stamp.uptime + self.patience.passing_on, stamp.heard_at);
         self.timers.insert((call, line.clone()), due);
     }
 

@@ -201,8 +201,9 @@ fn one_phone_rings_answers_and_hangs_up() {
         (10, DANA, "#1 arrives, #1 offered 101"),
         (900, "101 busy", "#1 answered 101"),
         (9000, "101 idle", ""),
-        (9700, "tick", "#1 completed"),
-        (9800, "tick", ""),
+        (10_999, "tick", ""),
+        (11_000, "tick", "#1 completed"),
+        (11_100, "tick", ""),
     ]);
 }
 
@@ -221,7 +222,7 @@ fn ring_all_answered_tells_the_others_by_whom_in_any_order_of_reports() {
                 (1002, "102 busy", "#1 answered 102, #1 withdrawn 101 (taken by 102)"),
                 (1003, "103 idle", "#1 withdrawn 103 (taken by 102)"),
                 (5000, "102 idle", ""),
-                (5700, "tick", "#1 completed"),
+                (7000, "tick", "#1 completed"),
             ],
         ]
         .concat(),
@@ -294,9 +295,9 @@ fn two_callers_with_one_number_part_when_both_are_answered() {
         (1000, "101 busy", "#1 answered 101"),
         (3000, "102 busy", "#1 withdrawn 102 (stopped), #2 arrives, #2 offered 102, #2 answered 102"),
         (4000, "101 idle", ""),
-        (4700, "tick", "#1 completed"),
+        (6000, "tick", "#1 completed"),
         (5000, "102 idle", ""),
-        (5700, "tick", "#2 completed"),
+        (7000, "tick", "#2 completed"),
     ]);
 }
 
@@ -309,7 +310,7 @@ fn a_second_call_at_a_talking_phone_is_offered_and_ends_without_the_first() {
         (4000, "101 busy", ""),
         (4400, "tick", "#2 withdrawn 101 (gave up), #2 abandoned"),
         (8000, "101 idle", ""),
-        (8700, "tick", "#1 completed"),
+        (10000, "tick", "#1 completed"),
     ]);
 }
 
@@ -340,7 +341,7 @@ fn after_a_restart_calls_go_on_and_nothing_is_said_twice() {
     assert_eq!(after.hears(12, "101 idle"), "#1 withdrawn 101 (taken by 102)");
     let mut again = Story { calls: start(after.live.clone(), 200), live: after.live, names: after.names };
     assert_eq!(again.hears(10, "102 idle"), "");
-    assert_eq!(again.hears(710, "tick"), "#1 completed");
+    assert_eq!(again.hears(2010, "tick"), "#1 completed");
     assert!(again.live.is_empty());
 }
 

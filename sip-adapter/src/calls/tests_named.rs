@@ -67,7 +67,7 @@ fn a_blind_transfer_moves_the_call_and_says_who_passed_it_on() {
         (3100, "103 rings 0501234567", "#1 left 101 for 103, #1 offered 103 by 101"),
         (4000, "103 busy", "#1 answered 103"),
         (9000, "103 idle", ""),
-        (9700, "tick", "#1 completed"),
+        (11000, "tick", "#1 completed"),
     ]);
 }
 
@@ -203,7 +203,7 @@ fn an_extension_in_the_ring_group_brings_the_caller_and_lines_tell_the_rest() {
         (901, "101 busy", "#1 answered 101, #1 withdrawn 102 (taken by 101)"),
         (902, "shadow S over colleague", ""),
         (5000, "101 idle", ""),
-        (5700, "tick", "#1 completed"),
+        (7000, "tick", "#1 completed"),
     ]);
     check(&[(0, "shadow S facts 0501234567", "#1 arrives"), (900, "shadow S over caller", "#1 abandoned")]);
     check(&[
@@ -258,7 +258,7 @@ fn lines_tell_how_a_call_goes_on_while_the_way_that_named_it_is_away() {
         (900, "101 busy", "#1 answered 101"),
         (901, "102 idle", "#1 withdrawn 102 (taken by 101)"),
         (5000, "101 idle", ""),
-        (5700, "tick", "#1 completed"),
+        (7000, "tick", "#1 completed"),
     ]);
 }
 

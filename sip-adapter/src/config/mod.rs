@@ -140,6 +140,7 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     if let Some(grace) = grace {
         patience.grace = grace;
         patience.grace_while_ringing = patience.grace_while_ringing.max(grace);
+        patience.passing_on = patience.passing_on.max(grace);
     }
     Some(Config {
         name: name.or_else(|| AdapterId::parse("main").ok())?,
