@@ -109,8 +109,8 @@ struct Stamp {
 pub struct Calls {
     live: BTreeMap<CallId, LiveCall>,
     callers: Callers,
-    /// Calls with a leg at a line that is not gone.
-    at_line: BTreeMap<Line, BTreeSet<CallId>>,
+    /// The legs of calls at a line that are not gone, as in `live`.
+    at_line: BTreeMap<Line, BTreeMap<CallId, Leg>>,
     by_name: BTreeMap<Name, CallId>,
     lines: Lines,
     /// Ways that can hear now, and since when those cannot that could.
@@ -157,7 +157,7 @@ impl Calls {
         for (call, live) in &calls.live {
             calls.callers.note(*call, live);
             for (line, leg) in live.legs.iter().filter(|(_, leg)| **leg != Leg::Gone) {
-                calls.at_line.entry(line.clone()).or_default().insert(*call);
+                calls.at_line.entry(line.clone()).or_default().insert(*call, *leg);
                 if matches!(leg, Leg::Quiet | Leg::Leaving) {
                     let due = (patience.passing_on, live.arrived_at);
                     calls.timers.insert((*call, line.clone()), due);
@@ -331,7 +331,7 @@ impl Calls {
         self.deferred.remove(line);
         // No phone has so many: whoever sends them must not make each cost more than the one before.
         let oldest = self.at_line.get(line).filter(|calls| calls.len() >= MOST_AT_LINE);
-        if let Some(oldest) = oldest.and_then(|calls| calls.iter().copied().find(|other| *other != call)) {
+        if let Some(oldest) = oldest.and_then(|calls| calls.keys().copied().find(|other| *other != call)) {
             self.give_up_leg(stamp, oldest, line, out);
             self.end_if_nobody_is_left(stamp, oldest, out);
         }
@@ -405,9 +405,13 @@ impl Calls {
         match (before, leg) {
             (_, Leg::Gone) => self.forget_leg(call, line),
             (None | Some(Leg::Gone), _) => {
-                self.at_line.entry(line.clone()).or_default().insert(call);
+                self.at_line.entry(line.clone()).or_default().insert(call, leg);
             }
-            (Some(_), _) => {}
+            (Some(_), _) => {
+                if let Some(known) = self.at_line.get_mut(line).and_then(|calls| calls.get_mut(&call)) {
+                    *known = leg;
+                }
+            }
         }
     }
 
@@ -426,8 +430,8 @@ impl Calls {
 
     /// The calls with such a leg at a line, oldest first.
     fn legs_at(&self, line: &Line, is: impl Fn(Leg) -> bool) -> Vec<CallId> {
-        let calls = self.at_line.get(line).into_iter().flatten().copied();
-        calls.filter(|call| self.leg(*call, line).is_some_and(&is)).collect()
+        let calls = self.at_line.get(line).into_iter().flatten();
+        calls.filter(|(_, leg)| is(**leg)).map(|(call, _)| *call).collect()
     }
 
     fn lines_with(&self, call: CallId, is: impl Fn(Leg) -> bool) -> Vec<Line> {

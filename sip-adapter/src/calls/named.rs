@@ -157,7 +157,7 @@ impl Calls {
                 alike.filter(|(.., live)| live.is_from(&facts.caller)).map(|(age, call, _)| (age, call)).min()
             }
             CallHeard::Rings { line, .. } | CallHeard::Answered { line } => {
-                let here = self.at_line.get(line).into_iter().flatten().copied();
+                let here = self.at_line.get(line).into_iter().flat_map(|calls| calls.keys().copied());
                 here.filter_map(unnamed).filter(lately).map(|(age, call, _)| (age, call)).min()
             }
             _ => None,

@@ -2,6 +2,7 @@
 //! credentials, answers to requests, signs of life. rsipstack carries transactions, except those of NOTIFYs, which are
 //! `notify`'s. Dialogs, and what a request means, belong to the way that uses this. Only the phone system's address is listened to.
 
+mod datagrams;
 mod digest;
 mod door;
 mod gate;
@@ -27,7 +28,6 @@ use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
 use tokio::io::{AsyncReadExt, ReadHalf};
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -128,7 +128,10 @@ impl SipEndpoint {
         let Opened { local, by } = transport::open(account).await?;
         let closed = CancellationToken::new();
         let (wire, reading) = match by {
-            By::Datagrams(socket) => (Wire::Datagrams(socket.clone(), local), Reading::Datagrams(socket)),
+            By::Datagrams(socket) => {
+                let reading = Reading::Datagrams(socket.incoming());
+                (Wire::Datagrams(socket, local), reading)
+            }
             By::Stream(stream) => {
                 let (read, write) = tokio::io::split(stream);
                 let (out, queue) = transport::out_queue();
@@ -378,7 +381,7 @@ impl Incoming {
 }
 
 enum Reading {
-    Datagrams(Arc<UdpSocket>),
+    Datagrams(datagrams::Incoming),
     Stream(ReadHalf<Box<dyn Stream>>, mpsc::Sender<Vec<u8>>),
 }
 
@@ -399,7 +402,7 @@ impl Reader {
         let closed = self.closed.clone();
         let reading = async {
             match reading {
-                Reading::Datagrams(socket) => self.datagrams(&socket).await,
+                Reading::Datagrams(socket) => self.datagrams(socket).await,
                 Reading::Stream(stream, out) => self.stream(stream, &out).await,
             }
         };
@@ -410,11 +413,11 @@ impl Reader {
         closed.cancel();
     }
 
-    async fn datagrams(&mut self, socket: &UdpSocket) -> Option<()> {
+    async fn datagrams(&mut self, mut socket: datagrams::Incoming) -> Option<()> {
         let mut buffer = vec![0; 64 * 1024];
         let mut door = Door::new(Instant::now());
         loop {
-            let Ok((length, from)) = socket.recv_from(&mut buffer).await else {
+            let Ok((length, from)) = socket.next(&mut buffer).await else {
                 // Some systems report here that an earlier datagram was refused. Not to spin if it lasts:
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 continue;

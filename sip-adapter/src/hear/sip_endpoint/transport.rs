@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
+use super::datagrams::Datagrams;
 use super::gate;
 use crate::config::{SipAccount, Tls, Transport};
 
@@ -42,7 +43,7 @@ pub(super) struct Opened {
 /// What messages travel by.
 pub(super) enum By {
     /// Datagrams.
-    Datagrams(Arc<UdpSocket>),
+    Datagrams(Datagrams),
     /// A connection.
     Stream(Box<dyn Stream>),
 }
@@ -58,17 +59,13 @@ pub(super) async fn open(account: &SipAccount) -> anyhow::Result<Opened> {
     match &account.transport {
         Transport::Udp => {
             let local = local_address(account).await?;
-            let socket = UdpSocket::bind(local).await.with_context(|| {
+            let socket = Datagrams::bind(local, RECEIVE_BUFFER).with_context(|| {
                 format!(
                     "cannot listen on {local} for the phone system (`listen`): it must be an address of this machine, and \
                      its port free; an adapter that runs already has it"
                 )
             })?;
-            // The kernel gives what it may; less is no reason not to start.
-            if socket2::SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER).is_err() {
-                tracing::debug!("the receive buffer stays small");
-            }
-            Ok(Opened { local: socket.local_addr()?, by: By::Datagrams(Arc::new(socket)) })
+            Ok(Opened { local: socket.local_addr()?, by: By::Datagrams(socket) })
         }
         Transport::Tcp => {
             let stream = connect(account).await?;
@@ -155,7 +152,7 @@ async fn local_address(account: &SipAccount) -> anyhow::Result<SocketAddr> {
 /// The one way out; rsipstack takes it for a UDP socket and only ever sends with it.
 pub(super) enum Wire {
     /// Really one.
-    Datagrams(Arc<UdpSocket>, SocketAddr),
+    Datagrams(Datagrams, SocketAddr),
     /// A connection: whatever the address, it goes there.
     Stream(mpsc::Sender<Vec<u8>>, SocketAddr),
 }
