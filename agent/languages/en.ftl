@@ -189,6 +189,11 @@ until-closed = Until I close it
 edge = Edge of the screen
 edge-left = Left
 edge-right = Right
+on = On
+off = Off
+sound-at-ring = Sound when a call rings
+flash-at-ring = Taskbar flashes when a call rings
+starts-with-session = Opens when I log in
 settings = Settings
 
 ## What the person writes

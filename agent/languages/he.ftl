@@ -179,6 +179,11 @@ until-closed = עד שאסגור
 edge = צד המסך
 edge-left = שמאל
 edge-right = ימין
+on = פועל
+off = כבוי
+sound-at-ring = צליל כששיחה מצלצלת
+flash-at-ring = הבהוב בשורת המשימות
+starts-with-session = נפתח עם הכניסה למחשב
 settings = הגדרות
 
 none-of-these = אף אחד מהם

@@ -178,6 +178,11 @@ until-closed = Aż ją zamknę
 edge = Brzeg ekranu
 edge-left = Lewy
 edge-right = Prawy
+on = Włączone
+off = Wyłączone
+sound-at-ring = Dźwięk, gdy dzwoni
+flash-at-ring = Pasek zadań miga, gdy dzwoni
+starts-with-session = Otwiera się po zalogowaniu
 settings = Ustawienia
 
 none-of-these = Żaden z nich

@@ -14,17 +14,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::autostart::Autostart;
 use crate::command::Command;
 use crate::config::Config;
 use crate::drafts::folder::Folder;
 use crate::drafts::keeper::Keeper;
 use crate::model::Model;
 use crate::net::{self, NetEvent};
-use crate::settings::{Settings, SettingsFile};
+use crate::settings::{Settings, SettingsFile, Switch};
+use crate::sound::Player;
 use crate::theme::Theme;
 use crate::views::main_window::{self, Looks};
 use crate::views::popup::{self, PopupData};
-use crate::window::PopupWindow;
+use crate::views::settings::{Machine, Offered};
+use crate::window::{Bell, PopupWindow};
 use crate::words::Words;
 use crate::{dial, fonts, window};
 
@@ -71,6 +74,9 @@ struct App {
     theme: Theme,
     settings: Settings,
     file: SettingsFile,
+    player: Player,
+    autostart: Option<Autostart>,
+    machine: Machine,
     looks: Looks,
     popup: PopupWindow,
     events: mpsc::Receiver<NetEvent>,
@@ -88,6 +94,12 @@ impl App {
         let call_back = config.call_back.clone();
         let file = SettingsFile::new(&config.data, config.settings);
         let settings = file.load();
+        let player = Player::new(config.sound.clone());
+        let autostart = Autostart::of(&config.file);
+        let machine = Machine {
+            sound: if player.has_sound() { Offered::Yes } else { Offered::No },
+            autostart: autostart.as_ref().map(Autostart::now),
+        };
         let theme = theme(&settings);
         theme.apply(ctx);
         let (out, events) = mpsc::channel(net::MOST_EVENTS);
@@ -109,6 +121,9 @@ impl App {
             theme,
             settings,
             file,
+            player,
+            autostart,
+            machine,
             looks: Looks::default(),
             popup,
             events,
@@ -198,7 +213,17 @@ impl App {
                 self.set(ctx, Settings { edge, ..self.settings });
             }
             Command::Set(settings) => self.set(ctx, settings),
+            Command::Autostart(to) => self.start_with_session(to),
         }
+    }
+
+    fn start_with_session(&mut self, to: Switch) {
+        let Some(autostart) = &self.autostart else { return };
+        if let Err(e) = autostart.set(to) {
+            tracing::warn!("whether the desktop starts with the session could not be changed: {e}");
+        }
+        // What the settings show is what is so.
+        self.machine.autostart = Some(autostart.now());
     }
 
     /// Puts settings into force and keeps them.
@@ -220,7 +245,18 @@ impl App {
     fn pop(&mut self, ctx: &Context, now: Timestamp) {
         let data = PopupData::now(&self.model, now);
         let ticks = data.as_ref().is_some_and(|data| data.clock.is_some() || data.notice.is_some());
-        self.popup.set(ctx, data);
+        match self.popup.set(ctx, data) {
+            Bell::Begins => {
+                if self.settings.flash == Switch::On {
+                    window::flash(ctx);
+                }
+                if self.settings.sound == Switch::On {
+                    self.player.play();
+                }
+            }
+            Bell::RingsOn => {}
+            Bell::Silent => self.player.hush(),
+        }
         if ticks {
             ctx.request_repaint_after(TICK);
         }
@@ -250,7 +286,7 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         let now = Timestamp::now();
         let (tab, beside) = (self.looks.tab(&self.model), self.looks.details.is_some());
-        let data = main_window::data(&self.model, &self.settings, tab, now);
+        let data = main_window::data(&self.model, (&self.settings, self.machine), tab, now);
         let known = (&self.model, now);
         let mut wishes = main_window::ui(ui, &self.theme, known, &data, &mut self.looks);
         if self.looks.tab(&self.model) != tab {

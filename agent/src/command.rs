@@ -3,7 +3,7 @@
 use pinkas_protocol::{CallId, CustomerKey, Number, Private, Written};
 use uuid::Uuid;
 
-use crate::settings::Settings;
+use crate::settings::{Settings, Switch};
 
 /// One wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,4 +70,6 @@ pub enum Command {
     Open(CallId),
     /// From now on these settings.
     Set(Settings),
+    /// Start with the person's session from now on, or no more.
+    Autostart(Switch),
 }

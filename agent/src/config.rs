@@ -9,7 +9,8 @@ use pinkas_protocol::{AgentId, Private};
 
 use crate::dial::{TEMPLATE_EXAMPLE, Template};
 use crate::model::Habits;
-use crate::settings::Settings;
+use crate::settings::{Settings, Switch};
+use crate::sound::Sound;
 use crate::words::Language;
 
 /// Where the hub is unless the configuration says otherwise.
@@ -28,6 +29,10 @@ pub struct Config {
     pub settings: Settings,
     /// By what a number is called back.
     pub call_back: Template,
+    /// What a call that rings sounds like.
+    pub sound: Sound,
+    /// The file it was read from.
+    pub file: PathBuf,
     /// Where the person's own things are kept on this machine.
     pub data: PathBuf,
 }
@@ -40,10 +45,10 @@ pub const DEFAULT: &str = include_str!("../default.toml");
 
 /// Reads the configuration file.
 pub fn load(file: &Path) -> Result<Config, Mistakes> {
-    pinkas_config::load(file, read)
+    pinkas_config::load(file, |section| read(section, file))
 }
 
-fn read(section: &mut Section<'_>) -> Option<Config> {
+fn read(section: &mut Section<'_>, file: &Path) -> Option<Config> {
     let hub = section.parsed("hub", HUB_URL_EXAMPLE).or_else(|| DEFAULT_HUB.parse().ok());
     let agent = section.need_parsed("agent", "the name the hub knows you by, such as \"ana\"");
     let secret = section.need_secret("secret");
@@ -57,8 +62,12 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     let pops = section.parsed("pops", POPS_EXAMPLE).unwrap_or_default();
     let call_back = section.parsed("call_back", TEMPLATE_EXAMPLE).unwrap_or_default();
     let wrap_up = section.duration("wrap_up").and_then(|lasts| lasts.try_into().ok());
-    let settings = Settings { shade, edge, language, habits: Habits { pops, wrap_up } };
-    Some(Config { hub: hub?, agent: agent?, secret: secret?, settings, call_back, data: data? })
+    let sound = section.texts("sound").into();
+    let flash = if section.flag("flash") == Some(false) { Switch::Off } else { Switch::On };
+    let habits = Habits { pops, wrap_up };
+    let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash };
+    let file = file.to_owned();
+    Some(Config { hub: hub?, agent: agent?, secret: secret?, settings, call_back, sound, file, data: data? })
 }
 
 #[cfg(test)]

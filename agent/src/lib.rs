@@ -3,6 +3,7 @@
 //! data; what touches the world is in `net`, `window` and `fonts`; `app` and `headless` wire both.
 
 pub mod app;
+pub mod autostart;
 pub mod command;
 pub mod config;
 pub mod dial;
@@ -12,6 +13,7 @@ pub mod headless;
 pub mod model;
 pub mod net;
 pub mod settings;
+pub mod sound;
 pub mod text;
 pub mod theme;
 pub mod views;

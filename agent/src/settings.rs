@@ -23,6 +23,20 @@ pub struct Settings {
     pub language: Language,
     /// When a card shows, and for how long.
     pub habits: Habits,
+    /// A call that rings here makes itself heard, where there is a sound.
+    pub sound: Switch,
+    /// A call that rings here makes the taskbar flash.
+    pub flash: Switch,
+}
+
+/// Something is done or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Switch {
+    /// It is done.
+    #[default]
+    On,
+    /// It is not.
+    Off,
 }
 
 /// The edge of the screen at which the pop-up stands.
@@ -76,6 +90,10 @@ impl Named for Shade {
     const NAMES: &'static [(&'static str, Self)] = &[("dark", Shade::Dark), ("light", Shade::Light)];
 }
 
+impl Named for Switch {
+    const NAMES: &'static [(&'static str, Self)] = &[("on", Switch::On), ("off", Switch::Off)];
+}
+
 impl Named for Pops {
     const NAMES: &'static [(&'static str, Self)] =
         &[("ring", Pops::AtRing), ("answer", Pops::AtAnswer), ("never", Pops::Never)];
@@ -93,14 +111,14 @@ macro_rules! read_by_name {
     )*};
 }
 
-read_by_name!(Edge, Shade, Pops);
+read_by_name!(Edge, Shade, Pops, Switch);
 
 impl Settings {
     /// These settings with what the text of a file says instead.
     pub fn changed_by(self, file: &str) -> Settings {
         let Ok(Value::Object(said)) = serde_json::from_str(file) else { return self };
         let text = |key: &str| said.get(key).and_then(Value::as_str);
-        let Settings { shade, edge, language, habits } = self;
+        let Settings { shade, edge, language, habits, sound, flash } = self;
         let wrap_up = match said.get("wrap_up_s") {
             Some(Value::Null) => None,
             Some(seconds) => seconds.as_u64().and_then(wrap_up).or(habits.wrap_up),
@@ -111,6 +129,8 @@ impl Settings {
             edge: text("popup").and_then(Edge::named).unwrap_or(edge),
             language: text("language").and_then(|code| code.parse().ok()).unwrap_or(language),
             habits: Habits { pops: text("pops").and_then(Pops::named).unwrap_or(habits.pops), wrap_up },
+            sound: text("sound").and_then(Switch::named).unwrap_or(sound),
+            flash: text("flash").and_then(Switch::named).unwrap_or(flash),
         }
     }
 
@@ -123,11 +143,13 @@ impl Settings {
                 said.insert(key.to_owned(), value);
             }
         };
-        let Settings { shade, edge, language, habits } = *self;
+        let Settings { shade, edge, language, habits, sound, flash } = *self;
         say("theme", shade != others.shade, json!(shade.name()));
         say("popup", edge != others.edge, json!(edge.name()));
         say("language", language != others.language, json!(language.code()));
         say("pops", habits.pops != others.habits.pops, json!(habits.pops.name()));
+        say("sound", sound != others.sound, json!(sound.name()));
+        say("flash", flash != others.flash, json!(flash.name()));
         let seconds = habits.wrap_up.map(|lasts| lasts.as_secs());
         say("wrap_up_s", habits.wrap_up != others.habits.wrap_up, json!(seconds));
         Value::Object(said).to_string()
@@ -187,12 +209,15 @@ mod tests {
         edge: Edge::Right,
         language: Language::ENGLISH,
         habits: Habits { pops: Pops::AtRing, wrap_up: None },
+        sound: Switch::On,
+        flash: Switch::On,
     };
 
     fn chosen() -> Settings {
         let language = "he".parse().expect("a language");
         let habits = Habits { pops: Pops::AtAnswer, wrap_up: wrap_up(45) };
-        Settings { shade: Shade::Light, edge: Edge::Left, language, habits }
+        let (sound, flash) = (Switch::Off, Switch::Off);
+        Settings { shade: Shade::Light, edge: Edge::Left, language, habits, sound, flash }
     }
 
     #[test]

@@ -40,6 +40,23 @@ pub struct PopupWindow {
     keyboard: Keyboard,
 }
 
+/// Whether the call on the card rings here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bell {
+    /// It has just begun to.
+    Begins,
+    /// It still does.
+    RingsOn,
+    /// It does not, or there is none.
+    Silent,
+}
+
+/// The taskbar says that somebody calls; the window manager leaves the window with the keyboard in peace.
+pub fn flash(ctx: &Context) {
+    let attention = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
+    ctx.send_viewport_cmd_to(ViewportId::ROOT, attention);
+}
+
 /// When the pop-up's window exists.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
@@ -105,21 +122,20 @@ impl PopupWindow {
         ViewportId::from_hash_of("call card")
     }
 
-    /// Shows this card, or nothing; works also while the main window is hidden.
-    pub fn set(&mut self, ctx: &Context, data: Option<PopupData>) {
+    /// Shows this card, or nothing; works also while the main window is hidden. Says whether a call has begun to ring.
+    pub fn set(&mut self, ctx: &Context, data: Option<PopupData>) -> Bell {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if *shown == data {
-            return;
+            return if data.is_some_and(|data| data.rings) { Bell::RingsOn } else { Bell::Silent };
         }
         let visible = data.is_some();
-        if data
-            .as_ref()
-            .is_some_and(|data| data.rings && shown.as_ref().is_none_or(|old| old.call != data.call))
-        {
-            // The taskbar says it too; the window manager leaves the window with the keyboard in peace.
-            let attention = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
-            ctx.send_viewport_cmd_to(ViewportId::ROOT, attention);
-        }
+        let bell = match &data {
+            Some(data) if data.rings && shown.as_ref().is_none_or(|old| old.call != data.call) => {
+                Bell::Begins
+            }
+            Some(data) if data.rings => Bell::RingsOn,
+            _ => Bell::Silent,
+        };
         let height = data.as_ref().map(popup::height);
         let place = height.map_or(self.place, |height| place(screen(ctx), height, self.edge));
         let other = shown.as_ref().map(|data| data.call) != data.as_ref().map(|data| data.call);
@@ -139,6 +155,7 @@ impl PopupWindow {
             self.visible = visible;
         }
         ctx.request_repaint_of(Self::id());
+        bell
     }
 
     /// Puts the window at this edge of the screen, in these colours.

@@ -31,9 +31,13 @@ async fn desk() -> Desk {
             edge: Default::default(),
             language: Default::default(),
             habits: Default::default(),
+            sound: Default::default(),
+            flash: Default::default(),
         },
         call_back: Default::default(),
         data: Default::default(),
+        sound: Default::default(),
+        file: Default::default(),
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);
     let (says, says_out) = mpsc::channel(MOST_SAID);

@@ -8,6 +8,7 @@ use pinkas_protocol::{CallId, Written};
 use uuid::Uuid;
 
 use super::pen::{Live, Pen, Side, beside, ink, part, strong};
+use super::settings::Machine;
 use super::{details, follow_ups, history, missed, queue, settings};
 use crate::command::Command;
 use crate::drafts::Stage;
@@ -91,14 +92,14 @@ pub struct Notice {
 const MOST_NOTICES: usize = 3;
 
 /// Builds the window's content; a list this person may not see falls back to recent calls.
-pub fn data(model: &Model, settings: &Settings, tab: Tab, now: Timestamp) -> MainData {
+pub fn data(model: &Model, settings: (&Settings, Machine), tab: Tab, now: Timestamp) -> MainData {
     let (link, link_tone) = link_words(model, now);
     let (name, lines) = me_words(model);
     let live = model.supervises().then_some((Tab::Live, 0));
     let counted = [(Tab::Missed, missed::open(model)), (Tab::FollowUps, follow_ups::due(model, now))];
     let tabs = live.into_iter().chain(counted).chain([(Tab::Recent, 0), (Tab::Settings, 0)]).collect();
     let list = match tab {
-        Tab::Settings => ListData::Settings(settings::data(&model.words, settings)),
+        Tab::Settings => ListData::Settings(settings::data(&model.words, settings.0, settings.1)),
         Tab::Live if model.supervises() => ListData::Live(queue::data(model, now)),
         Tab::Missed => ListData::Missed,
         Tab::FollowUps => ListData::FollowUps,

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::pen::{Live, Pen, Side, beside, part, strong};
 use crate::command::Command;
 use crate::model::{Habits, Pops};
-use crate::settings::{Edge, Settings, Shade};
+use crate::settings::{Edge, Settings, Shade, Switch};
 use crate::theme::{self, Theme, Tone};
 use crate::words::{Language, Words};
 
@@ -33,21 +33,46 @@ pub struct ChoiceOption {
     pub text: String,
     /// It is the one in force.
     pub chosen: bool,
-    /// All settings once it is chosen.
-    pub settings: Settings,
+    /// What is asked for by choosing it.
+    pub wish: Command,
 }
+
+/// What can be chosen on this machine only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// A sound is configured.
+    pub sound: Offered,
+    /// Whether the desktop starts with the session; `None`: the system has no place to say so.
+    pub autostart: Option<Switch>,
+}
+
+/// Whether there is something to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// There is.
+    Yes,
+    /// There is not.
+    No,
+}
+
+/// The room for what is chosen, before its values, in points.
+const LABEL: f32 = 232.0;
 
 /// How long a card may stay after a talk, in seconds.
 const WRAP_UPS: [i64; 4] = [15, 30, 60, 120];
 
 /// Builds the page.
-pub fn data(words: &Words, now: &Settings) -> SettingsData {
+pub fn data(words: &Words, now: &Settings, machine: Machine) -> SettingsData {
     let now = *now;
     let row = |label: &'static str, options: Vec<(String, Settings)>| ChoiceRow {
         label: words.say(label),
         options: options
             .into_iter()
-            .map(|(text, settings)| ChoiceOption { text, chosen: settings == now, settings })
+            .map(|(text, settings)| ChoiceOption {
+                text,
+                chosen: settings == now,
+                wish: Command::Set(settings),
+            })
             .collect(),
     };
     let languages = Language::all()
@@ -72,13 +97,28 @@ pub fn data(words: &Words, now: &Settings) -> SettingsData {
         (text, wrap_up(Some(SignedDuration::from_secs(seconds))))
     });
     let wrap_ups = std::iter::once((words.say("until-closed"), wrap_up(None))).chain(lasts);
-    let rows = vec![
+    let switch = [("on", Switch::On), ("off", Switch::Off)];
+    let sounds = switch.map(|(id, sound)| (words.say(id), Settings { sound, ..now }));
+    let flashes = switch.map(|(id, flash)| (words.say(id), Settings { flash, ..now }));
+    let mut rows = vec![
         row("language", languages.collect()),
         row("colours", shades.into()),
         row("pops-when", pops.into()),
         row("stays-after-talk", wrap_ups.collect()),
         row("edge", edges.into()),
     ];
+    if machine.sound == Offered::Yes {
+        rows.push(row("sound-at-ring", sounds.into()));
+    }
+    rows.push(row("flash-at-ring", flashes.into()));
+    if let Some(starts) = machine.autostart {
+        let options = switch.map(|(id, to)| ChoiceOption {
+            text: words.say(id),
+            chosen: to == starts,
+            wish: Command::Autostart(to),
+        });
+        rows.push(ChoiceRow { label: words.say("starts-with-session"), options: options.into() });
+    }
     SettingsData { rows }
 }
 
@@ -89,13 +129,14 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &SettingsData) -> Vec<Command> {
         let mut pen = Pen::new(ui, theme);
         pen.space(theme::PAD);
         for row in &data.rows {
-            let line = pen.padded_line(24.0);
-            pen.text(line, Side::Start, &row.label, strong(theme::TEXT, Tone::Text));
             let mut line = pen.padded_line(theme::TALL_ROW);
+            let label = part(line, Side::Start, LABEL);
+            pen.text(label, Side::Start, &row.label, strong(theme::TEXT, Tone::Text));
+            line = beside(line, Side::Start, LABEL + theme::PAD);
             for option in &row.options {
                 let width = pen.button_width(&option.text);
                 if option_ui(&mut pen, part(line, Side::Start, width), option) {
-                    wishes.push(Command::Set(option.settings));
+                    wishes.push(option.wish.clone());
                 }
                 line = beside(line, Side::Start, width + 8.0);
             }

@@ -12,10 +12,11 @@ use pinkas_protocol::{
 
 use super::main_window::{self, Looks, Tab};
 use super::popup::{self, CardBody, FigureValue, PopupData};
+use super::settings::{Machine, Offered};
 use crate::command::Command;
 use crate::model::Model;
 use crate::sample::{self, at, call};
-use crate::settings::{Edge, Settings, Shade};
+use crate::settings::{Edge, Settings, Shade, Switch};
 use crate::theme::{CARD_WIDTH, Theme};
 use crate::words::{Language, Words};
 use crate::{fonts, text, theme, words};
@@ -416,7 +417,11 @@ const SETTINGS: Settings = Settings {
     edge: Edge::Right,
     language: Language::ENGLISH,
     habits: crate::model::Habits { pops: crate::model::Pops::AtRing, wrap_up: None },
+    sound: Switch::On,
+    flash: Switch::On,
 };
+
+const MACHINE: Machine = Machine { sound: Offered::Yes, autostart: Some(Switch::Off) };
 
 fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Looks, Vec<Command>)> {
     let theme = Theme::of(shade);
@@ -428,7 +433,7 @@ fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Looks, 
         })
         .build_ui_state(
             move |ui, (looks, said): &mut (Looks, Vec<Command>)| {
-                let data = main_window::data(&model, &SETTINGS, looks.tab(&model), at(10));
+                let data = main_window::data(&model, (&SETTINGS, MACHINE), looks.tab(&model), at(10));
                 said.extend(main_window::ui(ui, &theme, (&model, at(10)), &data, looks));
             },
             (Looks { tab: Some(tab), ..Looks::default() }, Vec::new()),
@@ -554,4 +559,30 @@ fn a_click_in_the_settings_says_all_of_them_anew() {
     let habits = crate::model::Habits { wrap_up, ..SETTINGS.habits };
     let said = [Settings { language, ..SETTINGS }, Settings { habits, ..SETTINGS }].map(Command::Set);
     assert_eq!(harness.state().1, said);
+}
+
+#[test]
+fn sounds_flashes_and_starting_with_the_session_are_switched_in_the_settings() {
+    let mut harness = main_shown(supervisor(), Tab::Settings, Shade::Dark);
+    assert_eq!(harness.query_all_by_label("Off").count(), 3, "sound, flash, session");
+    for row in 0..3 {
+        harness.query_all_by_label("Off").nth(row).expect("a row").click();
+        harness.run();
+    }
+    let expected = [
+        Command::Set(Settings { sound: Switch::Off, ..SETTINGS }),
+        Command::Set(Settings { flash: Switch::Off, ..SETTINGS }),
+        Command::Autostart(Switch::Off),
+    ];
+    assert_eq!(harness.state().1, expected);
+}
+
+#[test]
+fn what_a_machine_does_not_offer_is_no_setting() {
+    let words = Words::of(Language::ENGLISH);
+    let machine = Machine { sound: Offered::No, autostart: None };
+    let rows = super::settings::data(&words, &SETTINGS, machine).rows;
+    let labels: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
+    assert!(labels.contains(&"Taskbar flashes when a call rings"), "{labels:?}");
+    assert!(!labels.iter().any(|label| label.contains("Sound") || label.contains("log in")), "{labels:?}");
 }
