@@ -9,6 +9,7 @@ use egui::{Context, ViewportCommand, ViewportId};
 pub struct Keyboard {
     window: ViewportId,
     /// By this our window is found among those of the screen.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "elsewhere egui finds it"))]
     title: &'static str,
     taken: Option<Before>,
     way: Way,

@@ -54,6 +54,7 @@ pub(crate) enum Asked {
 }
 
 /// What is answered.
+#[cfg(unix)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answered {

@@ -1,14 +1,13 @@
 //! The UDP socket to the phone system. Datagrams that follow each other closely are read together: waking up for each
-//! costs more than reading it. Not tokio's socket, which also wakes whenever an answer has left, and for datagrams
-//! that nobody waits for yet.
+//! costs more than reading it. On Unix not tokio's socket, which also wakes whenever an answer has left, and for
+//! datagrams that nobody waits for yet.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use plain::Plain;
 use tokio::time::{Instant, sleep};
 
 /// A datagram that comes this soon after others waits as long for more. The first after a silence never waits.
@@ -22,7 +21,7 @@ const TRIES: usize = 5;
 
 /// The socket, to send with.
 #[derive(Clone)]
-pub(super) struct Datagrams(Arc<UdpSocket>);
+pub(super) struct Datagrams(Arc<Plain>);
 
 impl Datagrams {
     /// Binds one. `buffer`: bytes the kernel may keep while this program is busy, of which it gives what it may.
@@ -32,7 +31,7 @@ impl Datagrams {
         if socket2::SockRef::from(&socket).set_recv_buffer_size(buffer).is_err() {
             tracing::debug!("the receive buffer stays small");
         }
-        Ok(Datagrams(Arc::new(socket)))
+        Ok(Datagrams(Arc::new(Plain::new(socket)?)))
     }
 
     /// The address at this end.
@@ -57,6 +56,74 @@ impl Datagrams {
     }
 }
 
+/// A socket that never blocks, and says so by [`ErrorKind::WouldBlock`].
+#[cfg(unix)]
+mod plain {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    pub(super) struct Plain(UdpSocket);
+
+    impl Plain {
+        pub(super) fn new(socket: UdpSocket) -> io::Result<Plain> {
+            Ok(Plain(socket))
+        }
+
+        pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+            self.0.local_addr()
+        }
+
+        pub(super) fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+            self.0.send_to(bytes, to)
+        }
+
+        pub(super) fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+            self.0.recv_from(buffer)
+        }
+
+        /// Registered only while it waits: else each datagram wakes this program up.
+        pub(super) async fn readable(&self) -> io::Result<()> {
+            #[expect(deprecated, reason = "its successor is unsafe; the socket outlives this")]
+            let waiting = AsyncFd::with_interest(self.0.as_fd(), Interest::READABLE)?;
+            waiting.readable().await?.retain_ready();
+            Ok(())
+        }
+    }
+}
+
+/// The same elsewhere.
+#[cfg(not(unix))]
+mod plain {
+    use super::*;
+
+    pub(super) struct Plain(tokio::net::UdpSocket);
+
+    impl Plain {
+        pub(super) fn new(socket: UdpSocket) -> io::Result<Plain> {
+            tokio::net::UdpSocket::from_std(socket).map(Plain)
+        }
+
+        pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+            self.0.local_addr()
+        }
+
+        pub(super) fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+            self.0.try_send_to(bytes, to)
+        }
+
+        pub(super) fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+            self.0.try_recv_from(buffer)
+        }
+
+        pub(super) async fn readable(&self) -> io::Result<()> {
+            self.0.readable().await
+        }
+    }
+}
+
 /// How the next datagram is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
@@ -68,7 +135,7 @@ enum Pace {
 
 /// Datagrams in the order they came.
 pub(super) struct Incoming {
-    socket: Arc<UdpSocket>,
+    socket: Arc<Plain>,
     pace: Pace,
     /// How many were read since it last waited or looked.
     read: usize,
@@ -102,13 +169,7 @@ impl Incoming {
             sleep(TOGETHER).await;
             return Ok(());
         }
-        // Registered only while it waits: else each datagram wakes this program up.
-        #[expect(
-            deprecated,
-            reason = "its successor is unsafe; the socket is open for as long as this holds it"
-        )]
-        let waiting = AsyncFd::with_interest(self.socket.clone(), Interest::READABLE)?;
-        waiting.readable().await?.retain_ready();
+        self.socket.readable().await?;
         let now = Instant::now();
         let before = self.woke.replace(now);
         let soon = before.is_some_and(|before| now.saturating_duration_since(before) < 2 * TOGETHER);
