@@ -55,7 +55,11 @@ async fn gate(door: Door) -> Gate {
                 }
                 ToHub::AdapterDown { .. } | ToHub::AgentDown { .. } | ToHub::Staff(_) => continue,
                 ToHub::Said { .. } => "an adapter's word",
-                ToHub::Identified { .. } | ToHub::Chose { .. } | ToHub::Record { .. } => "a desktop's word",
+                ToHub::Identified { .. }
+                | ToHub::Chose { .. }
+                | ToHub::OwnState { .. }
+                | ToHub::WrapUp { .. }
+                | ToHub::Record { .. } => "a desktop's word",
             };
             noted.lock().expect("no panic").push(name);
         }

@@ -102,13 +102,13 @@ impl Office {
     }
 
     pub async fn ana(&self) -> Link {
-        self.links("/agent", json!({"say": "hello", "version": 3, "agent": "ana", "secret": "ana's secret"}))
+        self.links("/agent", json!({"say": "hello", "version": 4, "agent": "ana", "secret": "ana's secret"}))
             .await
     }
 
     pub async fn adapter(&self) -> Link {
         let outbox = "019d0000-0000-7000-8000-0000000000aa";
-        let hello = json!({"say": "hello", "version": 3, "adapter": "main", "secret": "main's secret", "outbox": outbox});
+        let hello = json!({"say": "hello", "version": 4, "adapter": "main", "secret": "main's secret", "outbox": outbox});
         self.links("/adapter", hello).await
     }
 
