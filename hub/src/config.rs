@@ -313,6 +313,27 @@ mod tests {
     }
 
     #[test]
+    fn reasons_not_to_take_calls_are_the_usual_ones_or_those_that_are_written() {
+        let read = |text: &str| match pinkas_config::parse(Path::new("hub.toml"), text, read) {
+            Ok(config) => {
+                let label = |reason: &Reason| reason.label.clone().unwrap_or_default();
+                config.reasons.iter().map(|reason| format!("{} {};", reason.code, label(reason))).collect()
+            }
+            Err(mistakes) => mistakes.mistakes.iter().map(|m| format!("{}: {};", m.line, m.what)).collect(),
+        };
+        assert_eq!(read(""), "break ;lunch ;training ;back_office ;".to_owned());
+        let written =
+            "[[reason]]\ncode = \"stock\"\nlabel = \"Stock\u{202e}taking\"\n[[reason]]\ncode = \"lunch\"\n";
+        assert_eq!(read(written), "stock Stocktaking;lunch ;");
+        let twice: String =
+            read("[[reason]]\ncode = \"a\"\n[[reason]]\ncode = \"a\"\n[[reason]]\nlabel = \"b\"\n");
+        assert!(twice.contains("4: there is another reason with the code \"a\""), "{twice}");
+        assert!(twice.contains("`code` is missing"), "{twice}");
+        let many: String = (0..=MOST_REASONS).map(|n| format!("[[reason]]\ncode = \"r{n}\"\n")).collect();
+        assert!(read(&many).contains("more than 32 reasons"), "{}", read(&many));
+    }
+
+    #[test]
     fn other_machines_need_tls_or_words_that_say_otherwise() {
         let told = |text: &str| {
             let read = pinkas_config::parse(Path::new("hub.toml"), text, read);
