@@ -171,10 +171,12 @@ pub fn ui(pen: &mut Pen<'_>, words: &Words, data: &OwnData, open: &mut bool, wis
     line = beside(line, Side::Start, 16.0);
     let state = pen.text(line, Side::Start, &data.state, strong(theme::TEXT, Tone::Text));
     line = beside(line, Side::Start, state.width() + 8.0);
-    let since = pen.text(line, Side::Start, &data.since, ink(theme::TEXT, Tone::Dim));
-    line = beside(line, Side::Start, since.width() + 16.0);
+    pen.text(line, Side::Start, &data.since, ink(theme::TEXT, Tone::Dim));
+    // A line of its own: in some languages it is long, and none of it may be cut.
     if let Some(differs) = &data.differs {
-        pen.text(line, Side::Start, differs, ink(theme::TEXT, Tone::Warn));
+        let line = pen.padded_line(theme::ROW);
+        pen.text(beside(line, Side::Start, 16.0), Side::Start, differs, ink(theme::TEXT, Tone::Warn));
+        pen.space(4.0);
     }
     if *open {
         choice(pen, data, live, open, wishes);
