@@ -13,8 +13,8 @@ use pinkas_protocol::record::Entry;
 use pinkas_protocol::record::{PAGE, Searched, Settled};
 use pinkas_protocol::{
     AdapterId, AgentId, Board, CallFacts, CallId, CallView, CardState, Customer, CustomerKey, EndedHow,
-    Facts, Failure, FollowUp, Gives, LineState, Number, OfferState, Pause, Private, QueueName, StirShaken,
-    TagName, Update, Verdict, Who, wire,
+    Facts, Failure, FollowUp, Gives, LineState, Number, OfferState, OwnState, Pause, PersonState, Private,
+    QueueName, StirShaken, TagName, Update, Verdict, Who, wire,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -67,13 +67,19 @@ async fn main() -> anyhow::Result<()> {
 struct Agent {
     socket: tokio_tungstenite::WebSocketStream<TcpStream>,
     customers: Vec<pinkas_protocol::Customer>,
+    id: String,
 }
 
 async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()> {
-    let mut agent = Agent { socket: tokio_tungstenite::accept_async(stream).await?, customers: Vec::new() };
+    let mut agent = Agent {
+        socket: tokio_tungstenite::accept_async(stream).await?,
+        customers: Vec::new(),
+        id: String::new(),
+    };
     agent.hear(Duration::from_secs(5)).await?;
     let (now, lines) = (Timestamp::now(), vec![sample::line("101")]);
-    let board = if role == Role::Supervisor { busy(now) } else { past(now) };
+    let mut board = if role == Role::Supervisor { busy(now) } else { past(now) };
+    board.apply(sample::person(&agent.id, "Dana Levi", &["101"], PersonState::Ready, now));
     agent
         .say(&HubToAgent::Welcome {
             name: "Dana Levi".to_owned(),
@@ -87,6 +93,7 @@ async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()
                 sample::outcome("complaint", "Complaint", &["Support"]),
                 sample::outcome("call_back", "Wants to be called back", &[]),
             ],
+            reasons: sample::reasons(),
         })
         .await?;
     loop {
@@ -119,6 +126,7 @@ impl Agent {
             match wire::decode::<AgentSays>(&text)? {
                 AgentSays::Hello { agent, .. } => {
                     println!("{agent} is here");
+                    self.id = agent.to_string();
                     return Ok(());
                 }
                 AgentSays::Choose { call, customer: Some(customer) } => self.chosen(call, customer).await?,
@@ -130,6 +138,19 @@ impl Agent {
                 }
                 AgentSays::Handled { id, .. } | AgentSays::Done { id, .. } => {
                     self.say(&HubToAgent::Kept { id }).await?;
+                }
+                AgentSays::State { state } => {
+                    let state = match state {
+                        OwnState::Ready => PersonState::Ready,
+                        OwnState::NotReady { reason } => PersonState::NotReady { reason },
+                    };
+                    let now = Timestamp::now();
+                    self.update(sample::person(&self.id, "Dana Levi", &["101"], state, now)).await?;
+                }
+                AgentSays::WrapUp { call } => {
+                    let state = if call.is_some() { PersonState::WrapUp } else { PersonState::Ready };
+                    let now = Timestamp::now();
+                    self.update(sample::person(&self.id, "Dana Levi", &["101"], state, now)).await?;
                 }
                 AgentSays::FollowUps { ask } => {
                     let follow_ups = follow_ups(Timestamp::now());
@@ -508,6 +529,14 @@ fn busy(now: Timestamp) -> Board {
         };
         let view = LineView { agent: agent.map(str::to_owned), state, since: ago(since), pauses };
         board.apply(Update::Line { line: sample::line(line), view });
+    }
+    for (who, name, lines, state, since) in [
+        ("bob", "Bob", ["102"], PersonState::Ready, 192),
+        ("dana", "דנה לוי", ["104"], PersonState::Ready, 2210),
+        ("piotr", "Piotr Zieliński", ["105"], sample::not_ready("lunch"), 1260),
+        ("ewa", "Ewa Lis", ["106"], PersonState::Offline, 5400),
+    ] {
+        board.apply(sample::person(who, name, &lines, state, ago(since)));
     }
     if let Ok(adapter) = AdapterId::parse("office") {
         board.apply(Update::Adapter { adapter, view: AdapterView { connected: false, since: ago(44) } });

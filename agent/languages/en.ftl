@@ -264,3 +264,26 @@ not-kept = Not kept: { $why } · { $what }
 disk-takes-nothing = This computer keeps nothing you write: { $why }
 drafts-damaged = { $count } damaged files of unsent notes were moved aside
 follow-up-due = Follow-up for { $date }
+
+## Whether people take calls
+ready = Ready
+say-ready = I am ready
+not-ready-because = Not ready: { $reason }
+offline = Offline
+since-when = since { $since }
+change-state = Not ready…
+change-state-close = Close the choice
+reason-break = Break
+reason-lunch = Lunch
+reason-training = Training
+reason-back-office = Back office
+you-are-not-ready = You are not ready: { $reason }
+in-phone-system = But in the phone system: { $pause }
+not-paused = Not paused in the phone system
+not-paused-you = The phone system is not known to pause you: calls can still ring
+people = People
+phone-system = Phone system
+count-ready = { $count } ready
+count-not-ready = { $count } not ready
+count-wrap-up = { $count } in wrap-up
+count-offline = { $count } offline

@@ -160,6 +160,9 @@ impl App {
                 break;
             }
         }
+        if let Some(said) = self.model.wrap_up_to_tell(now) {
+            self.tell(said);
+        }
         while let Some(said) = self.model.next_told() {
             if let Err(refused) = self.says.try_send(said) {
                 self.model.not_told(&refused.into_inner());
@@ -192,6 +195,7 @@ impl App {
             Command::Discard(id) => drafts.discard(id),
             Command::Choose { call, customer } => self.tell(AgentSays::Choose { call, customer }),
             Command::Identified { call, how } => self.tell(AgentSays::Identified { call, how }),
+            Command::State(state) => self.tell(AgentSays::State { state }),
             Command::CallBack(number) => dial::call(&self.call_back, &number),
             Command::Browse(page) => dial::browse(&page.0),
             Command::Details(call) => {

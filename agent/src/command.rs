@@ -1,6 +1,6 @@
 //! What the person in front of the screen asked for. Views only say it; `app` does it.
 
-use pinkas_protocol::{CallId, CustomerKey, Number, Private, Written};
+use pinkas_protocol::{CallId, CustomerKey, Number, OwnState, Private, Written};
 use uuid::Uuid;
 
 use crate::settings::{Settings, Switch};
@@ -22,6 +22,8 @@ pub enum Command {
         /// How, in the person's words.
         how: Private<String>,
     },
+    /// Whether this person takes calls: goes to the hub.
+    State(OwnState),
     /// Write this about a call: kept on this computer at once, then by the hub.
     Write {
         /// About which call.

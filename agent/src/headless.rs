@@ -157,10 +157,14 @@ fn said(event: &NetEvent) -> Value {
 }
 
 /// One line of stdin: `{"choose":{"call":"…","customer":"…"}}`, with `null` for none of the customers
-/// found. The error says what to write.
+/// found, or `{"state":"ready"}`, `{"state":"not_ready","reason":"lunch"}`. The error says what to write.
 pub fn parse_command(line: &str) -> Result<AgentSays, &'static str> {
-    const WANTED: &str = r#"write {"choose":{"call":"<call id>","customer":"<customer key>"}}"#;
+    const WANTED: &str = r#"write {"choose":{"call":"<call id>","customer":"<customer key>"}}, {"state":"ready"} or {"state":"not_ready","reason":"<code>"}"#;
     let value: Value = serde_json::from_str(line).map_err(|_| WANTED)?;
+    if value.get("state").is_some() {
+        let state = serde_json::from_value(value).map_err(|_| WANTED)?;
+        return Ok(AgentSays::State { state });
+    }
     let choose = value.get("choose").ok_or(WANTED)?;
     let text = |key: &str| choose.get(key)?.as_str();
     let call = text("call").and_then(|text| text.parse().ok()).ok_or(WANTED)?;
@@ -198,6 +202,8 @@ fn read_commands(says: &mpsc::Sender<AgentSays>) {
 
 #[cfg(test)]
 mod tests {
+    use pinkas_protocol::OwnState;
+
     use super::*;
     use crate::sample;
 
@@ -255,7 +261,19 @@ mod tests {
         assert_eq!(parse_command(&line), Ok(AgentSays::Choose { call: id, customer }));
         let nobody = format!("{{\"choose\":{{\"call\":\"{id}\",\"customer\":null}}}}");
         assert_eq!(parse_command(&nobody), Ok(AgentSays::Choose { call: id, customer: None }));
-        for wrong in ["", "choose", "{}", "{\"choose\":{\"call\":\"x\",\"customer\":\"C\"}}", "[1]"] {
+        let lunch = parse_command(r#"{"state":"not_ready","reason":"lunch"}"#);
+        let reason = "lunch".parse().expect("a code");
+        assert_eq!(lunch, Ok(AgentSays::State { state: OwnState::NotReady { reason } }));
+        assert_eq!(parse_command(r#"{"state":"ready"}"#), Ok(AgentSays::State { state: OwnState::Ready }));
+        for wrong in [
+            r#"{"state":"asleep"}"#,
+            r#"{"state":"not_ready"}"#,
+            "",
+            "choose",
+            "{}",
+            "{\"choose\":{\"call\":\"x\",\"customer\":\"C\"}}",
+            "[1]",
+        ] {
             assert!(parse_command(wrong).is_err(), "{wrong}");
         }
     }

@@ -2,6 +2,7 @@
 //! The board is the hub's; what is kept here beside it is only what this person saw and closed.
 //! Moments on the board are the hub's clock, so that a desktop with a wrong clock shows right ages.
 
+mod own;
 pub mod past;
 mod pop;
 
@@ -13,7 +14,7 @@ use pinkas_link::Ended;
 use pinkas_protocol::agent_link::{AgentSays, Role};
 use pinkas_protocol::record::Outcome;
 use pinkas_protocol::{
-    Board, CallId, CallView, EndedHow, FollowUp, Line, Missed, PastCall, QueueName, Update, Written,
+    Board, CallId, CallView, EndedHow, FollowUp, Line, Missed, PastCall, QueueName, Reason, Update, Written,
 };
 
 pub use past::Past;
@@ -108,6 +109,9 @@ pub struct Model {
     /// What this person wrote and the hub may not have yet.
     drafts: Drafts,
     outcomes: Vec<Outcome>,
+    reasons: Vec<Reason>,
+    /// The call of which the hub knows that it leaves something to do.
+    wrap_up_told: Option<CallId>,
     past: Past,
 }
 
@@ -129,6 +133,8 @@ impl Model {
             habits: Habits::default(),
             drafts: Drafts::default(),
             outcomes: Vec::new(),
+            reasons: Vec::new(),
+            wrap_up_told: None,
             past: Past::default(),
         }
     }
@@ -137,8 +143,9 @@ impl Model {
     pub fn apply(&mut self, event: NetEvent) {
         let now = event.at();
         match event {
-            NetEvent::Welcome { at, me, hub_now, board, outcomes } => {
-                self.outcomes = outcomes;
+            NetEvent::Welcome { at, me, hub_now, board, outcomes, reasons } => {
+                (self.outcomes, self.reasons) = (outcomes, reasons);
+                self.wrap_up_told = None;
                 self.drafts.connected();
                 self.past.connected();
                 self.me = Some(me);

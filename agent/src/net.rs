@@ -8,7 +8,7 @@ use pinkas_link::{Backoff, Ended, Link};
 use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::close::Close;
 use pinkas_protocol::record::{Outcome, Refusal, Searched};
-use pinkas_protocol::{Board, CallId, FollowUp, Line, PastCall, Private, Update, wire};
+use pinkas_protocol::{AgentId, Board, CallId, FollowUp, Line, PastCall, Private, Reason, Update, wire};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -45,6 +45,8 @@ pub enum NetEvent {
         board: Board,
         /// What may come of a call.
         outcomes: Vec<Outcome>,
+        /// Why somebody may not take calls.
+        reasons: Vec<Reason>,
     },
     /// One change.
     Update {
@@ -114,6 +116,8 @@ impl NetEvent {
 /// The agent, as the hub knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Me {
+    /// The name we log in with.
+    pub id: AgentId,
     /// Own name.
     pub name: String,
     /// What the agent may see.
@@ -258,7 +262,7 @@ async fn talk(
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             said = link.next::<HubToAgent>() => match said? {
-                HubToAgent::Welcome { name, role, lines, now: hub_now, token: new, board, outcomes } => {
+                HubToAgent::Welcome { name, role, lines, now: hub_now, token: new, board, outcomes, reasons } => {
                     if !*stood {
                         tracing::info!("connected to the hub at {}", config.hub);
                     }
@@ -267,9 +271,9 @@ async fn talk(
                     if new.is_some() {
                         *token = new;
                     }
-                    let me = Me { name, role, lines };
+                    let me = Me { id: config.agent.clone(), name, role, lines };
                     let at = Timestamp::now();
-                    screen.tell(NetEvent::Welcome { at, me, hub_now, board, outcomes }).await?;
+                    screen.tell(NetEvent::Welcome { at, me, hub_now, board, outcomes, reasons }).await?;
                 }
                 // The welcome brings the whole board: what comes before it has no place yet.
                 HubToAgent::Update { .. } if !*stood => {}

@@ -10,7 +10,8 @@ use pinkas_protocol::record::{Outcome, PastCustomer};
 use pinkas_protocol::{
     AgentId, CallFacts, CallId, CallView, Caller, Card, CardState, Customer, CustomerKey, EndedHow, Entry,
     Facts, Failure, FollowUp, Gives, Line, Missed, Money, Number, Offer, OfferState, OutcomeCode, PastCall,
-    Private, QueueName, SourceName, Update, Who, Withdrawal, Written,
+    PersonState, PersonView, Private, QueueName, Reason, ReasonCode, SourceName, Update, Who, Withdrawal,
+    Written,
 };
 use uuid::Uuid;
 
@@ -185,6 +186,25 @@ pub fn follow_up(id: u128, call: CallId, due: &str, text: &str, at: Timestamp) -
     FollowUp { call, caller: view.facts.caller, customer: None, entry: entry(id, what, at) }
 }
 
+/// Why people may not take calls: one reason of which the desktop has a word, and one of the company's own.
+pub fn reasons() -> Vec<Reason> {
+    let code = |text| ReasonCode::parse(text).expect("a code");
+    let own = Some("Stocktaking".to_owned());
+    vec![Reason { code: code("lunch"), label: None }, Reason { code: code("stock"), label: own }]
+}
+
+/// What somebody does from a moment on.
+pub fn person(who: &str, name: &str, lines: &[&str], state: PersonState, since: Timestamp) -> Update {
+    let lines = lines.iter().map(|name| line(name)).collect();
+    let view = PersonView { name: name.to_owned(), lines, state, since };
+    Update::Person { person: AgentId::parse(who).expect("a name"), view }
+}
+
+/// Not ready for this reason.
+pub fn not_ready(reason: &str) -> PersonState {
+    PersonState::NotReady { reason: ReasonCode::parse(reason).expect("a code") }
+}
+
 /// A call that was answered at 101 and is over.
 pub fn past(id: CallId, number: &str, name: &str, began: Timestamp) -> PastCall {
     let who = Who::Known { customer: customer("C-1", name, None) };
@@ -228,8 +248,16 @@ mod events {
     }
 
     pub fn welcome_as(role: Role, seconds: i64, board: Board) -> NetEvent {
-        let me = Me { name: "Dana".to_owned(), role, lines: vec![line("101")] };
-        NetEvent::Welcome { at: at(seconds), me, hub_now: at(seconds), board, outcomes: Vec::new() }
+        let id = AgentId::parse("dana").expect("a name");
+        let me = Me { id, name: "Dana".to_owned(), role, lines: vec![line("101")] };
+        NetEvent::Welcome {
+            at: at(seconds),
+            me,
+            hub_now: at(seconds),
+            board,
+            outcomes: Vec::new(),
+            reasons: reasons(),
+        }
     }
 
     pub fn update(seconds: i64, update: Update) -> NetEvent {

@@ -7,6 +7,7 @@ pub mod history;
 pub mod list;
 pub mod main_window;
 pub mod missed;
+pub mod own_state;
 pub mod pen;
 pub mod popup;
 pub mod queue;

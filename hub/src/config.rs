@@ -11,7 +11,9 @@ use pinkas_config::{Mistakes, Section};
 use pinkas_protocol::agent_link::Role;
 use pinkas_protocol::number::EXTENSION_DIGITS;
 use pinkas_protocol::record::Outcome;
-use pinkas_protocol::{AdapterId, AgentId, Line, NumberPlan, OutcomeCode, TeamName, text};
+use pinkas_protocol::{
+    AdapterId, AgentId, Line, NumberPlan, OutcomeCode, Reason, ReasonCode, TeamName, text,
+};
 
 use crate::access::{self, Settings};
 use crate::core::{Agent, Rights};
@@ -22,6 +24,11 @@ use crate::sources::{self, ConfiguredSource};
 
 /// The most outcomes a company may name.
 const MOST_OUTCOMES: usize = 64;
+
+/// The most reasons not to take calls.
+const MOST_REASONS: usize = 32;
+/// Where the configuration names none. Desktops have words of their own for these.
+const REASONS: [&str; 4] = ["break", "lunch", "training", "back_office"];
 
 /// A checked configuration.
 pub struct Config {
@@ -45,6 +52,8 @@ pub struct Config {
     pub sources: Vec<ConfiguredSource>,
     /// What may come of a call.
     pub outcomes: Vec<Outcome>,
+    /// Why somebody may not take calls.
+    pub reasons: Vec<Reason>,
     /// Where figures for Prometheus are shown, if anywhere.
     pub metrics: Option<SocketAddr>,
     /// For how many days calls are kept; `None`: for ever.
@@ -138,6 +147,7 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
     }
     let identify = identify(&mut section.table("identify"));
     let outcomes = outcomes(section);
+    let reasons = reasons(section);
     let keep_days = keep_days(section);
     let sources = sources::read(section, &numbers);
     let key = section.path("last_known_key").unwrap_or_else(|| section.beside("last-known.key"));
@@ -164,6 +174,7 @@ fn read(section: &mut Section<'_>) -> Option<Config> {
         last_known,
         sources,
         outcomes,
+        reasons,
         keep_days,
     })
 }
@@ -232,6 +243,30 @@ fn outcomes(section: &mut Section<'_>) -> Vec<Outcome> {
     outcomes
 }
 
+fn reasons(section: &mut Section<'_>) -> Vec<Reason> {
+    let mut reasons = Vec::<Reason>::new();
+    for mut table in section.tables("reason") {
+        let code = table.need_parsed::<ReasonCode>("code", "a short word such as \"lunch\"");
+        let label = table.text("label").and_then(|label| text::plain(&label, text::LONGEST));
+        let Some(code) = code else { continue };
+        if reasons.iter().any(|reason| reason.code == code) {
+            table.note("code", format!("there is another reason with the code \"{code}\""));
+        } else if reasons.len() == MOST_REASONS {
+            table.note(
+                "code",
+                format!("more than {MOST_REASONS} reasons are more than a person can choose from"),
+            );
+        } else {
+            reasons.push(Reason { code, label });
+        }
+    }
+    if reasons.is_empty() {
+        let usual = REASONS.iter().filter_map(|code| ReasonCode::parse(code).ok());
+        reasons.extend(usual.map(|code| Reason { code, label: None }));
+    }
+    reasons
+}
+
 fn keep_days(section: &mut Section<'_>) -> Option<i64> {
     let written = section.text("keep_calls")?;
     let days = written.trim().strip_suffix("days").and_then(|days| days.trim().parse().ok());
@@ -275,6 +310,27 @@ mod tests {
         for line in ["2: ", "3: ", "4: ", "5: `guess` is not a key here"] {
             assert!(wrong.contains(line), "{wrong}");
         }
+    }
+
+    #[test]
+    fn reasons_not_to_take_calls_are_the_usual_ones_or_those_that_are_written() {
+        let read = |text: &str| match pinkas_config::parse(Path::new("hub.toml"), text, read) {
+            Ok(config) => {
+                let label = |reason: &Reason| reason.label.clone().unwrap_or_default();
+                config.reasons.iter().map(|reason| format!("{} {};", reason.code, label(reason))).collect()
+            }
+            Err(mistakes) => mistakes.mistakes.iter().map(|m| format!("{}: {};", m.line, m.what)).collect(),
+        };
+        assert_eq!(read(""), "break ;lunch ;training ;back_office ;".to_owned());
+        let written =
+            "[[reason]]\ncode = \"stock\"\nlabel = \"Stock\u{202e}taking\"\n[[reason]]\ncode = \"lunch\"\n";
+        assert_eq!(read(written), "stock Stocktaking;lunch ;");
+        let twice: String =
+            read("[[reason]]\ncode = \"a\"\n[[reason]]\ncode = \"a\"\n[[reason]]\nlabel = \"b\"\n");
+        assert!(twice.contains("4: there is another reason with the code \"a\""), "{twice}");
+        assert!(twice.contains("`code` is missing"), "{twice}");
+        let many: String = (0..=MOST_REASONS).map(|n| format!("[[reason]]\ncode = \"r{n}\"\n")).collect();
+        assert!(read(&many).contains("more than 32 reasons"), "{}", read(&many));
     }
 
     #[test]

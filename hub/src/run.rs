@@ -76,7 +76,8 @@ async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     number::warm_up();
-    let (store, kept) = store::open(&config.state, config.numbers)?;
+    let (store, mut kept) = store::open(&config.state, config.numbers)?;
+    kept.nobody_is_here(Timestamp::now());
     let (inbox_in, mut inbox) = mpsc::channel(INBOX);
     let (landed_in, mut landed) = mpsc::channel(LANDED);
     let (asked_in, mut asked) = mpsc::channel(ASKED);
@@ -97,6 +98,7 @@ async fn serve(
     let mut hub =
         Hub::new(access.staff(), places, config.identify, kept, &mut outputs).with_rights(config.rights);
     hub.set_outcomes(config.outcomes);
+    hub.set_reasons(config.reasons);
     let durable = store.durable.clone();
     let clerk = Clerk::new(config.keep_days, Timestamp::now(), store.last_written);
     let mut desk = Desk {
@@ -104,6 +106,7 @@ async fn serve(
         gather,
         store,
         viewers: BTreeMap::new(),
+        cut_off: Vec::new(),
         adapters: BTreeMap::new(),
         recording: true,
         clerk,
@@ -134,6 +137,8 @@ struct Desk {
     gather: Gather,
     store: Store,
     viewers: BTreeMap<ViewerId, mpsc::Sender<ToLink>>,
+    /// Desktops that did not take an answer, and of which the core does not know yet.
+    cut_off: Vec<ViewerId>,
     adapters: BTreeMap<AdapterId, AdapterLink>,
     /// What happens still goes to the store.
     recording: bool,
@@ -186,6 +191,11 @@ impl Desk {
                 }
             }
             self.carry_out(outputs);
+            while let Some(viewer) = self.cut_off.pop() {
+                let mut outputs = Outputs::default();
+                self.hub.handle(Timestamp::now(), Input::AgentDown { viewer }, &mut outputs);
+                self.carry_out(outputs);
+            }
         }
     }
 
@@ -225,6 +235,10 @@ impl Desk {
             ToHub::Identified { viewer, call, how } => {
                 self.hub.handle(now, Input::Identified { viewer, call, how }, outputs);
             }
+            ToHub::OwnState { viewer, state } => {
+                self.hub.handle(now, Input::OwnState { viewer, state }, outputs);
+            }
+            ToHub::WrapUp { viewer, call } => self.hub.handle(now, Input::WrapUp { viewer, call }, outputs),
             ToHub::Staff(staff) => self.hub.handle(now, Input::Staff(staff), outputs),
             ToHub::Chose { viewer, call, customer } => {
                 self.hub.handle(now, Input::Choose { viewer, call, customer }, outputs);
@@ -275,24 +289,10 @@ impl Desk {
 
     /// Tells first, asks next, and hands the rest to the disk.
     fn carry_out(&mut self, mut outputs: Outputs) {
-        for (to, message) in std::mem::take(&mut outputs.tell) {
-            let frame = Utf8Bytes::from(wire::encode(&message));
-            for viewer in to {
-                let told = self.viewers.get(&viewer).map(|out| out.try_send(ToLink::Frame(frame.clone())));
-                if let Some(Err(not_taken)) = told {
-                    // Its queue is full or its link is gone: the next hello brings the whole board.
-                    self.viewers.remove(&viewer);
-                    let call = match &message {
-                        HubToAgent::Update { update } => update.call(),
-                        _ => None,
-                    };
-                    let why = match not_taken {
-                        TrySendError::Full(_) => NotTaken::QueueFull,
-                        TrySendError::Closed(_) => NotTaken::LinkEnded,
-                    };
-                    let behind = Input::FellBehind { viewer, call, why };
-                    self.hub.handle(Timestamp::now(), behind, &mut outputs);
-                }
+        // Who is cut off may be somebody of whom others are told.
+        while !outputs.tell.is_empty() {
+            for (to, message) in std::mem::take(&mut outputs.tell) {
+                self.tell_all(to, &message, &mut outputs);
             }
         }
         for ask in outputs.ask {
@@ -327,6 +327,26 @@ impl Desk {
         }
     }
 
+    fn tell_all(&mut self, to: Vec<ViewerId>, message: &HubToAgent, outputs: &mut Outputs) {
+        let frame = Utf8Bytes::from(wire::encode(message));
+        for viewer in to {
+            let told = self.viewers.get(&viewer).map(|out| out.try_send(ToLink::Frame(frame.clone())));
+            if let Some(Err(not_taken)) = told {
+                // Its queue is full or its link is gone: the next hello brings the whole board.
+                self.viewers.remove(&viewer);
+                let call = match message {
+                    HubToAgent::Update { update } => update.call(),
+                    _ => None,
+                };
+                let why = match not_taken {
+                    TrySendError::Full(_) => NotTaken::QueueFull,
+                    TrySendError::Closed(_) => NotTaken::LinkEnded,
+                };
+                self.hub.handle(Timestamp::now(), Input::FellBehind { viewer, call, why }, outputs);
+            }
+        }
+    }
+
     fn store_said(&mut self, said: Said) {
         match said {
             Said::Kept { viewer, id } => {
@@ -353,8 +373,7 @@ impl Desk {
         let frame = ToLink::Frame(Utf8Bytes::from(wire::encode(message)));
         if let Some(Err(_)) = self.viewers.get(&viewer).map(|out| out.try_send(frame)) {
             self.viewers.remove(&viewer);
-            let mut nothing = Outputs::default();
-            self.hub.handle(Timestamp::now(), Input::AgentDown { viewer }, &mut nothing);
+            self.cut_off.push(viewer);
         }
     }
 

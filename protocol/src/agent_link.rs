@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::board::{Board, Update};
 use crate::ids::{AgentId, CallId, CustomerKey, Line};
+use crate::person::{OwnState, Reason};
 use crate::private::Private;
 use crate::record::{FollowUp, Outcome, PastCall, Refusal, Searched, Written};
 
@@ -73,6 +74,18 @@ pub enum AgentSays {
         /// Comes back with the answer.
         ask: u64,
     },
+    /// Whether this person takes calls from now on. It is kept over restarts of desktop and hub.
+    State {
+        /// What they say of themselves.
+        #[serde(flatten)]
+        state: OwnState,
+    },
+    /// This desktop's person finishes what is left to do after a call. It ends with the link, too.
+    WrapUp {
+        /// After which call; it must have been answered at one of their phones. Absent: it is finished.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<CallId>,
+    },
     /// The caller was identified in the conversation: fields that were kept back may now be shown.
     Identified {
         /// On which call; it must be one this agent has talked on.
@@ -105,6 +118,9 @@ pub enum HubToAgent {
         /// What may come of a call.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         outcomes: Vec<Outcome>,
+        /// Why somebody may not take calls.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reasons: Vec<Reason>,
     },
     /// One change.
     Update {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{CallFacts, EndedHow, LineState, Pause, Withdrawal};
 use crate::card::{Card, Customer, Failure};
-use crate::ids::{AdapterId, CallId, CustomerKey, Line, QueueName};
+use crate::ids::{AdapterId, AgentId, CallId, CustomerKey, Line, QueueName};
+use crate::person::PersonView;
 use crate::private::Private;
 use crate::record::{Entry, Missed};
 
@@ -24,6 +25,9 @@ pub struct Board {
     /// Missed calls, a row for each caller, by the first call of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missed: BTreeMap<CallId, Missed>,
+    /// Who takes calls: of those who have a phone, whoever has been connected.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub people: BTreeMap<AgentId, PersonView>,
 }
 
 /// One call as it is shown.
@@ -331,6 +335,18 @@ pub enum Update {
         /// What it does now.
         view: AdapterView,
     },
+    /// A person takes calls or does not, came or went.
+    Person {
+        /// Who.
+        person: AgentId,
+        /// What they do now.
+        view: PersonView,
+    },
+    /// A person is shown no more.
+    PersonGone {
+        /// Who.
+        person: AgentId,
+    },
     /// Somebody wrote about a call, or a follow-up of it is done.
     Written {
         /// Which call.
@@ -364,6 +380,8 @@ impl Update {
             Update::Line { .. }
             | Update::LineGone { .. }
             | Update::Adapter { .. }
+            | Update::Person { .. }
+            | Update::PersonGone { .. }
             | Update::Missed { .. }
             | Update::MissedGone { .. } => None,
         }
@@ -508,6 +526,10 @@ impl Board {
             Update::Adapter { adapter, view } => {
                 self.adapters.insert(adapter, view);
             }
+            Update::Person { person, view } => {
+                self.people.insert(person, view);
+            }
+            Update::PersonGone { person } => drop(self.people.remove(&person)),
             Update::Written { call, entry } => {
                 if let Some(view) = self.calls.get_mut(&call) {
                     match view.entries.iter_mut().find(|old| old.id == entry.id) {

@@ -164,6 +164,10 @@ text_id!(
     OutcomeCode
 );
 text_id!(
+    /// What a configuration calls a reason not to take calls, for example `lunch`.
+    ReasonCode
+);
+text_id!(
     /// What a configuration calls something a phone system tells of a call, for example `customer`.
     TagName
 );

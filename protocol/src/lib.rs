@@ -11,6 +11,7 @@ pub mod close;
 pub mod disagreement;
 pub mod ids;
 pub mod number;
+pub mod person;
 pub mod private;
 pub mod record;
 pub mod text;
@@ -24,8 +25,10 @@ pub use call::{
 pub use card::{Card, CardState, Customer, Facts, Failure, Gives, Money};
 pub use disagreement::{Disagreement, Fact, Said, disagreements};
 pub use ids::{
-    AdapterId, AgentId, CallId, CustomerKey, Line, OutcomeCode, QueueName, SourceName, TagName, TeamName,
+    AdapterId, AgentId, CallId, CustomerKey, Line, OutcomeCode, QueueName, ReasonCode, SourceName, TagName,
+    TeamName,
 };
 pub use number::{Number, NumberPlan};
+pub use person::{OwnState, PersonState, PersonView, Reason};
 pub use private::Private;
 pub use record::{Entry, FollowUp, Missed, PastCall, Written};

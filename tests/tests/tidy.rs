@@ -406,11 +406,19 @@ fn story() -> Vec<NetEvent> {
         entries: Vec::new(),
         trial: false,
     };
-    let me = Me { name: "Ana".to_owned(), role: Role::Agent, lines: vec![line.clone()] };
+    let id = "ana".parse().expect("a name");
+    let me = Me { id, name: "Ana".to_owned(), role: Role::Agent, lines: vec![line.clone()] };
     let answered = offer(OfferState::Answered { at: at(9), held: None });
     let ended = Ended { at: at(60), how: EndedHow::Completed };
     vec![
-        NetEvent::Welcome { at: at(0), me, hub_now: at(0), board: Board::default(), outcomes: Vec::new() },
+        NetEvent::Welcome {
+            at: at(0),
+            me,
+            hub_now: at(0),
+            board: Board::default(),
+            outcomes: Vec::new(),
+            reasons: Vec::new(),
+        },
         NetEvent::Update { at: at(5), update: Update::Call { view: Box::new(view) } },
         NetEvent::Update { at: at(9), update: Update::Offer { call, line, offer: answered } },
         NetEvent::Update { at: at(60), update: Update::Ended { call, ended } },

@@ -181,7 +181,14 @@ fn ages_are_right_on_a_desktop_whose_clock_is_wrong() {
     let NetEvent::Welcome { me, board, .. } = sample::welcome(0, Board::default()) else {
         panic!("a welcome")
     };
-    model.apply(NetEvent::Welcome { at: at(-3600), me, hub_now: at(0), board, outcomes: Vec::new() });
+    model.apply(NetEvent::Welcome {
+        at: at(-3600),
+        me,
+        hub_now: at(0),
+        board,
+        outcomes: Vec::new(),
+        reasons: Vec::new(),
+    });
     told(&mut model, -3599, sample::rings(call(1), "101"));
     let card = PopupData::now(&model, at(-3596)).expect("a card");
     assert_eq!(card.clock.as_deref(), Some("0:04"));

@@ -93,6 +93,7 @@ fn welcome() -> HubToAgent {
         token: None,
         board: Board::default(),
         outcomes: vec![sample::outcome("ordered", "Ordered", &[])],
+        reasons: sample::reasons(),
     }
 }
 
@@ -200,11 +201,11 @@ async fn nonsense_from_a_hub_ends_the_link_and_not_the_program() {
 async fn a_token_stands_for_the_password_until_the_hub_ends_it() {
     let mut desk = desk().await;
     let mut hub = desk.hub().await;
-    let HubToAgent::Welcome { name, role, lines, now, board, outcomes, .. } = welcome() else {
+    let HubToAgent::Welcome { name, role, lines, now, board, outcomes, reasons, .. } = welcome() else {
         panic!("a welcome")
     };
     let token = Some(Private("pinkas_token".to_owned()));
-    say(&mut hub, HubToAgent::Welcome { name, role, lines, now, token, board, outcomes }).await;
+    say(&mut hub, HubToAgent::Welcome { name, role, lines, now, token, board, outcomes, reasons }).await;
     assert!(matches!(desk.event().await, NetEvent::Welcome { .. }));
     drop(hub);
     let mut hub = desk.hub_with("pinkas_token").await;

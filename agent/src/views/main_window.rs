@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::pen::{Live, Pen, Side, beside, ink, part, strong};
 use super::settings::Machine;
-use super::{details, follow_ups, history, missed, queue, settings};
+use super::{details, follow_ups, history, missed, own_state, queue, settings};
 use crate::command::Command;
 use crate::drafts::Stage;
 use crate::model::{LinkState, Model};
@@ -45,6 +45,8 @@ pub struct MainData {
     pub link_tone: Tone,
     /// The lists this person may choose between, each with how many rows of it ask for something.
     pub tabs: Vec<(Tab, usize)>,
+    /// Whether this person takes calls.
+    pub own: Option<own_state::OwnData>,
     /// What was written and not kept, and what this computer's disk does not do.
     pub notices: Vec<Notice>,
     /// What the chosen list holds.
@@ -77,6 +79,8 @@ pub struct Looks {
     pub find: String,
     /// The call that is shown beside the list.
     pub details: Option<CallId>,
+    /// What to say of oneself is being chosen.
+    pub choosing: bool,
 }
 
 /// Something that was written and is not kept.
@@ -106,7 +110,8 @@ pub fn data(model: &Model, settings: (&Settings, Machine), tab: Tab, now: Timest
         _ => ListData::Recent(history::data(model, now)),
     };
     let notices = notices(model);
-    MainData { name, lines, link, link_tone, tabs, notices, list, words: model.words.clone() }
+    let own = own_state::data(model, now);
+    MainData { name, lines, link, link_tone, tabs, own, notices, list, words: model.words.clone() }
 }
 
 impl ListData {
@@ -132,7 +137,7 @@ impl MainData {
     /// Whether something shown ages by the second.
     pub fn ticks(&self, model: &Model) -> bool {
         matches!(model.link, LinkState::Disconnected { .. })
-            || matches!(&self.list, ListData::Live(queue) if !(queue.calls.is_empty() && queue.lines.is_empty()))
+            || matches!(&self.list, ListData::Live(queue) if !queue.is_empty())
     }
 }
 
@@ -199,10 +204,14 @@ pub fn ui(
 ) -> Vec<Command> {
     let mut wishes = Vec::new();
     keys(ui, data, looks);
+    wishes.extend(data.own.as_ref().and_then(|own| own_state::keys(ui, own, &mut looks.choosing)));
     let whole = ui.max_rect();
     ui.painter().rect_filled(whole, 0.0, theme.ground);
     let mut pen = Pen::new(ui, theme);
     head(&mut pen, data, looks);
+    if let Some(own) = &data.own {
+        own_state::ui(&mut pen, &data.words, own, &mut looks.choosing, &mut wishes);
+    }
     data.notices.iter().for_each(|notice| notice_ui(&mut pen, &data.words, notice, &mut wishes));
     let below = Rect::from_min_max(egui::Pos2::new(whole.left(), pen.y), whole.max);
     let beside_list = matches!(data.list, ListData::Missed | ListData::FollowUps | ListData::Recent(_));

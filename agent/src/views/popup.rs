@@ -19,6 +19,7 @@ pub use draw::{by_key, height, ui};
 
 use crate::model::{Here, LinkState, Model, Pop};
 use crate::theme::Tone;
+use crate::views::own_state;
 use crate::words::{self, Words};
 
 /// One call's card.
@@ -36,6 +37,8 @@ pub struct PopupData {
     pub clock: Option<String>,
     /// That the hub is not heard, and for how long.
     pub notice: Option<String>,
+    /// That it rings although its person has said that they take no calls.
+    pub not_ready: Option<String>,
     /// The largest text: customer, else the caller's own name, else the number.
     pub name: String,
     /// The caller's own name, when it differs from the customer's: a claim.
@@ -181,6 +184,9 @@ impl PopupData {
             status,
             clock,
             notice: notice(model, now),
+            not_ready: Some(())
+                .filter(|()| matches!(model.here(view), Here::Ringing { .. }))
+                .and_then(|()| own_state::on_card(model)),
             claims: claimed.filter(|claimed| known && *claimed != name && Some(claimed) != number.as_ref()),
             number: number.filter(|number| *number != name),
             chips: who::chips(words, view),

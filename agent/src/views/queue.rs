@@ -4,8 +4,9 @@
 use egui::{Pos2, Rect, Ui, Vec2};
 use jiff::Timestamp;
 use pinkas_protocol::board::CallState;
-use pinkas_protocol::{CallId, CallView, Line, LineState, LineView};
+use pinkas_protocol::{CallId, CallView, Line, LineState, LineView, PersonState, PersonView};
 
+use super::own_state::{self, Differs};
 use super::pen::{Live, Pen, Side, beside, ink, strong};
 use super::popup::{caller_name, caller_number, held_at, queue};
 use crate::command::Command;
@@ -20,6 +21,10 @@ pub struct QueueData {
     pub summary: String,
     /// Longest first.
     pub calls: Vec<QueueRow>,
+    /// Who takes calls: first those who do not, those who have gone last.
+    pub people: Vec<PersonRow>,
+    /// How many do what: `2 ready · 1 not ready`.
+    pub people_summary: String,
     /// By name.
     pub lines: Vec<LineRow>,
     /// Phone systems that are not heard, in a sentence.
@@ -56,6 +61,28 @@ pub enum Stage {
     Talking,
     /// Someone has answered and put the caller on hold.
     Held,
+}
+
+/// One person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    /// Who.
+    pub name: String,
+    /// What they do, by their own word: `Not ready: Lunch`.
+    pub state: String,
+    /// For how long.
+    pub clock: String,
+    /// What the phone system says where it says something else.
+    pub differs: Option<String>,
+    /// The colour beside the word.
+    pub tone: Tone,
+}
+
+impl QueueData {
+    /// Whether nothing on it ages.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.people.is_empty() && self.lines.is_empty()
+    }
 }
 
 /// One line.
@@ -98,7 +125,40 @@ pub fn data(model: &Model, now: Timestamp) -> QueueData {
         pauses: pauses(model, view, then),
         tone: line_tone(view.state),
     });
-    QueueData { summary, lines: lines.collect(), unheard: unheard(model, then), calls }
+    let (people, people_summary) = people(model, then);
+    let (lines, unheard) = (lines.collect(), unheard(model, then));
+    QueueData { summary, calls, people, people_summary, lines, unheard }
+}
+
+fn people(model: &Model, then: Timestamp) -> (Vec<PersonRow>, String) {
+    let words = &model.words;
+    let mut people: Vec<&PersonView> = model.board.people.values().collect();
+    people.sort_by_key(|view| (rank(&view.state), view.name.clone()));
+    let count = |n| people.iter().filter(|view| rank(&view.state) == n).count();
+    let counts = [(2, "count-ready"), (0, "count-not-ready"), (1, "count-wrap-up"), (3, "count-offline")];
+    let counted = counts.into_iter().filter(|(n, _)| count(*n) > 0);
+    let summary = words.dots(counted.map(|(n, id)| words.tell(id, &[("count", count(n).into())])));
+    let row = |view: &&PersonView| PersonRow {
+        name: words::plain(&view.name),
+        state: own_state::state_words(model, &view.state),
+        clock: words::elapsed(view.since, then),
+        differs: own_state::differs(model, view, &view.lines, then).map(|differs| match differs {
+            Differs::Paused(pause) => words.tell("in-phone-system", &[("pause", (&pause).into())]),
+            Differs::NotPaused => words.say("not-paused"),
+        }),
+        tone: own_state::tone(&view.state),
+    };
+    (people.iter().map(row).collect(), summary)
+}
+
+/// Whoever a supervisor may have to look after first.
+fn rank(state: &PersonState) -> u8 {
+    match state {
+        PersonState::NotReady { .. } => 0,
+        PersonState::WrapUp => 1,
+        PersonState::Ready => 2,
+        PersonState::Offline => 3,
+    }
 }
 
 fn queue_row(model: &Model, view: &CallView, then: Timestamp) -> QueueRow {
@@ -153,7 +213,7 @@ fn phone(model: &Model, view: &CallView, line: &Line) -> String {
 }
 
 /// One sentence for each reason and beginning: who pauses in every queue at once did it once.
-fn pauses(model: &Model, view: &LineView, then: Timestamp) -> Vec<String> {
+pub(super) fn pauses(model: &Model, view: &LineView, then: Timestamp) -> Vec<String> {
     let words = &model.words;
     let mut said: Vec<(String, Vec<String>)> = Vec::new();
     for (queue, paused) in &view.pauses {
@@ -223,6 +283,10 @@ pub fn ui(ui: &mut Ui, theme: &Theme, words: &Words, data: &QueueData) -> Vec<Co
         }
         title(&mut pen, &words.say("calls"), &data.summary);
         calls_ui(&mut pen, words, &data.calls, &mut wishes);
+        if !data.people.is_empty() {
+            title(&mut pen, &words.say("people"), &data.people_summary);
+            people_ui(&mut pen, words, &data.people);
+        }
         title(&mut pen, &words.say("lines"), "");
         lines_ui(&mut pen, words, &data.lines);
         pen.space(theme::PAD);
@@ -273,6 +337,24 @@ fn calls_ui(pen: &mut Pen<'_>, words: &Words, calls: &[QueueRow], wishes: &mut V
             }
             if queues {
                 pen.text(queue, Side::Start, &call.queue, ink(theme::TEXT, Tone::Dim));
+            }
+        }
+    });
+}
+
+fn people_ui(pen: &mut Pen<'_>, words: &Words, people: &[PersonRow]) {
+    let differ = people.iter().any(|row| row.differs.is_some());
+    table(pen, people.len(), |pen| {
+        let cells = people_columns(pen.line(28.0), differ);
+        header(pen, words, cells, ["agent", "state", "since", if differ { "phone-system" } else { "" }]);
+        for row in people {
+            pen.rule();
+            let [agent, state, since, differs] = people_columns(pen.line(theme::TALL_ROW), differ);
+            pen.text(agent, Side::Start, &row.name, ink(theme::TEXT, Tone::Text));
+            dotted(pen, state, &row.state, row.tone);
+            pen.text(since, Side::End, &row.clock, ink(theme::TEXT, Tone::Text));
+            if let Some(text) = &row.differs {
+                pen.text(differs, Side::Start, text, ink(theme::TEXT, Tone::Warn));
             }
         }
     });
@@ -329,6 +411,12 @@ fn dotted(pen: &mut Pen<'_>, cell: Rect, words: &str, tone: Tone) {
 fn call_columns(line: Rect, queues: bool) -> [Rect; 5] {
     let shares = if queues { [0.45, 0.0, 0.35, 0.0, 0.20] } else { [0.5, 0.0, 0.5, 0.0, 0.0] };
     cells(line, shares, [0.0, 56.0, 0.0, 140.0, 0.0])
+}
+
+/// Where the phone system says what people say there is no empty column.
+fn people_columns(line: Rect, differ: bool) -> [Rect; 4] {
+    let shares = if differ { [0.26, 0.28, 0.0, 0.46] } else { [0.45, 0.55, 0.0, 0.0] };
+    cells(line, shares, [0.0, 0.0, 64.0, 0.0])
 }
 
 /// Most phone systems name no pauses: then there is no empty column.

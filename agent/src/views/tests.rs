@@ -23,6 +23,7 @@ use crate::{fonts, text, theme, words};
 
 mod in_use;
 mod lists;
+mod people;
 
 fn model_with(update: Update) -> Model {
     let mut model = Model::new(TimeZone::UTC);

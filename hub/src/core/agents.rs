@@ -152,6 +152,8 @@ impl Hub {
         token: Option<Private<String>>,
         out: &mut Outputs,
     ) {
+        // Their other desktops hear of it by itself, this one with the whole board.
+        self.person_comes(now, &agent, out);
         let Some(person) = self.staff.agent(&agent) else { return };
         let calls = self
             .board
@@ -160,6 +162,7 @@ impl Hub {
             .filter(|view| person.sees(view))
             .map(|view| (view.id, person.view_of(view)));
         let lines = self.board.lines.iter().filter(|(line, _)| person.sees_line(line));
+        let people = self.board.people.iter().filter(|(who, _)| self.sees_person(&agent, who));
         let mut board = Board {
             calls: calls.collect(),
             lines: lines.map(|(line, view)| (line.clone(), view.clone())).collect(),
@@ -170,6 +173,7 @@ impl Hub {
                 .filter(|(_, kept)| person.sees_missed(kept))
                 .map(|(id, kept)| (*id, kept.row.clone()))
                 .collect(),
+            people: people.map(|(who, view)| (who.clone(), view.clone())).collect(),
         };
         board.keep_ended(Board::MOST_ENDED);
         keep_written(&mut board);
@@ -181,6 +185,7 @@ impl Hub {
             token,
             board,
             outcomes: self.outcomes.clone(),
+            reasons: self.reasons.clone(),
         };
         self.viewers.insert(viewer, agent);
         out.tell.push((vec![viewer], welcome));
@@ -189,9 +194,12 @@ impl Hub {
     /// Who may see what changed: those it concerns get their whole board anew, and who is nobody any more
     /// hears nothing more.
     pub(super) fn staff_is(&mut self, now: Timestamp, staff: Staff, out: &mut Outputs) {
+        let seen = self.sights();
         let old = std::mem::replace(&mut self.staff, staff);
         let (staff, viewers) = (&self.staff, &mut self.viewers);
         viewers.retain(|_, id| staff.agent(id).is_some());
+        self.people_are(now, &seen, out);
+        let (staff, viewers) = (&self.staff, &mut self.viewers);
         let changed = viewers.iter().filter(|(_, id)| staff.agent(id) != old.agent(id));
         let changed: Vec<_> = changed.map(|(viewer, id)| (*viewer, id.clone())).collect();
         for (viewer, agent) in changed {

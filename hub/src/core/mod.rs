@@ -4,7 +4,9 @@
 mod agents;
 mod calls;
 mod cards;
+mod keep;
 mod lines;
+mod people;
 mod record;
 mod rights;
 mod seen;
@@ -20,12 +22,14 @@ use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::AdapterView;
 use pinkas_protocol::record::Outcome;
 use pinkas_protocol::{
-    AdapterId, AgentId, Board, CallFacts, CallId, CallView, Card, Customer, CustomerKey, Entry, Event,
-    Failure, FollowUp, Gives, Line, LineView, Missed, Number, PastCall, Private, SourceName, Update,
+    AdapterId, AgentId, Board, CallFacts, CallId, CallView, Card, Customer, CustomerKey, Event, Failure,
+    FollowUp, Gives, Line, Number, OwnState, PastCall, Private, Reason, SourceName, Update,
 };
 use uuid::Uuid;
 
 pub use agents::{Agent, Scope, Staff, ViewerId};
+pub use keep::{Choice, Keep, Kept, KeptCall, KeptLine, KeptMissed};
+pub use people::KeptPerson;
 pub use record::{Look, MOST_MISSED, MOST_WRITTEN, Wish, written_bytes};
 pub use rights::{Field, Fields, Of, Rights, fields_of};
 pub use seen::Seen;
@@ -129,6 +133,20 @@ pub enum Input {
         /// In the agent's words.
         how: Private<String>,
     },
+    /// A person says whether they take calls.
+    OwnState {
+        /// From which connection.
+        viewer: ViewerId,
+        /// What they say of themselves.
+        state: OwnState,
+    },
+    /// A person finishes what is left to do after a call, or has finished.
+    WrapUp {
+        /// From which connection.
+        viewer: ViewerId,
+        /// After which call; `None`: it is finished.
+        call: Option<CallId>,
+    },
     /// These are the people from now on.
     Staff(Staff),
     /// A desktop did not take what it was sent, and is cut off.
@@ -215,114 +233,6 @@ pub enum Ask {
     },
 }
 
-/// Something to keep.
-#[derive(Debug, Clone)]
-pub enum Keep {
-    /// An event for the call log; once it is on disk, its adapter is told.
-    Noted {
-        /// Who said it.
-        adapter: AdapterId,
-        /// Its outbox.
-        outbox: Uuid,
-        /// Its number there.
-        sequence: u64,
-        /// What was said.
-        event: Event,
-        /// It told nothing new: an adapter that crashed may say again, under a new number, what it had
-        /// told but not yet written.
-        repeated: bool,
-    },
-    /// An event the hub itself concluded, for the call log.
-    Concluded {
-        /// Whose call it was.
-        adapter: AdapterId,
-        /// What was concluded.
-        event: Event,
-    },
-    /// A call as it stands, or `None` once it is no longer held.
-    Call {
-        /// Which.
-        call: CallId,
-        /// As it stands.
-        kept: Option<Box<KeptCall>>,
-    },
-    /// A step of a call, or `None` once it is left out for later ones.
-    Step {
-        /// Which call.
-        call: CallId,
-        /// Which step of it, from 0.
-        number: u32,
-        /// What happened.
-        step: Option<Box<Step>>,
-    },
-    /// Somebody was shown cards of a customer.
-    Seen(Box<Seen>),
-    /// A line as it stands, or `None` once nobody follows it.
-    Line {
-        /// Which.
-        line: Line,
-        /// As it stands.
-        kept: Option<Box<KeptLine>>,
-    },
-    /// What an agent last said of who calls from a number, or `None` once it is forgotten.
-    Choice {
-        /// The caller's.
-        number: Number,
-        /// What was said.
-        kept: Option<Choice>,
-    },
-    /// A call that is over, as it is remembered, without what was written about it.
-    Past {
-        /// All of it.
-        past: Box<PastCall>,
-    },
-    /// Something a person wrote about a call.
-    Entry {
-        /// Which call.
-        call: CallId,
-        /// What; it takes the place of one with the same id.
-        entry: Box<Entry>,
-    },
-    /// A follow-up, or `None` once it is done.
-    FollowUp {
-        /// The id of its entry.
-        id: Uuid,
-        /// As it stands.
-        kept: Option<Box<FollowUp>>,
-    },
-    /// A row of missed calls, or `None` once it is shown no more.
-    Missed {
-        /// Which.
-        row: CallId,
-        /// As it stands.
-        kept: Option<Box<KeptMissed>>,
-    },
-    /// Calls that are older are to be forgotten, some at a time.
-    Forget {
-        /// Than this.
-        before: Timestamp,
-    },
-    /// All before this is to be on the disk; then this viewer is told that its word is kept.
-    Acknowledge {
-        /// Whom to tell.
-        viewer: ViewerId,
-        /// What the desktop called it.
-        id: Uuid,
-    },
-}
-
-/// What an agent said of who calls from a number: offered first the next time.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Choice {
-    /// This customer; absent: none of those found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customer: Option<CustomerKey>,
-    /// Who said so.
-    pub by: AgentId,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// The place of a source among the cards of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardPlace {
@@ -334,56 +244,6 @@ pub struct CardPlace {
     pub title: Option<String>,
     /// When it can be asked.
     pub needs: Needs,
-}
-
-/// A call with what is not shown of it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct KeptCall {
-    /// The adapter that follows it.
-    pub adapter: AdapterId,
-    /// All of it.
-    pub view: CallView,
-}
-
-/// A line with what is not shown of it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct KeptLine {
-    /// The adapter that follows it; a record of an older hub does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub adapter: Option<AdapterId>,
-    /// All of it.
-    #[serde(flatten)]
-    pub view: LineView,
-}
-
-/// A row of missed calls with what is not shown of it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct KeptMissed {
-    /// What is shown.
-    pub row: Missed,
-    /// The phones at which any of its calls rang: whom it concerns.
-    pub lines: BTreeSet<Line>,
-    /// The last of its calls.
-    pub last_call: CallId,
-}
-
-/// What a hub starts with: the disk's word.
-#[derive(Debug, Default)]
-pub struct Kept {
-    /// Calls that have not been dropped.
-    pub calls: BTreeMap<CallId, KeptCall>,
-    /// Lines.
-    pub lines: BTreeMap<Line, KeptLine>,
-    /// The last sequence number on disk, by adapter and outbox.
-    pub durable: BTreeMap<(AdapterId, Uuid), u64>,
-    /// What agents said of who calls from a number.
-    pub choices: BTreeMap<Number, Choice>,
-    /// Missed calls.
-    pub missed: BTreeMap<CallId, KeptMissed>,
-    /// Open follow-ups, by the id of their entry.
-    pub follow_ups: BTreeMap<Uuid, FollowUp>,
-    /// What happened to these calls.
-    pub traces: BTreeMap<CallId, Trace>,
 }
 
 /// The whole state of a hub.
@@ -404,6 +264,8 @@ pub struct Hub {
     /// Parts of an adapter's list of lines, until its last.
     listed: BTreeMap<AdapterId, Vec<Line>>,
     outcomes: Vec<Outcome>,
+    reasons: Vec<Reason>,
+    people: BTreeMap<AgentId, people::Present>,
     missed: BTreeMap<CallId, KeptMissed>,
     follow_ups: BTreeMap<Uuid, FollowUp>,
     traces: BTreeMap<CallId, Trace>,
@@ -437,12 +299,15 @@ impl Hub {
             followed: BTreeMap::new(),
             listed: BTreeMap::new(),
             outcomes: Vec::new(),
+            reasons: Vec::new(),
+            people: BTreeMap::new(),
             missed: kept.missed,
             follow_ups: kept.follow_ups,
             traces: kept.traces,
             trials: BTreeSet::new(),
         };
         hub.board.missed = hub.missed.iter().map(|(id, kept)| (*id, kept.row.clone())).collect();
+        hub.people_kept(kept.people, outputs);
         for (line, KeptLine { adapter, mut view }) in kept.lines {
             hub.line_owner.extend(adapter.map(|adapter| (line.clone(), adapter)));
             // Whose phone it is may have been written otherwise since.
@@ -520,12 +385,14 @@ impl Hub {
                 self.agent_up(now, viewer, agent.clone(), token, out);
                 self.pops_at_login(now, &agent, out);
             }
-            Input::AgentDown { viewer } => drop(self.viewers.remove(&viewer)),
+            Input::AgentDown { viewer } => self.viewer_gone(now, viewer, out),
             Input::Choose { viewer, call, customer } => self.chosen(now, viewer, call, customer, out),
             Input::Record { viewer, wish } => self.wished(now, viewer, wish, out),
             Input::Who { call, brought, found } => self.who_found(now, call, &brought, found, out),
             Input::Card { call, brought, card } => self.card_landed(now, call, &brought, card, out),
             Input::Identified { viewer, call, how } => self.identified(now, viewer, call, &how, out),
+            Input::OwnState { viewer, state } => self.says_of_self(now, viewer, state, out),
+            Input::WrapUp { viewer, call } => self.wraps_up(now, viewer, call, out),
             Input::Staff(staff) => self.staff_is(now, staff, out),
             Input::FellBehind { viewer, call, why } => self.fell_behind(now, viewer, (call, why), out),
             Input::Trial { call, facts, line } => self.trial(now, call, *facts, line, out),

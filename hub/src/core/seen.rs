@@ -54,7 +54,16 @@ impl Hub {
         let told = out.tell.split_off(from);
         for (to, message) in told {
             match message {
-                HubToAgent::Welcome { name, role, lines, now: clock, token, mut board, outcomes } => {
+                HubToAgent::Welcome {
+                    name,
+                    role,
+                    lines,
+                    now: clock,
+                    token,
+                    mut board,
+                    outcomes,
+                    reasons,
+                } => {
                     for view in board.calls.values_mut() {
                         self.rights.sight(role, view).call(view);
                     }
@@ -64,7 +73,8 @@ impl Hub {
                         self.note_seen(now, &to, call, cards, out);
                     }
                     let now = clock;
-                    let whole = HubToAgent::Welcome { name, role, lines, now, token, board, outcomes };
+                    let whole =
+                        HubToAgent::Welcome { name, role, lines, now, token, board, outcomes, reasons };
                     out.tell.push((to, whole));
                 }
                 HubToAgent::Update { update } => self.let_update_out(now, to, update, out),
@@ -91,6 +101,8 @@ impl Hub {
             | Update::MissedGone { .. }
             | Update::Line { .. }
             | Update::LineGone { .. }
+            | Update::Person { .. }
+            | Update::PersonGone { .. }
             | Update::Adapter { .. } => return out.update(to, update),
         };
         let mut groups: BTreeMap<Role, Vec<ViewerId>> = BTreeMap::new();

@@ -13,6 +13,7 @@ use pinkas_protocol::{
 use uuid::Uuid;
 
 mod everything;
+mod people;
 mod record;
 mod seen;
 mod ways;
@@ -112,11 +113,13 @@ impl Office {
             choices: kept.choices.clone(),
             missed: kept.missed.clone(),
             follow_ups: kept.follow_ups.clone(),
+            people: kept.people.clone(),
             traces: kept.traces.clone(),
         };
         let rules = Rules { customer_tag: Some(id("customer")), ..Rules::default() };
         let mut hub = Hub::new(staff(), sources, rules, kept, &mut out).with_rights(rights);
         hub.set_outcomes(record::outcomes());
+        hub.set_reasons(people::reasons());
         let mut office = Office {
             hub,
             boards: BTreeMap::new(),
@@ -193,6 +196,10 @@ impl Office {
                 Keep::FollowUp { id, kept } => match kept {
                     Some(kept) => drop(self.kept.follow_ups.insert(id, *kept)),
                     None => drop(self.kept.follow_ups.remove(&id)),
+                },
+                Keep::Person { person, kept } => match kept {
+                    Some(kept) => drop(self.kept.people.insert(person, *kept)),
+                    None => drop(self.kept.people.remove(&person)),
                 },
                 Keep::Missed { row, kept } => match kept {
                     Some(kept) => drop(self.kept.missed.insert(row, *kept)),

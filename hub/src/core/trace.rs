@@ -441,7 +441,9 @@ impl Hub {
         (call, because): (Option<CallId>, NotTaken),
         out: &mut Outputs,
     ) {
-        if let Some((agent, call)) = self.viewers.remove(&viewer).zip(call) {
+        let agent = self.viewers.get(&viewer).cloned();
+        self.viewer_gone(now, viewer, out);
+        if let Some((agent, call)) = agent.zip(call) {
             self.step(now, call, What::NotTaken { agent, because }, out);
         }
     }

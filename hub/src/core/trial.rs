@@ -74,6 +74,7 @@ impl Hub {
             | Keep::Noted { .. }
             | Keep::Concluded { .. }
             | Keep::Line { .. }
+            | Keep::Person { .. }
             | Keep::Choice { .. }
             | Keep::Forget { .. }
             | Keep::Acknowledge { .. } => false,

@@ -45,6 +45,8 @@ pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
         |said: AgentSays| match said {
             AgentSays::Choose { call, customer } => Ok(ToHub::Chose { viewer, call, customer }),
             AgentSays::Identified { call, how } => Ok(ToHub::Identified { viewer, call, how }),
+            AgentSays::State { state } => Ok(ToHub::OwnState { viewer, state }),
+            AgentSays::WrapUp { call } => Ok(ToHub::WrapUp { viewer, call }),
             AgentSays::Write { id, call, what } => record(viewer, Wish::Write { id, call, what }),
             AgentSays::Handled { id, row } => record(viewer, Wish::Handled { id, row }),
             AgentSays::Done { id, follow_up } => record(viewer, Wish::Done { id, follow_up }),

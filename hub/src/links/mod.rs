@@ -22,7 +22,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use pinkas_protocol::close::Close;
-use pinkas_protocol::{AdapterId, AgentId, CallId, CustomerKey, Private, wire};
+use pinkas_protocol::{AdapterId, AgentId, CallId, CustomerKey, OwnState, Private, wire};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -118,6 +118,20 @@ pub enum ToHub {
         call: CallId,
         /// In the agent's words.
         how: Private<String>,
+    },
+    /// A person says whether they take calls.
+    OwnState {
+        /// From which connection.
+        viewer: ViewerId,
+        /// What they say of themselves.
+        state: OwnState,
+    },
+    /// A person finishes what is left to do after a call, or has finished.
+    WrapUp {
+        /// From which connection.
+        viewer: ViewerId,
+        /// After which call; `None`: it is finished.
+        call: Option<CallId>,
     },
     /// These are the people from now on.
     Staff(Staff),

@@ -55,7 +55,11 @@ async fn gate(door: Door) -> Gate {
                 }
                 ToHub::AdapterDown { .. } | ToHub::AgentDown { .. } | ToHub::Staff(_) => continue,
                 ToHub::Said { .. } => "an adapter's word",
-                ToHub::Identified { .. } | ToHub::Chose { .. } | ToHub::Record { .. } => "a desktop's word",
+                ToHub::Identified { .. }
+                | ToHub::Chose { .. }
+                | ToHub::OwnState { .. }
+                | ToHub::WrapUp { .. }
+                | ToHub::Record { .. } => "a desktop's word",
             };
             noted.lock().expect("no panic").push(name);
         }
@@ -108,6 +112,10 @@ fn words_of_a_desktop() -> Vec<String> {
         "\"say\":\"done\",\"id\":\"CALL\",\"follow_up\":\"CALL\"",
         "\"say\":\"history\",\"ask\":1",
         "\"say\":\"follow_ups\",\"ask\":1",
+        "\"say\":\"state\",\"state\":\"not_ready\",\"reason\":\"lunch\"",
+        "\"say\":\"state\",\"state\":\"ready\"",
+        "\"say\":\"wrap_up\",\"call\":\"CALL\"",
+        "\"say\":\"wrap_up\"",
     ]
     .map(|word| format!("{{{}}}", word.replace("CALL", CALL)))
     .to_vec()

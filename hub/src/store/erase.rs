@@ -230,7 +230,7 @@ fn in_key(table: u8, key: &[u8], whom: &Whom) -> bool {
     let own = matches!(
         table,
         rows::LOG | rows::CALL | rows::PAST | rows::ENTRY | rows::FOLLOW_UP | rows::MISSED | rows::SEEN
-    ) || matches!(table, rows::CHOICE | rows::STEP);
+    ) || matches!(table, rows::CHOICE | rows::STEP | rows::PERSON);
     let customer = whom.customer.as_ref().map(|customer| customer.as_str().as_bytes());
     !own && (mentions_bytes(key, whom) || customer.is_some_and(|customer| key.ends_with(customer)))
 }

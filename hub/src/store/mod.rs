@@ -209,6 +209,10 @@ fn read(db: &sled::Db) -> anyhow::Result<Kept> {
         let (key, value) = item?;
         kept.choices.insert(rows::number_in(&key).context("a key is not readable")?, decode(&value)?);
     }
+    for item in db.scan_prefix([rows::PERSON]) {
+        let (key, value) = item?;
+        kept.people.insert(rows::person_in(&key).context("a key is not readable")?, decode(&value)?);
+    }
     for item in db.scan_prefix([rows::MISSED]) {
         let (key, value) = item?;
         kept.missed.insert(rows::call_in(&key).context("a key is not readable")?, decode(&value)?);

@@ -1,7 +1,7 @@
 //! How the record lies in sled: one tree, a letter before each key, JSON values under 32 KB. Keys that begin
 //! with a call's id sort by time. Indexes have no values and are made from the calls, also on import.
 
-use pinkas_protocol::{CallId, Line, Number, PastCall, wire};
+use pinkas_protocol::{AgentId, CallId, Line, Number, PastCall, wire};
 use uuid::Uuid;
 
 /// The call log: a number that counts up.
@@ -22,6 +22,8 @@ pub(super) const FOLLOW_UP: u8 = b'o';
 pub(super) const MISSED: u8 = b'm';
 /// Who an agent said calls from a number: the number as it is on a link.
 pub(super) const CHOICE: u8 = b'k';
+/// What a person said of themselves: their name to log in.
+pub(super) const PERSON: u8 = b'p';
 /// Who was shown whose cards: a number that counts up with that of the call log.
 pub(super) const SEEN: u8 = b's';
 /// A step of a call that still has its row: the call, the step's number.
@@ -57,6 +59,17 @@ pub(super) fn line_key(line: &Line) -> Vec<u8> {
     let mut key = vec![LINE];
     key.extend(line.as_str().as_bytes());
     key
+}
+
+pub(super) fn person_key(person: &AgentId) -> Vec<u8> {
+    let mut key = vec![PERSON];
+    key.extend(person.as_str().as_bytes());
+    key
+}
+
+/// Who it is, by their key.
+pub(super) fn person_in(key: &[u8]) -> Option<AgentId> {
+    AgentId::parse(std::str::from_utf8(key.get(1..)?).ok()?).ok()
 }
 
 pub(super) fn choice_key(number: &Number) -> Vec<u8> {

@@ -16,14 +16,14 @@ use super::opening::open_stopped;
 use super::rows::{self, decode, encode, key};
 use super::writer::{Disk, next_log_number, put_past};
 use super::{LogEntry, entries};
-use crate::core::{Choice, KeptCall, KeptLine, KeptMissed, Seen, Step};
+use crate::core::{Choice, KeptCall, KeptLine, KeptMissed, KeptPerson, Seen, Step};
 
 const VERSION: u32 = 1;
 const GROUP: usize = 4_096;
 /// Longer lines than any the export writes.
 const LONGEST_LINE: usize = 1 << 20;
 
-const TABLES: [(u8, &str); 11] = [
+const TABLES: [(u8, &str); 12] = [
     (rows::LOG, "log"),
     (rows::CALL, "call"),
     (rows::LINE, "line"),
@@ -33,6 +33,7 @@ const TABLES: [(u8, &str); 11] = [
     (rows::FOLLOW_UP, "follow_up"),
     (rows::MISSED, "missed"),
     (rows::CHOICE, "choice"),
+    (rows::PERSON, "person"),
     (rows::SEEN, "seen"),
     (rows::STEP, "step"),
 ];
@@ -238,6 +239,7 @@ fn read(row: Row) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
         rows::CALL | rows::PAST | rows::FOLLOW_UP | rows::MISSED => at.len() == 17,
         rows::ENTRY => at.len() == 33,
         rows::CHOICE => rows::number_in(&at).is_some(),
+        rows::PERSON => rows::person_in(&at).is_some(),
         rows::STEP => rows::step_in(&at).is_some(),
         _ => true,
     };
@@ -266,6 +268,7 @@ pub(super) fn checked(table: u8, value: Value) -> anyhow::Result<Vec<u8>> {
         rows::FOLLOW_UP => typed::<FollowUp>(value),
         rows::MISSED => typed::<KeptMissed>(value),
         rows::CHOICE => typed::<Choice>(value),
+        rows::PERSON => typed::<KeptPerson>(value),
         rows::SEEN => typed::<Seen>(value),
         rows::STEP => typed::<Step>(value),
         _ => Ok(encode(&value)),

@@ -147,6 +147,7 @@ impl Writer {
                     row(&mut batch, rows::step_key(call, number), step.as_ref());
                 }
                 Keep::Line { line, kept } => row(&mut batch, line_key(&line), kept.as_ref()),
+                Keep::Person { person, kept } => row(&mut batch, rows::person_key(&person), kept.as_ref()),
                 Keep::Choice { number, kept } => row(&mut batch, rows::choice_key(&number), kept.as_ref()),
                 Keep::Entry { call, entry } => row(&mut batch, entry_key(call, entry.id), Some(&entry)),
                 Keep::FollowUp { id, kept } => row(&mut batch, key(rows::FOLLOW_UP, id), kept.as_ref()),

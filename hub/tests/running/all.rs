@@ -4,3 +4,4 @@ mod admin;
 mod figures;
 mod flood;
 mod office;
+mod people;

@@ -93,23 +93,27 @@ impl Office {
         (out.status.success(), String::from_utf8(text).expect("text"))
     }
 
-    async fn links(&self, path: &str, hello: Value) -> Link {
+    async fn links(&self, path: &str, hello: Value) -> (Link, String) {
         let (socket, _) = connect_async(format!("ws://{}{path}", self.at)).await.expect("a link");
         let mut link = Link(socket);
         link.say(hello).await;
-        link.until("welcome").await;
-        link
+        let welcome = link.until("welcome").await;
+        (link, welcome)
     }
 
     pub async fn ana(&self) -> Link {
-        self.links("/agent", json!({"say": "hello", "version": 3, "agent": "ana", "secret": "ana's secret"}))
-            .await
+        self.ana_welcomed().await.0
+    }
+
+    pub async fn ana_welcomed(&self) -> (Link, String) {
+        let hello = json!({"say": "hello", "version": 4, "agent": "ana", "secret": "ana's secret"});
+        self.links("/agent", hello).await
     }
 
     pub async fn adapter(&self) -> Link {
         let outbox = "019d0000-0000-7000-8000-0000000000aa";
-        let hello = json!({"say": "hello", "version": 3, "adapter": "main", "secret": "main's secret", "outbox": outbox});
-        self.links("/adapter", hello).await
+        let hello = json!({"say": "hello", "version": 4, "adapter": "main", "secret": "main's secret", "outbox": outbox});
+        self.links("/adapter", hello).await.0
     }
 
     /// The page of figures.

@@ -225,6 +225,10 @@ fn desktop_says() -> String {
         AgentSays::Choose { call: call(), customer: Some(id("1001")) },
         AgentSays::Choose { call: call(), customer: None },
         AgentSays::Identified { call: call(), how: Private("asked for the customer number".to_owned()) },
+        AgentSays::State { state: OwnState::Ready },
+        AgentSays::State { state: OwnState::NotReady { reason: id("lunch") } },
+        AgentSays::WrapUp { call: Some(call()) },
+        AgentSays::WrapUp { call: None },
     ];
     says.extend(record::desktop_says());
     pinned(says, |say| match say {
@@ -237,6 +241,8 @@ fn desktop_says() -> String {
         AgentSays::History { .. } => "history",
         AgentSays::FollowUps { .. } => "follow-ups",
         AgentSays::Identified { .. } => "identified",
+        AgentSays::State { .. } => "own state",
+        AgentSays::WrapUp { .. } => "wrap-up",
     })
 }
 
@@ -244,7 +250,7 @@ fn hub_says_to_desktop() -> String {
     let mut board = Board::default();
     board.adapters.insert(id("main"), AdapterView { connected: true, since: at("2026-11-22T07:00:00Z") });
     board.lines.insert(line("101"), line_view(LineState::Idle));
-    let welcome = |role, lines, token: Option<&str>, board, outcomes| HubToAgent::Welcome {
+    let welcome = |role, lines, token: Option<&str>, board, (outcomes, reasons)| HubToAgent::Welcome {
         name: "Ana".to_owned(),
         role,
         lines,
@@ -252,11 +258,12 @@ fn hub_says_to_desktop() -> String {
         token: token.map(|token| Private(token.to_owned())),
         board,
         outcomes,
+        reasons,
     };
     let mut says = vec![
-        welcome(Role::Agent, vec![line("101")], None, board, record::outcomes()),
-        welcome(Role::Supervisor, vec![], Some("pinkas_…"), Board::default(), vec![]),
-        welcome(Role::Admin, vec![], None, Board::default(), vec![]),
+        welcome(Role::Agent, vec![line("101")], None, board, (record::outcomes(), reasons())),
+        welcome(Role::Supervisor, vec![], Some("pinkas_…"), Board::default(), (vec![], vec![])),
+        welcome(Role::Admin, vec![], None, Board::default(), (vec![], vec![])),
     ];
     says.extend(updates().into_iter().map(|update| HubToAgent::Update { update }));
     says.extend(record::hub_says());
@@ -276,6 +283,8 @@ fn hub_says_to_desktop() -> String {
             Update::Line { .. } => "update: line",
             Update::LineGone { .. } => "update: line gone",
             Update::Adapter { .. } => "update: adapter",
+            Update::Person { .. } => "update: person",
+            Update::PersonGone { .. } => "update: person gone",
             Update::Written { .. } => "update: written",
             Update::Missed { .. } => "update: missed",
             Update::MissedGone { .. } => "update: missed gone",

@@ -130,8 +130,26 @@ pub fn updates() -> Vec<Update> {
         Update::LineGone { line: line("101") },
         Update::Adapter { adapter: id("main"), view: AdapterView { connected: false, since: gone } },
     ];
+    let states = [
+        PersonState::Ready,
+        PersonState::NotReady { reason: id("lunch") },
+        PersonState::WrapUp,
+        PersonState::Offline,
+    ];
+    updates.extend(states.map(|state| Update::Person { person: id("ana"), view: person(state) }));
+    updates.push(Update::PersonGone { person: id("ana") });
     updates.extend(super::record::updates());
     updates
+}
+
+pub fn person(state: PersonState) -> PersonView {
+    let since = at("2026-11-22T12:03:00Z");
+    PersonView { name: "Ana".to_owned(), lines: vec![line("101")], state, since }
+}
+
+pub fn reasons() -> Vec<Reason> {
+    let lunch = Reason { code: id("lunch"), label: None };
+    vec![lunch, Reason { code: id("stock"), label: Some("Stocktaking".to_owned()) }]
 }
 
 pub fn paused() -> LineView {

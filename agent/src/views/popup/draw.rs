@@ -77,10 +77,11 @@ pub fn by_key(ui: &Ui, data: &PopupData) -> Option<Command> {
 fn head(pen: &mut Pen<'_>, data: &PopupData) {
     status_line(pen, data);
     pen.rule();
-    if let Some(notice) = &data.notice {
+    let notices = [(&data.notice, Tone::Bad), (&data.not_ready, Tone::Warn)];
+    for (notice, tone) in notices.into_iter().filter_map(|(notice, tone)| Some((notice.as_ref()?, tone))) {
         pen.space(6.0);
         let line = pen.padded_line(20.0);
-        pen.text(line, Side::Start, notice, ink(theme::LABEL, Tone::Bad));
+        pen.text(line, Side::Start, notice, ink(theme::LABEL, tone));
     }
     pen.space(theme::PAD_Y);
     let tone = if data.mood == Mood::Fading { Tone::Dim } else { Tone::Text };

@@ -22,10 +22,10 @@ fn after_a_talk_the_card_counts_down_and_can_be_given_more_time() {
 fn talking(outcomes: Vec<pinkas_protocol::record::Outcome>) -> Model {
     let mut model = Model::new(TimeZone::UTC);
     let welcome = sample::welcome(0, Board::default());
-    let crate::net::NetEvent::Welcome { at: then, me, hub_now, board, .. } = welcome else {
+    let crate::net::NetEvent::Welcome { at: then, me, hub_now, board, reasons, .. } = welcome else {
         panic!("a welcome")
     };
-    model.apply(crate::net::NetEvent::Welcome { at: then, me, hub_now, board, outcomes });
+    model.apply(crate::net::NetEvent::Welcome { at: then, me, hub_now, board, outcomes, reasons });
     model.apply(sample::update(1, sample::rings(call(1), "101")));
     model.apply(sample::update(2, sample::answered(call(1), "101")));
     model

@@ -50,6 +50,9 @@ fn allowed(whole: &Board, rang: &BTreeMap<CallId, BTreeSet<Line>>, who: &str) ->
     }
     board.keep_ended(Board::MOST_ENDED);
     board.missed.retain(|row, _| supervisor || rang[row].iter().any(mine));
+    board.people.retain(|person, _| {
+        supervisor || person.as_str() == who || (who == "tom" && person.as_str() == "bob")
+    });
     board
 }
 
@@ -60,9 +63,9 @@ proptest! {
     /// going and the hub restarting, each desktop's board is exactly what its person may see.
     #[test]
     fn every_board_is_always_exactly_what_its_person_may_see(
-        steps in proptest::collection::vec((0u8..32, 0u128..4, 0usize..3, 0u8..5), 0..80),
+        steps in proptest::collection::vec((0u8..34, 0u128..4, 0usize..3, 0u8..5), 0..80),
     ) {
-        let people = ["ana", "bob", "sima", "tom", "root"];
+        let names = ["ana", "bob", "sima", "tom", "root"];
         let open = |kept| Office::of(vec![place("tickets", Gives::Custom, Needs::Call)], some_rights(), kept);
         let mut office = open(Kept::default());
         for (what, n, pick, extra) in steps {
@@ -105,7 +108,7 @@ proptest! {
                 }
                 8 => office.lands(n, [NUMBER, "+48220000000", "101"][pick], Card::new(id("books"), Gives::Balance, Some(id("C0")), CardState::Late { deadline_ms: u64::from(extra) })),
                 9 => office.choose(n as u64 + pick as u64 % 2, n, [Some("C0"), Some("C1"), Some("C9"), None][usize::from(extra % 4)]),
-                10 => office.logs_in(u64::from(extra), people[usize::from(extra)]),
+                10 => office.logs_in(u64::from(extra), names[usize::from(extra)]),
                 11 => {
                     office.happens(Input::AgentDown { viewer: ViewerId(u64::from(extra)) });
                     office.boards.remove(&ViewerId(u64::from(extra)));
@@ -176,6 +179,11 @@ proptest! {
                     how: Private("asked".to_owned()),
                 }),
                 30 => office.happens(Input::Staff(staff())),
+                31 => office.happens(Input::OwnState {
+                    viewer: ViewerId(u64::from(extra)),
+                    state: people::says(["", "lunch", "dancing"][pick]),
+                }),
+                32 => office.happens(Input::WrapUp { viewer: ViewerId(u64::from(extra)), call: (pick > 0).then(|| call(n)) }),
                 _ => {
                     let sequence = office.sequence;
                     office = open(office.kept);
@@ -184,7 +192,7 @@ proptest! {
             }
             let rang: BTreeMap<_, _> = office.kept.missed.iter().map(|(row, kept)| (*row, kept.lines.clone())).collect();
             for (viewer, board) in &office.boards {
-                let who = people[viewer.0 as usize];
+                let who = names[viewer.0 as usize];
                 prop_assert_eq!(board, &allowed(office.hub.board(), &rang, who), "{} after {}", who, what);
             }
             let kept: BTreeMap<_, _> = office.kept.calls.iter().map(|(id, KeptCall { view, .. })| (*id, view.clone())).collect();
@@ -200,6 +208,8 @@ proptest! {
                     "no card of anybody but the one who is calling"
                 );
             }
+            let kept: Vec<_> = office.kept.people.keys().collect();
+            prop_assert_eq!(kept, office.hub.board().people.keys().collect::<Vec<_>>(), "the disk has everybody");
             let kept: BTreeMap<_, _> = office.kept.missed.iter().map(|(row, kept)| (*row, kept.row.clone())).collect();
             prop_assert_eq!(&kept, &office.hub.board().missed, "the disk has every missed call");
         }
