@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::access::Access;
 use crate::admin::{self, ToCore};
+use crate::clock;
 use crate::config::Config;
 use crate::core::trace::NotTaken;
 use crate::core::{Ask, Hub, Input, Outputs, ViewerId, Which};
@@ -114,6 +115,7 @@ async fn serve(
     let people = access.clone();
     let (news, stopped) = (inbox_in.clone(), stop.clone());
     tokio::spawn(async move { people.keep_current(news, stopped).await });
+    tokio::spawn(clock::watch(stop.clone()));
     let doors = Doors { access, hub: inbox_in };
     let serving = tokio::spawn(links::serve(listener, config.door, Arc::new(doors), stop.clone()));
     tracing::info!("hub listens on {address}");

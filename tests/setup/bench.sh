@@ -11,13 +11,16 @@ bash tests/setup/setup.sh valgrind
 
 step "Building the programs and the measurements, optimised (minutes, the first time)"
 # In one command: what several share is then built once.
-cargo build --locked --profile bench --workspace --bins --example core_cost --bench pop --bench hearing --bench gather
+cargo build --locked --profile bench --workspace --bins --example core_cost --bench pop --bench hearing --bench gather --bench serving
 
 step "From a NOTIFY on the wire to the screen (about a minute and a half)"
 cargo bench --locked --workspace --bench pop
 
 step "What gathering adds to the slowest source (about half a minute)"
 cargo bench --locked --workspace --bench gather
+
+step "What serving costs (about four minutes)"
+cargo bench --locked --workspace --bench serving
 
 step "What hearing costs (about four minutes)"
 cargo bench --locked --workspace --bench hearing

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -18,6 +19,9 @@ use crate::core::{Keep, KeptCall, Seen};
 use crate::metrics;
 
 const GROUP: usize = 512;
+/// Groups are begun no closer than this: each costs a sync, however little is in it. What comes alone is written at
+/// once. Adapters keep for 50 ms in memory what is not acknowledged, before they write it to their own disk.
+const BETWEEN: Duration = Duration::from_millis(25);
 /// How much is forgotten at once, so that new calls never wait long behind old ones.
 const FORGET_CALLS: usize = 512;
 const FORGET_LOG: usize = 4_096;
@@ -77,7 +81,10 @@ impl Writer {
 
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Vec<Keep>>, said: &mpsc::Sender<Said>) {
         let mut group = Vec::new();
+        let mut next = Instant::now();
         while queue.blocking_recv_many(&mut group, GROUP) > 0 {
+            more(&mut queue, &mut group, next);
+            next = Instant::now() + BETWEEN;
             let (begun, words) = (Instant::now(), group.iter().map(Vec::len).sum());
             let written = self
                 .batch(group.drain(..).flatten(), Timestamp::now())
@@ -168,6 +175,19 @@ impl Writer {
             batch.insert(key, &sequence.to_be_bytes());
         }
         Ok((batch, then))
+    }
+}
+
+/// Waits until `next` for more to write at once, unless there is a whole group already.
+fn more(queue: &mut mpsc::Receiver<Vec<Keep>>, group: &mut Vec<Vec<Keep>>, next: Instant) {
+    let wait = next.saturating_duration_since(Instant::now());
+    if !wait.is_zero() && group.len() + queue.len() < GROUP {
+        std::thread::park_timeout(wait);
+    }
+    while group.len() < GROUP
+        && let Ok(keep) = queue.try_recv()
+    {
+        group.push(keep);
     }
 }
 
