@@ -119,6 +119,7 @@ impl Writer {
         let mut batch = sled::Batch::default();
         let mut then = Then { next: self.next, ..Then::default() };
         let mut pasts = BTreeMap::<CallId, Box<PastCall>>::new();
+        let mut calls = BTreeMap::<CallId, Option<Box<KeptCall>>>::new();
         let mut steps = Vec::<(CallId, u32)>::new();
         let log = |entry: LogEntry, then: &mut Then, batch: &mut sled::Batch| {
             batch.insert(counted_key(rows::LOG, then.next), encode(&entry));
@@ -140,15 +141,8 @@ impl Writer {
                     batch.insert(counted_key(rows::SEEN, then.next), encode(&seen));
                     then.next += 1;
                 }
-                Keep::Call { call, kept } => {
-                    if kept.is_none() {
-                        forget_steps(&self.db, call, &mut batch)?;
-                        for (_, number) in steps.iter().filter(|(of, _)| *of == call) {
-                            batch.remove(rows::step_key(call, *number));
-                        }
-                    }
-                    row(&mut batch, key(rows::CALL, call.0), kept.as_ref());
-                }
+                // Of one that changed often only how it stands in the end.
+                Keep::Call { call, kept } => drop(calls.insert(call, kept)),
                 Keep::Step { call, number, step } => {
                     steps.push((call, number));
                     row(&mut batch, rows::step_key(call, number), step.as_ref());
@@ -165,6 +159,15 @@ impl Writer {
                     then.say.push(Said::Forgot { more });
                 }
             }
+        }
+        for (call, kept) in &calls {
+            if kept.is_none() {
+                forget_steps(&self.db, *call, &mut batch)?;
+                for (_, number) in steps.iter().filter(|(of, _)| of == call) {
+                    batch.remove(rows::step_key(*call, *number));
+                }
+            }
+            row(&mut batch, key(rows::CALL, call.0), kept.as_ref());
         }
         for past in pasts.values() {
             put_past(&self.db, past, &mut batch)?;

@@ -64,7 +64,7 @@ async fn whole() -> anyhow::Result<()> {
     let mut phones = Phones::dial(&house.url()?).await?;
     let (began, before) = (Instant::now(), house.processes().cpu());
     phones.flood(TOLD, AGENTS).await?;
-    phones.all_durable().await?;
+    phones.all_durable().await.with_context(|| house.log())?;
     let (took, cpu) =
         (began.elapsed().as_secs_f64(), house.processes().cpu().saturating_sub(before).as_secs_f64());
     let events = f64::from(TOLD * 4);
