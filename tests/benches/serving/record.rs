@@ -22,8 +22,8 @@ use super::house::{self, Door, House};
 
 const EVENTS: u32 = 200_000;
 const CALLS: u32 = 1_000_000;
-/// So many calls are handed over at once.
-const PART: u32 = 500;
+/// So many calls are handed over at once: the writer takes 512 such parts for one group.
+const PART: u32 = 8;
 const AGENTS: u32 = 100;
 /// Calls told to the real hub as fast as it takes them; each is four events.
 const TOLD: u32 = 10_000;
