@@ -27,12 +27,15 @@ pub fn log_to_stderr(filter: &str) {
     // Its warnings quote SIP messages.
     let no_sip =
         filter_fn(|event| !event.target().starts_with("rsipstack") || *event.level() <= Level::ERROR);
+    // What it cannot do it also gives back to whoever asked, and that is told in words.
+    let no_store = filter_fn(|event| !event.target().starts_with("sled"));
     let lines = fmt::layer()
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A second call in one process, as in tests, keeps the first subscriber.
-    let _ = registry().with(EnvFilter::new(asked)).with(quiet).with(no_sip).with(lines).try_init();
+    let _ =
+        registry().with(EnvFilter::new(asked)).with(quiet).with(no_sip).with(no_store).with(lines).try_init();
 }
 
 /// Tells every mistake in a configuration; the exit code says that it was the configuration.

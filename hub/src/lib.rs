@@ -7,6 +7,7 @@ pub mod access;
 pub mod admin;
 pub mod arguments;
 pub mod check;
+mod clock;
 pub mod config;
 pub mod gather;
 pub mod identify;

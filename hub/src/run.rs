@@ -17,11 +17,13 @@ use pinkas_protocol::{AdapterId, number, wire};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::access::Access;
 use crate::admin::{self, ToCore};
+use crate::clock;
 use crate::config::Config;
 use crate::core::trace::NotTaken;
 use crate::core::{Ask, Hub, Input, Outputs, ViewerId, Which};
@@ -34,6 +36,12 @@ use crate::store::{self, Clerk, Durable, Said, Store, history};
 
 /// From links to the core; when it is full, links wait, and with them whoever sends.
 const INBOX: usize = 4096;
+/// While so many groups wait for the disk, what links say waits too, so that an adapter that comes back with much to
+/// tell does not fill the queue, which would stop the record.
+const CROWDED: usize = store::QUEUE / 2;
+/// But for no longer than this: a disk that stands still must not stop the calls.
+const PATIENCE: Duration = Duration::from_secs(1);
+const LOOKS_AGAIN: Duration = Duration::from_millis(2);
 /// From sources to the core; when it is full, answers wait.
 const LANDED: usize = 1024;
 /// From administrators to the core; when it is full, they wait.
@@ -109,6 +117,7 @@ async fn serve(
         cut_off: Vec::new(),
         adapters: BTreeMap::new(),
         recording: true,
+        crowded: None,
         clerk,
     };
     desk.carry_out(outputs);
@@ -117,6 +126,7 @@ async fn serve(
     let people = access.clone();
     let (news, stopped) = (inbox_in.clone(), stop.clone());
     tokio::spawn(async move { people.keep_current(news, stopped).await });
+    tokio::spawn(clock::watch(stop.clone()));
     let doors = Doors { access, hub: inbox_in };
     let serving = tokio::spawn(links::serve(listener, config.door, Arc::new(doors), stop.clone()));
     tracing::info!("hub listens on {address}");
@@ -142,6 +152,8 @@ struct Desk {
     adapters: BTreeMap<AdapterId, AdapterLink>,
     /// What happens still goes to the store.
     recording: bool,
+    /// Since when so much waits for the disk that links wait, too.
+    crowded: Option<Instant>,
     clerk: Clerk,
 }
 
@@ -163,9 +175,11 @@ impl Desk {
     ) -> anyhow::Result<()> {
         loop {
             let mut outputs = Outputs::default();
+            let waits = self.waits_for_the_disk();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                said = inbox.recv() => match said {
+                () = tokio::time::sleep(LOOKS_AGAIN), if waits => {}
+                said = inbox.recv(), if !waits => match said {
                     Some(said) => self.hear(said, &mut outputs),
                     None => return Ok(()),
                 },
@@ -197,6 +211,12 @@ impl Desk {
                 self.carry_out(outputs);
             }
         }
+    }
+
+    fn waits_for_the_disk(&mut self) -> bool {
+        let crowded = self.recording && self.store.keep.capacity() < store::QUEUE - CROWDED;
+        self.crowded = crowded.then(|| self.crowded.unwrap_or_else(Instant::now));
+        self.crowded.is_some_and(|since| since.elapsed() < PATIENCE)
     }
 
     fn hear(&mut self, said: ToHub, outputs: &mut Outputs) {

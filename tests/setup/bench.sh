@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+# What is measured first must not hide what comes after it.
+broken=0
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
 step "What measuring needs on this machine"
@@ -11,13 +13,18 @@ bash tests/setup/setup.sh valgrind
 
 step "Building the programs and the measurements, optimised (minutes, the first time)"
 # In one command: what several share is then built once.
-cargo build --locked --profile bench --workspace --bins --example core_cost --bench pop --bench hearing --bench gather
+cargo build --locked --profile bench --workspace --bins --example core_cost --bench pop --bench hearing --bench gather --bench serving
 
 step "From a NOTIFY on the wire to the screen (about a minute and a half)"
 cargo bench --locked --workspace --bench pop
 
 step "What gathering adds to the slowest source (about half a minute)"
-cargo bench --locked --workspace --bench gather
+cargo bench --locked --workspace --bench gather || broken=1
+
+step "What serving costs (about four minutes)"
+cargo bench --locked --workspace --bench serving || broken=1
 
 step "What hearing costs (about four minutes)"
-cargo bench --locked --workspace --bench hearing
+cargo bench --locked --workspace --bench hearing || broken=1
+
+exit "$broken"

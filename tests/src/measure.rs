@@ -4,6 +4,7 @@
 pub mod copies;
 pub mod hub;
 pub mod program;
+pub mod verdict;
 
 use std::net::SocketAddrV4;
 use std::path::Path;
@@ -104,6 +105,28 @@ pub fn paced(rate: u32, lasting: Duration, mut send: impl FnMut(u64)) -> u64 {
         std::thread::park_timeout(Duration::from_millis(1));
     }
     sent
+}
+
+/// Lets this process, and what it starts from now on, have as many connections as this machine allows it; says how many.
+pub fn raise_open_files() -> u64 {
+    let allowed = || {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let line = limits.lines().find(|line| line.starts_with("Max open files"));
+        let mut numbers = line.unwrap_or_default().split_whitespace().filter_map(|word| word.parse().ok());
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    };
+    let (_, most): (u64, u64) = allowed();
+    // A program does it, as the standard library cannot and unsafe code is not wanted here.
+    let wish = ["--pid".to_owned(), std::process::id().to_string(), format!("--nofile={most}")];
+    let _stays_as_it_is = std::process::Command::new("prlimit").args(wish).status();
+    allowed().0
+}
+
+/// The value below which that part of them is, such as 0.99 of them.
+pub fn at_part(values: &mut [f64], part: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    values.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
 /// The middle one; of an even number, the upper of the two.

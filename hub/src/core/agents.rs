@@ -33,6 +33,9 @@ pub struct Staff {
     agents: BTreeMap<AgentId, Person>,
     names: BTreeMap<Line, String>,
     at: BTreeMap<Line, Vec<AgentId>>,
+    /// Those who see a line because of their scope, and those who see all of them.
+    see: BTreeMap<Line, Vec<AgentId>>,
+    see_everything: Vec<AgentId>,
 }
 
 impl Staff {
@@ -59,7 +62,17 @@ impl Staff {
         let people = agents
             .iter()
             .map(|(id, agent)| (id.clone(), Person { scope: scope(agent), agent: agent.clone() }));
-        Staff { agents: people.collect(), names, at }
+        let people: BTreeMap<AgentId, Person> = people.collect();
+        let (mut see, mut see_everything) = (BTreeMap::<Line, Vec<AgentId>>::new(), Vec::new());
+        for (id, person) in &people {
+            match &person.scope {
+                Scope::Everything => see_everything.push(id.clone()),
+                Scope::Lines(lines) => {
+                    lines.iter().for_each(|line| see.entry(line.clone()).or_default().push(id.clone()));
+                }
+            }
+        }
+        Staff { agents: people, names, at, see, see_everything }
     }
 
     /// Whose line it is.
@@ -70,6 +83,15 @@ impl Staff {
     /// Those who have a line.
     pub fn people_at(&self, line: &Line) -> &[AgentId] {
         self.at.get(line).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those who see one of these lines, some perhaps more than once: few, however many people there are.
+    pub(super) fn who_see<'a>(
+        &'a self,
+        lines: impl IntoIterator<Item = &'a Line>,
+    ) -> impl Iterator<Item = &'a AgentId> {
+        let here = lines.into_iter().filter_map(|line| self.see.get(line)).flatten();
+        self.see_everything.iter().chain(here)
     }
 
     /// A person by their id.
@@ -143,6 +165,56 @@ impl Person {
     }
 }
 
+/// Who is connected, found by connection and by person.
+#[derive(Debug, Default)]
+pub(super) struct Viewers {
+    who: BTreeMap<ViewerId, AgentId>,
+    of: BTreeMap<AgentId, BTreeSet<ViewerId>>,
+}
+
+impl Viewers {
+    pub(super) fn get(&self, viewer: &ViewerId) -> Option<&AgentId> {
+        self.who.get(viewer)
+    }
+
+    /// All connections.
+    pub(super) fn all(&self) -> Vec<ViewerId> {
+        self.who.keys().copied().collect()
+    }
+
+    /// Whose each connection is.
+    pub(super) fn people(&self) -> impl Iterator<Item = &AgentId> {
+        self.who.values()
+    }
+
+    /// The connections of a person.
+    pub(super) fn of(&self, agent: &AgentId) -> impl Iterator<Item = ViewerId> {
+        self.of.get(agent).into_iter().flatten().copied()
+    }
+
+    pub(super) fn remove(&mut self, viewer: ViewerId) -> Option<AgentId> {
+        let agent = self.who.remove(&viewer)?;
+        if let Some(theirs) = self.of.get_mut(&agent) {
+            theirs.remove(&viewer);
+            if theirs.is_empty() {
+                self.of.remove(&agent);
+            }
+        }
+        Some(agent)
+    }
+
+    fn insert(&mut self, viewer: ViewerId, agent: AgentId) {
+        self.remove(viewer);
+        self.of.entry(agent.clone()).or_default().insert(viewer);
+        self.who.insert(viewer, agent);
+    }
+
+    fn retain(&mut self, stays: impl Fn(&AgentId) -> bool) {
+        self.who.retain(|_, agent| stays(agent));
+        self.of.retain(|agent, _| stays(agent));
+    }
+}
+
 impl Hub {
     pub(super) fn agent_up(
         &mut self,
@@ -161,11 +233,28 @@ impl Hub {
             .values()
             .filter(|view| person.sees(view))
             .map(|view| (view.id, person.view_of(view)));
-        let lines = self.board.lines.iter().filter(|(line, _)| person.sees_line(line));
-        let people = self.board.people.iter().filter(|(who, _)| self.sees_person(&agent, who));
+        let lines = match person.scope() {
+            Scope::Everything => self.board.lines.clone(),
+            Scope::Lines(mine) => {
+                let here =
+                    mine.iter().filter_map(|line| Some((line.clone(), self.board.lines.get(line)?.clone())));
+                here.collect()
+            }
+        };
+        // Whoever oversees nobody is shown themselves alone, without a look at everyone.
+        let people = match person.role {
+            Role::Agent => {
+                let own = self.board.people.get(&agent);
+                own.map(|view| (agent.clone(), view.clone())).into_iter().collect()
+            }
+            Role::Supervisor | Role::Admin => {
+                let seen = self.board.people.iter().filter(|(who, _)| self.sees_person(&agent, who));
+                seen.map(|(who, view)| (who.clone(), view.clone())).collect()
+            }
+        };
         let mut board = Board {
             calls: calls.collect(),
-            lines: lines.map(|(line, view)| (line.clone(), view.clone())).collect(),
+            lines,
             adapters: self.board.adapters.clone(),
             missed: self
                 .missed
@@ -173,7 +262,7 @@ impl Hub {
                 .filter(|(_, kept)| person.sees_missed(kept))
                 .map(|(id, kept)| (*id, kept.row.clone()))
                 .collect(),
-            people: people.map(|(who, view)| (who.clone(), view.clone())).collect(),
+            people,
         };
         board.keep_ended(Board::MOST_ENDED);
         keep_written(&mut board);
@@ -197,26 +286,32 @@ impl Hub {
         let seen = self.sights();
         let old = std::mem::replace(&mut self.staff, staff);
         let (staff, viewers) = (&self.staff, &mut self.viewers);
-        viewers.retain(|_, id| staff.agent(id).is_some());
+        viewers.retain(|id| staff.agent(id).is_some());
         self.people_are(now, &seen, out);
         let (staff, viewers) = (&self.staff, &mut self.viewers);
-        let changed = viewers.iter().filter(|(_, id)| staff.agent(id) != old.agent(id));
+        let changed = viewers.who.iter().filter(|(_, id)| staff.agent(id) != old.agent(id));
         let changed: Vec<_> = changed.map(|(viewer, id)| (*viewer, id.clone())).collect();
         for (viewer, agent) in changed {
             self.agent_up(now, viewer, agent, None, out);
         }
     }
 
-    /// The connections whose people `may` be told.
-    pub(super) fn viewers_who(&self, may: impl Fn(&Person) -> bool) -> Vec<ViewerId> {
-        let allowed = |id: &AgentId| self.staff.agent(id).is_some_and(&may);
-        self.viewers.iter().filter(|(_, agent)| allowed(agent)).map(|(viewer, _)| *viewer).collect()
+    /// Of those who see one of these lines, the connections whose people `may` be told.
+    pub(super) fn viewers_who<'a>(
+        &'a self,
+        lines: impl IntoIterator<Item = &'a Line>,
+        may: impl Fn(&Person) -> bool,
+    ) -> Vec<ViewerId> {
+        let allowed = |id: &&AgentId| self.staff.agent(id).is_some_and(&may);
+        let people: BTreeSet<&AgentId> = self.staff.who_see(lines).filter(allowed).collect();
+        let viewers: BTreeSet<ViewerId> = people.into_iter().flat_map(|id| self.viewers.of(id)).collect();
+        viewers.into_iter().collect()
     }
 
     /// The connections that see a call.
     pub(super) fn viewers_of(&self, call: CallId) -> Vec<ViewerId> {
         match self.board.calls.get(&call) {
-            Some(view) => self.viewers_who(|agent| agent.sees(view)),
+            Some(view) => self.viewers_who(view.offers.keys(), |agent| agent.sees(view)),
             None => Vec::new(),
         }
     }

@@ -51,7 +51,11 @@ impl Hub {
     }
 
     pub(super) fn call_changed(&mut self, adapter: &AdapterId, event: &CallEvent, out: &mut Outputs) {
-        let (call, at) = (event.call, event.heard_at);
+        let call = event.call;
+        // An adapter's clock may be set back in the middle of a call: what comes later is never earlier.
+        let latest = self.board.calls.get(&call).map_or(event.heard_at, latest);
+        let at = event.heard_at.max(latest);
+        let event = &CallEvent { heard_at: at, ..event.clone() };
         match &event.change {
             CallChange::Arrived(facts) => {
                 // Said again by an adapter that crashed, it may be behind what is known by now.
@@ -214,12 +218,13 @@ impl Hub {
         let knew_call = self.viewers_of(call);
         let old = view.offers.get(line);
         let knew_offer = old.map_or(Vec::new(), |old| {
-            self.viewers_who(|agent| agent.sees(view) && agent.sees_offer(line, old))
+            self.viewers_who(view.offers.keys(), |agent| agent.sees(view) && agent.sees_offer(line, old))
         });
         let update = Update::Offer { call, line: line.clone(), offer: offer.clone() };
         self.board.fold(update.clone());
         let Some(view) = self.board.calls.get(&call) else { return };
-        let may = self.viewers_who(|agent| agent.sees(view) && agent.sees_offer(line, &offer));
+        let may =
+            self.viewers_who(view.offers.keys(), |agent| agent.sees(view) && agent.sees_offer(line, &offer));
         let hidden: Vec<ViewerId> = knew_offer.into_iter().filter(|viewer| !may.contains(viewer)).collect();
         let (known, new): (Vec<_>, Vec<_>) = may.into_iter().partition(|viewer| knew_call.contains(viewer));
         out.update(known, update);
@@ -244,6 +249,18 @@ impl Hub {
             out.keep.push(Keep::Call { call: dropped, kept: None });
         }
     }
+}
+
+/// The last that is known to have happened in a call.
+fn latest(view: &CallView) -> Timestamp {
+    let of_offer = |offer: &Offer| match &offer.state {
+        OfferState::Ringing => offer.rang_at,
+        OfferState::Answered { at, held } => held.unwrap_or(*at).max(*at),
+        OfferState::Left { left_at, .. } => *left_at,
+        OfferState::Withdrawn { at, .. } => *at,
+    };
+    let waits = view.waits.as_ref().map(|waits| waits.since);
+    view.offers.values().map(of_offer).chain(waits).fold(view.arrived_at, Timestamp::max)
 }
 
 /// What a call that rang, was answered or left at a phone does there after an event; `None`: nothing new.

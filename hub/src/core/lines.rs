@@ -88,6 +88,6 @@ impl Hub {
 
     /// The connections that see a line.
     fn viewers_at(&self, line: &Line) -> Vec<ViewerId> {
-        self.viewers_who(|person| person.sees_line(line))
+        self.viewers_who([line], |person| person.sees_line(line))
     }
 }

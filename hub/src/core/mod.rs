@@ -258,7 +258,7 @@ pub struct Hub {
     owner: BTreeMap<CallId, AdapterId>,
     line_owner: BTreeMap<Line, AdapterId>,
     seen: BTreeMap<(AdapterId, Uuid), u64>,
-    viewers: BTreeMap<ViewerId, AgentId>,
+    viewers: agents::Viewers,
     /// Parts of an adapter's list of live calls, until its last.
     followed: BTreeMap<AdapterId, Vec<CallId>>,
     /// Parts of an adapter's list of lines, until its last.
@@ -295,7 +295,7 @@ impl Hub {
             owner: BTreeMap::new(),
             line_owner: BTreeMap::new(),
             seen: kept.durable,
-            viewers: BTreeMap::new(),
+            viewers: agents::Viewers::default(),
             followed: BTreeMap::new(),
             listed: BTreeMap::new(),
             outcomes: Vec::new(),
@@ -409,7 +409,7 @@ impl Hub {
     pub fn counts(&self) -> (usize, BTreeMap<Role, usize>) {
         let live = self.board.calls.values().filter(|view| view.ended.is_none() && !view.trial).count();
         let mut people = BTreeMap::from([Role::Agent, Role::Supervisor, Role::Admin].map(|role| (role, 0)));
-        for person in self.viewers.values().filter_map(|id| self.staff.agent(id)) {
+        for person in self.viewers.people().filter_map(|id| self.staff.agent(id)) {
             *people.entry(person.role).or_default() += 1;
         }
         (live, people)
@@ -424,7 +424,7 @@ impl Hub {
         let view = AdapterView { connected: presence == Presence::Connected, since: now };
         let update = Update::Adapter { adapter, view };
         self.board.fold(update.clone());
-        out.update(self.viewers.keys().copied().collect(), update);
+        out.update(self.viewers.all(), update);
     }
 
     /// Puts a call on the disk as it stands now.

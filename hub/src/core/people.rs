@@ -126,8 +126,8 @@ impl Hub {
 
     /// A desktop's connection has ended. It may have been said already.
     pub(super) fn viewer_gone(&mut self, now: Timestamp, viewer: ViewerId, out: &mut Outputs) {
-        let Some(person) = self.viewers.remove(&viewer) else { return };
-        let alone = self.viewers.values().all(|other| *other != person);
+        let Some(person) = self.viewers.remove(viewer) else { return };
+        let alone = self.viewers.of(&person).next().is_none();
         let Some(present) = self.people.get_mut(&person) else { return };
         let wrapped = present.wraps_up.remove(&viewer);
         if alone {
@@ -219,8 +219,10 @@ impl Hub {
     }
 
     fn viewers_seeing(&self, person: &AgentId) -> Vec<ViewerId> {
-        let seeing = self.viewers.iter().filter(|(_, who)| self.sees_person(who, person));
-        seeing.map(|(viewer, _)| *viewer).collect()
+        let lines = self.staff.agent(person).map_or(&[][..], |person| &person.lines);
+        let seeing = self.staff.who_see(lines).chain([person]).filter(|who| self.sees_person(who, person));
+        let seeing: BTreeSet<&AgentId> = seeing.collect();
+        seeing.into_iter().flat_map(|who| self.viewers.of(who)).collect()
     }
 
     /// Which connections are shown which people.
@@ -244,7 +246,7 @@ impl Hub {
             self.board.fold(Update::PersonGone { person: person.clone() });
             self.keep_person(&person, out);
         }
-        let connected: BTreeSet<AgentId> = self.viewers.values().cloned().collect();
+        let connected: BTreeSet<AgentId> = self.viewers.people().cloned().collect();
         for person in connected {
             self.person_comes(now, &person, out);
         }
@@ -253,7 +255,7 @@ impl Hub {
             self.person_is(person, out);
         }
         let after = self.sights();
-        let lost = before.difference(&after).filter(|(viewer, _)| self.viewers.contains_key(viewer));
+        let lost = before.difference(&after).filter(|(viewer, _)| self.viewers.get(viewer).is_some());
         for (viewer, person) in lost {
             out.update(vec![*viewer], Update::PersonGone { person: person.clone() });
         }

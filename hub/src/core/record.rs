@@ -359,7 +359,7 @@ impl Hub {
         let (id, row) = (kept.row.id, Box::new(kept.row.clone()));
         let update = Update::Missed { row };
         self.board.fold(update.clone());
-        out.update(self.viewers_who(|agent| agent.sees_missed(&kept)), update);
+        out.update(self.viewers_who(&kept.lines, |agent| agent.sees_missed(&kept)), update);
         out.keep.push(Keep::Missed { row: id, kept: Some(Box::new(kept.clone())) });
         self.missed.insert(id, kept);
     }
@@ -382,7 +382,7 @@ impl Hub {
             let Some(kept) = self.missed.remove(&row) else { continue };
             let update = Update::MissedGone { row };
             self.board.fold(update.clone());
-            out.update(self.viewers_who(|agent| agent.sees_missed(&kept)), update);
+            out.update(self.viewers_who(&kept.lines, |agent| agent.sees_missed(&kept)), update);
             out.keep.push(Keep::Missed { row, kept: None });
         }
     }

@@ -396,7 +396,7 @@ impl Hub {
     /// The call has come to a phone: who is shown it there, and who is not.
     fn pops(&mut self, now: Timestamp, call: CallId, line: &Line, heard_at: Timestamp, out: &mut Outputs) {
         let people = self.staff.people_at(line).to_vec();
-        let desktops = |agent: &AgentId| self.viewers.values().filter(|other| *other == agent).count();
+        let desktops = |agent: &AgentId| self.viewers.of(agent).count();
         let at: Vec<(AgentId, usize)> =
             people.into_iter().map(|agent| (agent.clone(), desktops(&agent))).collect();
         let others = self.viewers_of(call).into_iter().filter_map(|viewer| self.viewers.get(&viewer));

@@ -38,7 +38,7 @@ use self::rows::{decode, key};
 use self::writer::Writer;
 
 /// Waiting to be written; when it is full the record stops, and the calls go on.
-const QUEUE: usize = 16_384;
+pub(crate) const QUEUE: usize = 16_384;
 /// Looks waiting to be answered.
 const LOOKS: usize = 64;
 /// Answers waiting for the core.

@@ -14,6 +14,7 @@ use super::{Said, *};
 use crate::core::trace::{Came, What};
 use crate::core::{Choice, KeptCall, Scope, Step};
 
+mod clocks;
 mod damage;
 mod erasing;
 

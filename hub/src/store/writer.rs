@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -18,6 +19,9 @@ use crate::core::{Keep, KeptCall, Seen};
 use crate::metrics;
 
 const GROUP: usize = 512;
+/// Groups are begun no closer than this: each costs a sync, however little is in it. What comes alone is written at
+/// once. Adapters keep for 50 ms in memory what is not acknowledged, before they write it to their own disk.
+const BETWEEN: Duration = Duration::from_millis(25);
 /// How much is forgotten at once, so that new calls never wait long behind old ones.
 const FORGET_CALLS: usize = 512;
 const FORGET_LOG: usize = 4_096;
@@ -77,7 +81,10 @@ impl Writer {
 
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Vec<Keep>>, said: &mpsc::Sender<Said>) {
         let mut group = Vec::new();
+        let mut next = Instant::now();
         while queue.blocking_recv_many(&mut group, GROUP) > 0 {
+            more(&mut queue, &mut group, next);
+            next = Instant::now() + BETWEEN;
             let (begun, words) = (Instant::now(), group.iter().map(Vec::len).sum());
             let written = self
                 .batch(group.drain(..).flatten(), Timestamp::now())
@@ -112,6 +119,7 @@ impl Writer {
         let mut batch = sled::Batch::default();
         let mut then = Then { next: self.next, ..Then::default() };
         let mut pasts = BTreeMap::<CallId, Box<PastCall>>::new();
+        let mut calls = BTreeMap::<CallId, Option<Box<KeptCall>>>::new();
         let mut steps = Vec::<(CallId, u32)>::new();
         let log = |entry: LogEntry, then: &mut Then, batch: &mut sled::Batch| {
             batch.insert(counted_key(rows::LOG, then.next), encode(&entry));
@@ -133,15 +141,8 @@ impl Writer {
                     batch.insert(counted_key(rows::SEEN, then.next), encode(&seen));
                     then.next += 1;
                 }
-                Keep::Call { call, kept } => {
-                    if kept.is_none() {
-                        forget_steps(&self.db, call, &mut batch)?;
-                        for (_, number) in steps.iter().filter(|(of, _)| *of == call) {
-                            batch.remove(rows::step_key(call, *number));
-                        }
-                    }
-                    row(&mut batch, key(rows::CALL, call.0), kept.as_ref());
-                }
+                // Of one that changed often only how it stands in the end.
+                Keep::Call { call, kept } => drop(calls.insert(call, kept)),
                 Keep::Step { call, number, step } => {
                     steps.push((call, number));
                     row(&mut batch, rows::step_key(call, number), step.as_ref());
@@ -160,6 +161,15 @@ impl Writer {
                 }
             }
         }
+        for (call, kept) in &calls {
+            if kept.is_none() {
+                forget_steps(&self.db, *call, &mut batch)?;
+                for (_, number) in steps.iter().filter(|(of, _)| of == call) {
+                    batch.remove(rows::step_key(*call, *number));
+                }
+            }
+            row(&mut batch, key(rows::CALL, call.0), kept.as_ref());
+        }
         for past in pasts.values() {
             put_past(&self.db, past, &mut batch)?;
         }
@@ -169,6 +179,19 @@ impl Writer {
             batch.insert(key, &sequence.to_be_bytes());
         }
         Ok((batch, then))
+    }
+}
+
+/// Waits until `next` for more to write at once, unless there is a whole group already.
+fn more(queue: &mut mpsc::Receiver<Vec<Keep>>, group: &mut Vec<Vec<Keep>>, next: Instant) {
+    let wait = next.saturating_duration_since(Instant::now());
+    if !wait.is_zero() && group.len() + queue.len() < GROUP {
+        std::thread::park_timeout(wait);
+    }
+    while group.len() < GROUP
+        && let Ok(keep) = queue.try_recv()
+    {
+        group.push(keep);
     }
 }
 

@@ -1,6 +1,8 @@
-//! A running hub as a program: asked by whoever looks after it, its figures, and many who log in at once.
+//! A running hub as a program: asked by whoever looks after it, its figures, a full disk, and many
+//! who log in at once.
 
 mod admin;
+mod disk;
 mod figures;
 mod flood;
 mod office;

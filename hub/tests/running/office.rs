@@ -3,9 +3,10 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -42,6 +43,8 @@ pub struct Office {
     pub at: String,
     /// Where its figures are.
     figures_at: String,
+    /// What the hub has logged, over all its starts.
+    logged: Arc<Mutex<Vec<String>>>,
 }
 
 impl Office {
@@ -53,16 +56,30 @@ impl Office {
         }
         write("people.csv", "number,id,name\n+972501234567,K1,Levi\n");
         write("terms.csv", "customer_id,credit_limit,days\nK1,5000,30\n");
-        let mut office = Office { dir, hub: None, at: String::new(), figures_at: free_port() };
+        let mut office =
+            Office { dir, hub: None, at: String::new(), figures_at: free_port(), logged: Arc::default() };
         office.start().await;
         office
     }
 
     pub async fn start(&mut self) {
+        self.start_as(command(self.dir.path())).await;
+    }
+
+    /// Starts the hub where no file may grow beyond so many KiB: the shell lets it see that as an error, as a full
+    /// disk would be.
+    pub async fn start_on_a_disk_of(&mut self, kib: u32) {
+        let mut command = Command::new("bash");
+        let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_pinkas-hub")]);
+        command.current_dir(self.dir.path()).env("RUST_LOG", "info").stdin(Stdio::null());
+        self.start_as(command).await;
+    }
+
+    async fn start_as(&mut self, mut hub: Command) {
         let at = free_port();
         let config = format!("listen = \"{at}\"\n{HUB}[metrics]\nlisten = \"{}\"\n", self.figures_at);
         std::fs::write(self.dir.path().join("hub.toml"), config).expect("written");
-        let mut hub = command(self.dir.path());
         let hub = hub.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the hub runs");
         self.hub = Some(hub);
         self.at = at;
@@ -72,9 +89,12 @@ impl Office {
     async fn says(&mut self, word: &str) {
         let hub = self.hub.as_mut().expect("a hub");
         let mut lines = BufReader::new(hub.stderr.take().expect("its log")).lines();
+        let logged = self.logged.clone();
         let found = async {
             while let Some(line) = lines.next_line().await.expect("a log") {
-                if line.contains(word) {
+                let found = line.contains(word);
+                logged.lock().expect("no panic").push(line);
+                if found {
                     return;
                 }
             }
@@ -82,7 +102,16 @@ impl Office {
         };
         tokio::time::timeout(SOON, found).await.expect("in time");
         // Its log is read on, so that it never waits.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                logged.lock().expect("no panic").push(line);
+            }
+        });
+    }
+
+    /// The lines of the hub's log in which this stands.
+    pub fn logged(&self, text: &str) -> Vec<String> {
+        self.logged.lock().expect("no panic").iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
     /// Runs a command beside the hub to its end.
@@ -93,19 +122,15 @@ impl Office {
         (out.status.success(), String::from_utf8(text).expect("text"))
     }
 
-    async fn links(&self, path: &str, hello: Value) -> (Link, String) {
+    async fn links(&self, path: &str, hello: Value) -> Link {
         let (socket, _) = connect_async(format!("ws://{}{path}", self.at)).await.expect("a link");
-        let mut link = Link(socket);
+        let mut link = Link { socket, welcome: String::new() };
         link.say(hello).await;
-        let welcome = link.until("welcome").await;
-        (link, welcome)
+        link.welcome = link.until("welcome").await;
+        link
     }
 
     pub async fn ana(&self) -> Link {
-        self.ana_welcomed().await.0
-    }
-
-    pub async fn ana_welcomed(&self) -> (Link, String) {
         let hello = json!({"say": "hello", "version": 4, "agent": "ana", "secret": "ana's secret"});
         self.links("/agent", hello).await
     }
@@ -113,7 +138,7 @@ impl Office {
     pub async fn adapter(&self) -> Link {
         let outbox = "019d0000-0000-7000-8000-0000000000aa";
         let hello = json!({"say": "hello", "version": 4, "adapter": "main", "secret": "main's secret", "outbox": outbox});
-        self.links("/adapter", hello).await.0
+        self.links("/adapter", hello).await
     }
 
     /// The page of figures.
@@ -145,18 +170,22 @@ pub fn command(dir: &Path) -> Command {
     command
 }
 
-pub struct Link(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+pub struct Link {
+    socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+    /// What the hub answered to the hello.
+    pub welcome: String,
+}
 
 impl Link {
     pub async fn say(&mut self, message: Value) {
-        self.0.send(Message::text(message.to_string())).await.expect("sent");
+        self.socket.send(Message::text(message.to_string())).await.expect("sent");
     }
 
     /// The next message in which this text stands.
     pub async fn until(&mut self, text: &str) -> String {
         let found = async {
             loop {
-                let frame = self.0.next().await.expect("a frame").expect("a sound frame");
+                let frame = self.socket.next().await.expect("a frame").expect("a sound frame");
                 if let Message::Text(said) = frame
                     && said.contains(text)
                 {
@@ -165,6 +194,19 @@ impl Link {
             }
         };
         tokio::time::timeout(SOON, found).await.unwrap_or_else(|_| panic!("no {text}"))
+    }
+
+    /// Those messages in which this text stands that have come already.
+    pub fn ready(&mut self, text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        while let Some(Some(frame)) = self.socket.next().now_or_never() {
+            if let Message::Text(said) = frame.expect("a sound frame")
+                && said.contains(text)
+            {
+                found.push(said.to_string());
+            }
+        }
+        found
     }
 
     pub async fn event(&mut self, sequence: u32, change: Value) {

@@ -18,7 +18,8 @@ async fn a_lunch_outlives_a_kill_of_the_hub_and_is_over_when_its_person_says_so(
     ana.until("kept").await;
     office.kill().await;
     office.start().await;
-    let (mut ana, welcome) = office.ana_welcomed().await;
+    let mut ana = office.ana().await;
+    let welcome = &ana.welcome;
     assert!(welcome.contains("\"state\":\"not_ready\",\"reason\":\"lunch\""), "{welcome}");
     for reason in ["break", "lunch", "training", "back_office"] {
         assert!(welcome.contains(&format!("{{\"code\":\"{reason}\"}}")), "{reason}: {welcome}");

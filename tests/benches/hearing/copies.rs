@@ -12,9 +12,9 @@ use pinkas_tests::lab::process::{udp_bound, until};
 use pinkas_tests::measure::copies::{BESIDE, Copies, OF_A_CALL};
 use pinkas_tests::measure::hub::CountingHub;
 use pinkas_tests::measure::program::{self, Adapter};
+use pinkas_tests::measure::verdict::Verdict;
 use pinkas_tests::measure::{Processes, dropped_at, median, own_cpu, paced, waiting_at};
 
-use super::Verdict;
 use super::collectors::{IntoDatabase, IntoFiles};
 
 const RATE: u32 = 15_000;

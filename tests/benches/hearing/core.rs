@@ -5,9 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context;
+use pinkas_tests::measure::verdict::Verdict;
 use pinkas_tests::site::program;
-
-use super::Verdict;
 
 const SMALL: u64 = 200;
 const LARGE: u64 = 1_200;

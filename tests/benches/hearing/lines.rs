@@ -9,9 +9,8 @@ use pinkas_demo::pbx::{Faults, Pbx, PbxConfig};
 use pinkas_protocol::Line;
 use pinkas_tests::measure::hub::CountingHub;
 use pinkas_tests::measure::program::{self, Adapter, PASSWORD};
+use pinkas_tests::measure::verdict::Verdict;
 use tokio::time::Instant;
-
-use super::Verdict;
 
 const LINES: u32 = 2_000;
 

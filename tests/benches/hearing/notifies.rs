@@ -9,9 +9,9 @@ use anyhow::{Context, ensure};
 use pinkas_protocol::Line;
 use pinkas_tests::measure::hub::CountingHub;
 use pinkas_tests::measure::program::{self, Adapter};
+use pinkas_tests::measure::verdict::Verdict;
 use pinkas_tests::measure::{Processes, median, own_cpu, paced};
 
-use super::Verdict;
 use super::kamailio::Ruler;
 
 /// Per second. At a low rate most of what is measured is the machine waking up, in both programs.
