@@ -376,7 +376,7 @@ fn long(call: CallId, now: Timestamp) -> CallView {
                 purchases[1].product = "Deck boards, larch, oiled twice, 4 m, with hidden fixings".to_owned();
                 purchases[2].amount = Some(sample::money("123456789012.5", "PLN"));
             }
-            Facts::Notes { .. } | Facts::Custom { .. } => {}
+            Facts::Notes { .. } | Facts::Custom { .. } | Facts::Newer => {}
         }
     }
     view

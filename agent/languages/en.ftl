@@ -84,6 +84,7 @@ overdue-row = Overdue
 overdue-since = Overdue since { $date }
 nothing-overdue = Nothing overdue
 no-purchases = No purchases on record
+needs-a-newer-pinkas = Shown by a newer Pinkas only: install it on this computer
 limit-row = Limit
 sales-stopped = Sales on credit are stopped
 payment-term = Payment term

@@ -80,6 +80,7 @@ overdue-row = באיחור
 overdue-since = באיחור מאז { $date }
 nothing-overdue = אין חוב באיחור
 no-purchases = אין קניות רשומות
+needs-a-newer-pinkas = מוצג רק בגרסה חדשה יותר של Pinkas: יש להתקין אותה במחשב הזה
 limit-row = מסגרת
 sales-stopped = מכירה באשראי נעצרה
 payment-term = תנאי תשלום

@@ -80,6 +80,7 @@ overdue-row = Po terminie
 overdue-since = Po terminie od { $date }
 nothing-overdue = Nic po terminie
 no-purchases = Brak zakupów
+needs-a-newer-pinkas = Pokaże to dopiero nowsza wersja Pinkas: zainstaluj ją na tym komputerze
 limit-row = Limit
 sales-stopped = Sprzedaż na kredyt wstrzymana
 payment-term = Termin płatności

@@ -232,7 +232,8 @@ impl Reader<'_> {
         for disagreement in disagreements {
             let own = disagreement.said.iter().find(|(source, _)| *source == card.source);
             let Some((_, own)) = own.filter(|_| disagreement.fact.gives() == card.gives) else { continue };
-            for (source, other) in disagreement.said.iter().filter(|(_, other)| other != own) {
+            let others = disagreement.said.iter().filter(|(_, other)| other != own);
+            for (source, other) in others.take(MOST_OTHERS) {
                 let (who, what) = (words::plain(source.as_str()), self.words.say(fact_id(disagreement.fact)));
                 let value = self.said(other);
                 let args = [("who", (&who).into()), ("what", (&what).into()), ("value", (&value).into())];
@@ -310,6 +311,7 @@ impl Reader<'_> {
                     RowData { page, ..row(words::plain(&custom.label), Some(value), Tone::Text) }
                 })
                 .collect(),
+            Facts::Newer => vec![row(self.words.say("needs-a-newer-pinkas"), None, Tone::Dim)],
         };
         if rows.is_empty() { CardBody::Empty } else { CardBody::Rows(rows) }
     }
@@ -358,6 +360,9 @@ impl Reader<'_> {
         self.words.day(date, words::today(self.now, self.zone))
     }
 }
+
+/// The most other sources whose word is told beside a card's own.
+const MOST_OTHERS: usize = 4;
 
 fn fact_id(fact: Fact) -> &'static str {
     match fact {
