@@ -205,6 +205,7 @@ tomorrow = Tomorrow
 in-a-week = 1 week
 in-a-month = 1 month
 outcome-is = Outcome: { $outcome }
+outcome-wanted = Choose an outcome
 follow-up-on = Follow up { $day }: { $text }
 discard = Discard
 send-again = Send again

@@ -194,6 +194,7 @@ tomorrow = מחר
 in-a-week = שבוע
 in-a-month = חודש
 outcome-is = תוצאה: { $outcome }
+outcome-wanted = יש לבחור תוצאה
 follow-up-on = לחזור ב-{ $day }: { $text }
 discard = ויתור
 send-again = שליחה שוב

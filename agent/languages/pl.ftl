@@ -193,6 +193,7 @@ tomorrow = Jutro
 in-a-week = Tydzień
 in-a-month = Miesiąc
 outcome-is = Wynik: { $outcome }
+outcome-wanted = Wybierz wynik
 follow-up-on = Wrócić { $day }: { $text }
 discard = Porzuć
 send-again = Wyślij znów

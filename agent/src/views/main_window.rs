@@ -199,7 +199,6 @@ pub fn ui(
     let mut wishes = Vec::new();
     keys(ui, data, looks);
     let whole = ui.max_rect();
-    ui.painter().rect_filled(whole, 0.0, theme.ground);
     let mut pen = Pen::new(ui, theme);
     head(&mut pen, data, looks);
     data.notices.iter().for_each(|notice| notice_ui(&mut pen, &data.words, notice, &mut wishes));

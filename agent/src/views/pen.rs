@@ -182,11 +182,18 @@ impl<'a> Pen<'a> {
         self.fill(rect, ground, theme::CORNER);
         self.outline(rect, Stroke::new(1.0, edge), theme::CORNER);
         let tone = if live == Live::Yes { Tone::Text } else { Tone::Faint };
-        let letters = ink(theme::TEXT, tone);
-        let room = rect.shrink2(Vec2::new(8.0, 0.0));
-        let spare = (room.width() - self.width_of(text, letters)).max(0.0);
-        self.paint_only(beside(room, Side::Start, spare / 2.0), Side::Start, text, letters);
-        live == Live::Yes && response.clicked()
+        // A word too long for its control is written smaller before it is cut.
+        let room = rect.shrink2(Vec2::new(6.0, 0.0));
+        let sizes = [theme::TEXT, theme::TEXT - 1.0, theme::LABEL, theme::LABEL - 1.0];
+        let fits = |size: &f32| self.width_of(text, ink(*size, tone)) <= room.width();
+        let letters = ink(sizes.into_iter().find(fits).unwrap_or(theme::LABEL), tone);
+        let spare = room.width() - self.width_of(text, letters);
+        self.paint_only(beside(room, Side::Start, spare.max(0.0) / 2.0), Side::Start, text, letters);
+        let clicked = live == Live::Yes && response.clicked();
+        if spare < 0.0 {
+            response.on_hover_text(text::visual(beginning(text, MOST_LETTERS).0));
+        }
+        clicked
     }
 
     /// How wide a control is for its word.

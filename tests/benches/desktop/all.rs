@@ -277,7 +277,10 @@ async fn rate(office: &Office, desk: &Desk, last: &mut Vec<u8>, verdict: &mut Ve
     verdict.at_most("100 pops a second, between two names seen, p99 ms", between.share(0.99), 33.0);
     if let Some(call) = told? {
         office.hub.tell(vec![gone(call)]).await?;
-        ensure!(block_in_place(|| office.eye.hidden(desk.popup, Instant::now() + AT_MOST))?, "the last stays");
+        ensure!(
+            block_in_place(|| office.eye.hidden(desk.popup, Instant::now() + AT_MOST))?,
+            "the last stays"
+        );
     }
     Ok(())
 }
@@ -309,24 +312,29 @@ fn ms(since: Instant) -> f64 {
 /// A call of a known customer that rings here, with the three usual cards filled.
 fn rings(call: CallId, name: &str) -> anyhow::Result<Update> {
     let now = Timestamp::now();
-    let money = |amount: &str| {
-        anyhow::Ok(Money { amount: amount.parse()?, currency: Some("PLN".to_owned()) })
-    };
+    let money =
+        |amount: &str| anyhow::Ok(Money { amount: amount.parse()?, currency: Some("PLN".to_owned()) });
     let key = CustomerKey::parse("1001")?;
     let card = |source: &str, gives, facts| {
         let state = CardState::Filled { facts, as_of: now, took_ms: 96, late: false, old: None };
         anyhow::Ok(Card::new(SourceName::parse(source)?, gives, Some(key.clone()), state))
     };
-    let balance =
-        Balance { balance: Some(money("1250")?), overdue: Some(money("430")?), oldest_due: "2026-11-03".parse().ok() };
+    let balance = Balance {
+        balance: Some(money("1250")?),
+        overdue: Some(money("430")?),
+        oldest_due: "2026-11-03".parse().ok(),
+    };
     let credit = Credit { limit: Some(money("5000")?), days: Some(30), ..Credit::default() };
     let bought = |product: &str, amount| {
         let quantity = Some("2".parse()?);
         let date = "2026-11-14".parse().ok();
         anyhow::Ok(Purchase { date, product: product.to_owned(), quantity, amount: Some(money(amount)?) })
     };
-    let purchases =
-        vec![bought("Exterior paint, 10 l", "318")?, bought("Deck boards", "1104")?, bought("Screws", "86.5")?];
+    let purchases = vec![
+        bought("Exterior paint, 10 l", "318")?,
+        bought("Deck boards", "1104")?,
+        bought("Screws", "86.5")?,
+    ];
     let cards = vec![
         card("accounting", Gives::Balance, Facts::Balance(balance))?,
         card("accounting", Gives::Credit, Facts::Credit(credit))?,

@@ -48,7 +48,8 @@ impl Eye {
         let mut left = vec![self.root];
         while let Some(window) = left.pop() {
             // A window may go while it is asked.
-            let name = self.connection.get_property(false, window, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 64)?;
+            let name =
+                self.connection.get_property(false, window, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 64)?;
             if name.reply().is_ok_and(|name| name.value == title) {
                 return Ok(Some(window));
             }
@@ -95,7 +96,12 @@ impl Eye {
     }
 
     /// Waits until another name than `before` can be read in the pop-up.
-    pub fn other_name(&self, popup: Window, before: &[u8], until: Instant) -> anyhow::Result<Option<Vec<u8>>> {
+    pub fn other_name(
+        &self,
+        popup: Window,
+        before: &[u8],
+        until: Instant,
+    ) -> anyhow::Result<Option<Vec<u8>>> {
         while let Some(seen) = self.next(until)? {
             if !matches!(seen, Seen::Drawn(window) if window == popup) {
                 continue;
@@ -128,9 +134,12 @@ impl Eye {
         let place = self.connection.get_geometry(self.root)?.reply()?;
         let id = self.connection.generate_id()?;
         let looks = CreateWindowAux::new().background_pixel(0x0040_4040);
-        let (depth, class, visual) = (x11rb::COPY_FROM_PARENT as u8, WindowClass::INPUT_OUTPUT, x11rb::COPY_FROM_PARENT);
+        let (depth, class, visual) =
+            (x11rb::COPY_FROM_PARENT as u8, WindowClass::INPUT_OUTPUT, x11rb::COPY_FROM_PARENT);
         let (width, height) = (place.width, place.height);
-        self.connection.create_window(depth, id, self.root, 0, 0, width, height, 0, class, visual, &looks)?.check()?;
+        self.connection
+            .create_window(depth, id, self.root, 0, 0, width, height, 0, class, visual, &looks)?
+            .check()?;
         self.connection.map_window(id)?.check()?;
         Ok(id)
     }

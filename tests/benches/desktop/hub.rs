@@ -52,9 +52,8 @@ impl Hub {
 
     /// Says updates, one frame each; when the first was given to the socket.
     pub async fn tell(&self, updates: Vec<Update>) -> anyhow::Result<Instant> {
-        let frames = updates.into_iter().map(|update| {
-            Message::text(wire::encode(&HubToAgent::Update { update }))
-        });
+        let frames =
+            updates.into_iter().map(|update| Message::text(wire::encode(&HubToAgent::Update { update })));
         let (sent, at) = oneshot::channel();
         self.say.send((frames.collect(), sent)).await.context("the hub has ended")?;
         at.await.context("the desktop has gone")
@@ -104,13 +103,9 @@ async fn answer(
             outcomes: Vec::new(),
         },
         AgentSays::FollowUps { ask } => HubToAgent::FollowUps { ask, follow_ups: Vec::new() },
-        AgentSays::History { ask, .. } => HubToAgent::Page {
-            ask,
-            calls: Vec::new(),
-            more: None,
-            back_to: None,
-            searched: Searched::Fully,
-        },
+        AgentSays::History { ask, .. } => {
+            HubToAgent::Page { ask, calls: Vec::new(), more: None, back_to: None, searched: Searched::Fully }
+        }
         _ => return Ok(()),
     };
     let welcomes = matches!(answer, HubToAgent::Welcome { .. });
