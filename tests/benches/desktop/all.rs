@@ -148,21 +148,21 @@ impl Office {
     async fn open(screen: Xvfb) -> anyhow::Result<Office> {
         let folder = tempfile::Builder::new().prefix("pinkas-measured-").tempdir()?;
         let hub = Hub::open().await?;
-        let config = format!(
-            "agent = \"ana\"\nhub = \"ws://{}\"\nsecret_file = \"secret\"\nlanguage = \"en\"\ndata = \"data\"\n",
-            hub.address
-        );
         std::fs::write(folder.path().join("secret"), "measured")?;
-        std::fs::write(folder.path().join("agent.toml"), config)?;
         let eye = Eye::open(screen.display())?;
         Ok(Office { folder, screen, eye, hub })
     }
 
     /// Starts a desktop, to which a call rings as soon as it has logged in; how long until that call was seen.
     async fn start(&mut self) -> anyhow::Result<(Desk, f64)> {
-        let config = self.folder.path().join("agent.toml");
-        let ended = || Processes::with(&config).resident_kib() == 0;
-        until("the desktop before to be gone", AT_MOST, async || ended().then_some(())).await?;
+        // The one before is killed, and its folder is its own until the kernel has cleared it away.
+        let name = Uuid::now_v7();
+        let config = self.folder.path().join(format!("{name}.toml"));
+        let said = format!(
+            "agent = \"ana\"\nhub = \"ws://{}\"\nsecret_file = \"secret\"\nlanguage = \"en\"\ndata = \"{name}\"\n",
+            self.hub.address
+        );
+        std::fs::write(&config, said)?;
         let mut command = bounded(program("pinkas-agent")?);
         command.arg("--config").arg(&config).env("RUST_LOG", "warn");
         command.env("DISPLAY", self.screen.display()).env_remove("WAYLAND_DISPLAY");

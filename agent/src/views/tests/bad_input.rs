@@ -285,7 +285,7 @@ fn whatever_a_call_says_its_card_is_drawn_and_no_text_leaves_its_place() {
         for n in 1..=5 {
             model.open(call(n));
             // Each text rings with some of the calls, and is written and talked about with the others.
-            let talks = (at_text + n as usize) % 2 == 0;
+            let talks = (at_text + n as usize).is_multiple_of(2);
             if talks {
                 model.apply(sample::update(2, sample::answered(call(n), "101")));
                 let note = Written::Note { text: Private(text.clone()) };
