@@ -10,7 +10,7 @@ use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::board::{AdapterView, LineView, PauseView, Waiting};
 use pinkas_protocol::card::{CustomRow, Match, SourceNote};
 use pinkas_protocol::record::Entry;
-use pinkas_protocol::record::{PAGE, Searched, Settled};
+use pinkas_protocol::record::{Outcome, PAGE, Refusal, Searched, Settled};
 use pinkas_protocol::{
     AdapterId, AgentId, Board, CallFacts, CallId, CallView, CardState, Customer, CustomerKey, EndedHow,
     Facts, Failure, FollowUp, Gives, LineState, Number, OfferState, OwnState, Pause, PersonState, Private,
@@ -24,7 +24,7 @@ use uuid::Uuid;
 mod sample;
 
 /// Every scene, in the order in which `all` plays them.
-const SCENES: [&str; 18] = [
+const SCENES: [&str; 23] = [
     "known",
     "hebrew",
     "withheld",
@@ -43,6 +43,11 @@ const SCENES: [&str; 18] = [
     "marked",
     "guesses",
     "talking",
+    "identify",
+    "disagree",
+    "wants_outcome",
+    "wrap_up",
+    "refused",
 ];
 
 #[tokio::main(flavor = "current_thread")]
@@ -68,6 +73,8 @@ struct Agent {
     socket: tokio_tungstenite::WebSocketStream<TcpStream>,
     customers: Vec<pinkas_protocol::Customer>,
     id: String,
+    /// Nothing that is written is kept.
+    refuses: bool,
 }
 
 async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()> {
@@ -75,6 +82,7 @@ async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()
         socket: tokio_tungstenite::accept_async(stream).await?,
         customers: Vec::new(),
         id: String::new(),
+        refuses: false,
     };
     agent.hear(Duration::from_secs(5)).await?;
     let (now, lines) = (Timestamp::now(), vec![sample::line("101")]);
@@ -89,7 +97,7 @@ async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()
             token: None,
             board,
             outcomes: vec![
-                sample::outcome("ordered", "Ordered", &[]),
+                Outcome { required: scene == "wants_outcome", ..sample::outcome("ordered", "Ordered", &[]) },
                 sample::outcome("complaint", "Complaint", &["Support"]),
                 sample::outcome("call_back", "Wants to be called back", &[]),
             ],
@@ -130,6 +138,9 @@ impl Agent {
                     return Ok(());
                 }
                 AgentSays::Choose { call, customer: Some(customer) } => self.chosen(call, customer).await?,
+                AgentSays::Write { id, .. } if self.refuses => {
+                    self.say(&HubToAgent::Refused { id, why: Refusal::RecordStopped }).await?;
+                }
                 AgentSays::Write { id, call, what } => {
                     self.say(&HubToAgent::Kept { id }).await?;
                     let (at, by) = (Timestamp::now(), AgentId::parse("ana")?);
@@ -189,7 +200,8 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
             view.cards = sample::cards("C-2", "ILS", HEBREW_PRODUCTS, now);
             view
         }
-        "marked" => marked(call, now),
+        "marked" | "identify" => marked(call, now),
+        "disagree" => disagree(call, now),
         "guesses" => {
             let digits = Match::LastDigits { digits: 9 };
             let before = Customer { chosen_before: true, ..sample::customer("C-5", "Ruth Levi", None) };
@@ -260,9 +272,14 @@ async fn play(agent: &mut Agent, scene: &str) -> anyhow::Result<()> {
         );
         agent.update(sample::rings_as(view, "101", Timestamp::now())).await?;
     }
-    if scene == "talking" {
+    agent.refuses = scene == "refused";
+    if ["talking", "identify", "wants_outcome", "wrap_up", "refused"].contains(&scene) {
         agent.hear(Duration::from_secs(1)).await?;
         agent.update(sample::answered_at(call, "101", Some("Dana Levi"), Timestamp::now())).await?;
+        if ["wants_outcome", "wrap_up"].contains(&scene) {
+            agent.hear(Duration::from_secs(2)).await?;
+            agent.update(sample::ended_at(call, EndedHow::Completed, Timestamp::now())).await?;
+        }
         agent.hear(Duration::from_secs(30)).await?;
     }
     agent.hear(Duration::from_secs(8)).await?;
@@ -333,6 +350,26 @@ fn marked(call: CallId, now: Timestamp) -> CallView {
     view
 }
 
+/// Two systems give different figures for one customer.
+fn disagree(call: CallId, now: Timestamp) -> CallView {
+    let who = Who::Known { customer: sample::customer("C-1", "Zofia Wiśniewska", Some("Gold")) };
+    let mut view = sample::arrived(call, "+48601234567", None, who, now);
+    view.cards = sample::cards("C-1", "PLN", PRODUCTS, now);
+    let others = sample::cards("C-1", "PLN", PRODUCTS, now).into_iter().take(2).map(|mut card| {
+        card.source = "warehouse".parse().unwrap_or(card.source);
+        match &mut card.state {
+            CardState::Filled { facts: Facts::Balance(balance), .. } => {
+                balance.balance = Some(sample::money("980.5", "PLN"));
+            }
+            CardState::Filled { facts: Facts::Credit(credit), .. } => credit.days = Some(14),
+            _ => {}
+        }
+        card
+    });
+    view.cards.extend(others);
+    view
+}
+
 /// Everything a phone system can tell of a call; some of it, when the number is forged.
 fn told_all(scene: &str, call: CallId, now: Timestamp) -> CallView {
     let forged = scene == "forged";
@@ -397,7 +434,7 @@ fn long(call: CallId, now: Timestamp) -> CallView {
                 purchases[1].product = "Deck boards, larch, oiled twice, 4 m, with hidden fixings".to_owned();
                 purchases[2].amount = Some(sample::money("123456789012.5", "PLN"));
             }
-            Facts::Notes { .. } | Facts::Custom { .. } => {}
+            Facts::Notes { .. } | Facts::Custom { .. } | Facts::Newer => {}
         }
     }
     view

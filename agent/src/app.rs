@@ -313,6 +313,12 @@ impl eframe::App for App {
         }
     }
 
+    /// The ground of the main window: where the processor works out the pixels, one layer less is a frame that is
+    /// done sooner.
+    fn clear_color(&self, _: &egui::Visuals) -> [f32; 4] {
+        self.theme.ground.to_normalized_gamma_f32()
+    }
+
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
         self.stop.cancel();
         let drafts = self.model.drafts_mut();

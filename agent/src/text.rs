@@ -128,6 +128,23 @@ pub fn belongs_to_the_letter_before(c: char) -> bool {
     bidi_class(c) == BidiClass::NSM || matches!(c, '\u{200D}' | '\u{1F3FB}'..='\u{1F3FF}')
 }
 
+/// The most marks on one letter: a Hebrew one with its point, vowel, shin dot and accent has four.
+const MOST_MARKS: usize = 4;
+
+/// A text in which no letter carries more marks than a language needs: more would be piled up over the lines
+/// above and below.
+pub fn with_few_marks(text: String) -> String {
+    if !text.chars().any(belongs_to_the_letter_before) {
+        return text;
+    }
+    let mut marks = 0;
+    let few = text.chars().filter(|c| {
+        marks = if belongs_to_the_letter_before(*c) { marks + 1 } else { 0 };
+        marks <= MOST_MARKS
+    });
+    few.collect()
+}
+
 /// Whether a letter may stand in what a person writes: no control characters, and nothing that turns others.
 pub fn may_be_written(c: char) -> bool {
     !c.is_control()
@@ -203,6 +220,15 @@ mod tests {
         check("דוד (ראשי) 12,345.67", "12,345.67 (ראשי) דוד");
         check("Call from דוד כהן on 102", "Call from כהן דוד on 102");
         check("לוי Foods בע\"מ", "מ\"בע Foods לוי");
+    }
+
+    #[test]
+    fn a_letter_keeps_the_marks_a_language_needs_and_no_pile_of_them() {
+        let pile = "Z\u{0335}".to_owned() + &"\u{0301}\u{0316}".repeat(40) + "o";
+        assert_eq!(with_few_marks(pile), "Z\u{0335}\u{0301}\u{0316}\u{0301}o");
+        for whole in ["Zażółć", "ש\u{05C1}\u{05BC}\u{05B8}\u{0591}לום", "Tie\u{0302}\u{0301}ng", ""] {
+            assert_eq!(with_few_marks(whole.to_owned()), whole);
+        }
     }
 
     proptest::proptest! {

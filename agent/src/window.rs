@@ -19,6 +19,9 @@ use keyboard::Keyboard;
 const MARGIN: f32 = 16.0;
 /// The most of the screen's height a card takes.
 const MOST_OF_SCREEN: f32 = 0.8;
+/// What a card's head and foot take while there is something to write: on a small screen they count more than a fifth
+/// of it left free.
+const HEAD_AND_FOOT: f32 = 480.0;
 /// Where nothing is known about the screen, in points.
 const FALLBACK_SCREEN: Vec2 = Vec2::new(1280.0, 720.0);
 
@@ -236,7 +239,8 @@ fn screen(ctx: &Context) -> Vec2 {
 
 fn place(screen: Vec2, height: f32, edge: Edge) -> Place {
     let width = CARD_WIDTH.min(screen.x);
-    let size = Vec2::new(width, height.min(screen.y * MOST_OF_SCREEN).ceil());
+    let small = HEAD_AND_FOOT.min(screen.y - 2.0 * MARGIN);
+    let size = Vec2::new(width, height.min((screen.y * MOST_OF_SCREEN).max(small)).ceil());
     let x = match edge {
         Edge::Left => MARGIN.min(screen.x - width),
         Edge::Right => (screen.x - width - MARGIN).max(0.0),
@@ -255,6 +259,15 @@ mod tests {
         assert_eq!(found.size, Vec2::new(CARD_WIDTH, 864.0));
         let aside = place(Vec2::new(1920.0, 1080.0), 2000.0, Edge::Left);
         assert_eq!(aside, Place { position: Pos2::new(MARGIN, MARGIN), size: found.size });
+    }
+
+    #[test]
+    fn on_a_small_screen_the_buttons_stay_in_sight() {
+        for (screen, expected) in [(1080.0, 864.0), (540.0, 480.0), (500.0, 468.0), (384.0, 352.0)] {
+            let found = place(Vec2::new(640.0, screen), 2000.0, Edge::Right);
+            assert_eq!(found.size.y, expected, "on {screen}");
+            assert!(found.position.y + found.size.y <= screen);
+        }
     }
 
     #[test]

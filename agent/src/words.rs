@@ -26,7 +26,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 pub use language::{Arg, Language};
 
 use crate::drafts::Why;
-use crate::text::Direction;
+use crate::text::{Direction, with_few_marks};
 use language::Messages;
 
 /// Stands where nothing is known.
@@ -35,9 +35,12 @@ pub const UNKNOWN: &str = "—";
 /// The longest foreign text put on one line, in characters; what does not fit is shown on hover.
 const LONGEST: usize = 400;
 
+/// The most fields that are named as kept back: a sentence, not a list. No kind of card has so many.
+const MOST_FIELDS: usize = 8;
+
 /// Foreign text as one plain line.
 pub fn plain(raw: &str) -> String {
-    text::plain(raw, LONGEST).unwrap_or_else(|| UNKNOWN.to_owned())
+    text::plain(raw, LONGEST).map_or_else(|| UNKNOWN.to_owned(), with_few_marks)
 }
 
 /// From `start` to `end` as `0:04`, `12:30` or `1:02:03`; a start in the future counts as now.
@@ -205,7 +208,10 @@ impl Words {
                 Some(self.tell("old-figures", &[("why", (&self.failure(failure)).into())]))
             }
             CardState::Filled { .. } if !card.folded.is_empty() => {
-                let fields = self.list(card.folded.iter().map(|field| plain(&field.replace('_', " "))));
+                let fields =
+                    card.folded.iter().take(MOST_FIELDS).map(|field| plain(&field.replace('_', " ")));
+                let more = (card.folded.len() > MOST_FIELDS).then(|| "…".to_owned());
+                let fields = self.list(fields.chain(more));
                 Some(self.tell("kept-back", &[("what", (&fields).into())]))
             }
             CardState::Filled { late: true, took_ms, .. } => {

@@ -272,6 +272,7 @@ fn fields(facts: &Facts) -> String {
         Facts::Custom { rows } => {
             (None, rows.iter().map(|row| (row.label.as_str(), row.value.is_some())).collect())
         }
+        Facts::Newer => (None, Vec::new()),
     };
     let rows = rows.map_or_else(String::new, |rows| format!("rows: {rows}, "));
     format!("{rows}{}", with_and_without(&there))

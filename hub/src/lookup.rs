@@ -215,6 +215,8 @@ fn facts(facts: &Facts) -> Vec<String> {
                 format!("{}: {value}{link}", row.label)
             })
             .collect(),
+        // What a newer hub kept.
+        Facts::Newer => Vec::new(),
     }
 }
 

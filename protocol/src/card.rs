@@ -127,7 +127,8 @@ pub enum Gives {
     Purchases,
     /// What people wrote about the customer.
     Notes,
-    /// Anything else, as rows of label and value.
+    /// Anything else, as rows of label and value; also what a newer hub gives and this side does not know.
+    #[serde(other)]
     Custom,
 }
 
@@ -168,6 +169,9 @@ pub enum Facts {
         /// At most [`MOST_ROWS`].
         rows: Vec<CustomRow>,
     },
+    /// Of a kind that only a newer hub knows.
+    #[serde(other)]
+    Newer,
 }
 
 /// The most purchases a card holds.

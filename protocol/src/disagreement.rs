@@ -101,7 +101,7 @@ fn said(facts: &Facts) -> Vec<(Fact, Said)> {
             found.hold.map(|hold| (Fact::Hold, Said::Hold(hold))),
         ],
         // Lists complement each other.
-        Facts::Purchases { .. } | Facts::Notes { .. } | Facts::Custom { .. } => Vec::new(),
+        Facts::Purchases { .. } | Facts::Notes { .. } | Facts::Custom { .. } | Facts::Newer => Vec::new(),
     };
     found.into_iter().flatten().collect()
 }

@@ -11,7 +11,7 @@ pub const LONGEST: usize = 120;
 /// Unicode (UAX #9: LRE, RLE, LRO, RLO, PDF, LRI, RLI, FSI, PDI, and the marks LRM, RLM, ALM) are
 /// removed; runs of white space become one space. Letters of any script stay as they are.
 pub fn plain(raw: &str, longest: usize) -> Option<String> {
-    if is_plain(raw.as_bytes()) && raw.len() <= longest {
+    if raw.len() <= longest && is_plain(raw.as_bytes()) {
         return Some(raw.to_owned());
     }
     let mut out = String::new();

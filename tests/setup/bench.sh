@@ -13,7 +13,7 @@ bash tests/setup/setup.sh valgrind
 
 step "Building the programs and the measurements, optimised (minutes, the first time)"
 # In one command: what several share is then built once.
-cargo build --locked --profile bench --workspace --bins --example core_cost --bench pop --bench hearing --bench gather --bench serving
+cargo build --locked --profile bench --workspace --bins --example core_cost --bench pop --bench hearing --bench gather --bench serving --bench desktop
 
 step "From a NOTIFY on the wire to the screen (about a minute and a half)"
 cargo bench --locked --workspace --bench pop
@@ -23,6 +23,10 @@ cargo bench --locked --workspace --bench gather || broken=1
 
 step "What serving costs (about four minutes)"
 cargo bench --locked --workspace --bench serving || broken=1
+
+# What it finds is part of the verdict, also when something is not kept: the rest is measured all the same.
+step "From an update at the desktop's socket to pixels (about two minutes)"
+cargo bench --locked --workspace --bench desktop || broken=1
 
 step "What hearing costs (about four minutes)"
 cargo bench --locked --workspace --bench hearing || broken=1

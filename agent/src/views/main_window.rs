@@ -206,7 +206,6 @@ pub fn ui(
     keys(ui, data, looks);
     wishes.extend(data.own.as_ref().and_then(|own| own_state::keys(ui, own, &mut looks.choosing)));
     let whole = ui.max_rect();
-    ui.painter().rect_filled(whole, 0.0, theme.ground);
     let mut pen = Pen::new(ui, theme);
     head(&mut pen, data, looks);
     if let Some(own) = &data.own {

@@ -141,12 +141,13 @@ impl<'a> Pen<'a> {
         let (galley, cut) = fit(ui, text, ink, color, rect.width());
         let place = aligned(rect, side, galley.size());
         let (drawn, seen) = (self.on_screen(place), self.on_screen(place.intersect(rect)));
+        let room = self.on_screen(rect);
         let Some(ui) = self.ui.as_deref_mut() else { return rect };
-        ui.painter().galley(drawn.min, galley, color);
+        paint(ui, drawn.min, galley, color, room);
         let response = ui.allocate_rect(seen, Sense::hover());
         label(&response, egui::Role::Label, text, Live::Yes);
         if cut {
-            response.on_hover_text(text::visual(text));
+            response.on_hover_text(text::visual(beginning(text, MOST_LETTERS).0));
         }
         place
     }
@@ -181,11 +182,18 @@ impl<'a> Pen<'a> {
         self.fill(rect, ground, theme::CORNER);
         self.outline(rect, Stroke::new(1.0, edge), theme::CORNER);
         let tone = if live == Live::Yes { Tone::Text } else { Tone::Faint };
-        let letters = ink(theme::TEXT, tone);
-        let room = rect.shrink2(Vec2::new(8.0, 0.0));
-        let spare = (room.width() - self.width_of(text, letters)).max(0.0);
-        self.paint_only(beside(room, Side::Start, spare / 2.0), Side::Start, text, letters);
-        live == Live::Yes && response.clicked()
+        // A word too long for its control is written smaller before it is cut.
+        let room = rect.shrink2(Vec2::new(6.0, 0.0));
+        let sizes = [theme::TEXT, theme::TEXT - 1.0, theme::LABEL, theme::LABEL - 1.0];
+        let fits = |size: &f32| self.width_of(text, ink(*size, tone)) <= room.width();
+        let letters = ink(sizes.into_iter().find(fits).unwrap_or(theme::LABEL), tone);
+        let spare = room.width() - self.width_of(text, letters);
+        self.paint_only(beside(room, Side::Start, spare.max(0.0) / 2.0), Side::Start, text, letters);
+        let clicked = live == Live::Yes && response.clicked();
+        if spare < 0.0 {
+            response.on_hover_text(text::visual(beginning(text, MOST_LETTERS).0));
+        }
+        clicked
     }
 
     /// How wide a control is for its word.
@@ -233,7 +241,10 @@ impl<'a> Pen<'a> {
     pub fn width_of(&self, text: &str, ink: Ink) -> f32 {
         let Some(ui) = self.ui.as_deref() else { return 0.0 };
         let font = theme::font(ink.size, ink.weight);
-        ui.painter().layout_no_wrap(text::visual(text), font, self.theme.text).size().x
+        ui.painter()
+            .layout_no_wrap(text::visual(beginning(text, MOST_LETTERS).0), font, self.theme.text)
+            .size()
+            .x
     }
 
     /// Text that is part of something already named to the screen reader; the place it took.
@@ -242,8 +253,23 @@ impl<'a> Pen<'a> {
         let Some(ui) = self.ui.as_deref() else { return rect };
         let (galley, _) = fit(ui, text, ink, color, rect.width());
         let place = aligned(rect, side, galley.size());
-        ui.painter().galley(self.on_screen(place).min, galley, color);
+        paint(ui, self.on_screen(place).min, galley, color, self.on_screen(rect));
         place
+    }
+}
+
+/// How far letters may reach out of their place: a mark above a capital letter, in the largest text.
+const REACH: f32 = 4.0;
+
+/// Puts letters on the screen; what would reach into other lines is cut off.
+fn paint(ui: &Ui, at: Pos2, galley: std::sync::Arc<egui::Galley>, color: Color32, room: Rect) {
+    let room = room.expand(REACH);
+    let inked = galley.mesh_bounds.translate(at.to_vec2());
+    // Each cut begins a new mesh, so that not every line is given one.
+    if inked.is_positive() && !room.contains_rect(inked) {
+        ui.painter().with_clip_rect(room.intersect(ui.clip_rect())).galley(at, galley, color);
+    } else {
+        ui.painter().galley(at, galley, color);
     }
 }
 
@@ -286,12 +312,19 @@ fn label(response: &Response, kind: egui::Role, text: &str, live: Live) {
     response.widget_info(|| WidgetInfo::labeled(kind, live == Live::Yes, text::spoken(text)));
 }
 
+/// The most of a text that is laid out to see how wide it is, in letters.
+const MOST_LETTERS: usize = 500;
+/// The width of the narrowest letters of a text, in parts of their height.
+const NARROWEST: f32 = 0.15;
+
 /// The longest beginning of `text` that fits, and whether something was cut.
 fn fit(ui: &Ui, text: &str, ink: Ink, color: Color32, width: f32) -> (std::sync::Arc<egui::Galley>, bool) {
     let font = theme::font(ink.size, ink.weight);
     let drawn = |line: &str| ui.painter().layout_no_wrap(text::visual(line), font.clone(), color);
+    // However long it is, what cannot fit costs nothing.
+    let (text, long) = beginning(text, 16 + (width.max(0.0) / (ink.size * NARROWEST)) as usize);
     let whole = drawn(text);
-    if whole.size().x <= width {
+    if whole.size().x <= width && !long {
         return (whole, false);
     }
     let letters: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
@@ -306,4 +339,10 @@ fn fit(ui: &Ui, text: &str, ink: Ink, color: Color32, width: f32) -> (std::sync:
         if shortened(middle).size().x <= width { fits = middle } else { too_long = middle }
     }
     (shortened(fits), true)
+}
+
+/// The first so many letters of a text, and whether that is not all.
+fn beginning(text: &str, letters: usize) -> (&str, bool) {
+    let end = text.char_indices().nth(letters);
+    end.map_or((text, false), |(end, _)| (&text[..end], true))
 }

@@ -21,6 +21,7 @@ use crate::theme::{CARD_WIDTH, Theme};
 use crate::words::{Language, Words};
 use crate::{fonts, text, theme, words};
 
+mod bad_input;
 mod in_use;
 mod lists;
 mod people;
@@ -424,10 +425,13 @@ const SETTINGS: Settings = Settings {
 
 const MACHINE: Machine = Machine { sound: Offered::Yes, autostart: Some(Switch::Off) };
 
+const MAIN_SIZE: egui::Vec2 = egui::Vec2::new(880.0, 560.0);
+
 fn main_shown(model: Model, tab: Tab, shade: Shade) -> Harness<'static, (Looks, Vec<Command>)> {
-    let theme = Theme::of(shade);
+    let theme = Theme::of(shade).read(model.words.direction());
     Harness::builder()
-        .with_size(egui::Vec2::new(880.0, 560.0))
+        .allow_missing_glyphs()
+        .with_size(MAIN_SIZE)
         .with_context_setup(move |ctx| {
             fonts::install(ctx);
             theme.apply(ctx);

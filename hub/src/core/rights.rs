@@ -214,5 +214,6 @@ fn leave_out(facts: &mut Facts, gone: &mut impl FnMut(&str, IsThere) -> bool) {
         }
         // How a row is called tells that it is there, which folding may say and hiding may not.
         Facts::Custom { rows } => rows.retain(|row| !gone(&row.label, IsThere::Yes)),
+        Facts::Newer => {}
     }
 }

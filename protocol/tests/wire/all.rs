@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 mod examples;
+mod newer;
 mod record;
 
 use self::examples::*;
@@ -317,6 +318,7 @@ fn cards_in_every_state() -> String {
         CardState::Filled { facts: Facts::Purchases { .. }, .. } => "filled: purchases",
         CardState::Filled { facts: Facts::Notes { .. }, .. } => "filled: notes",
         CardState::Filled { facts: Facts::Custom { .. }, .. } => "filled: rows of the configuration's own",
+        CardState::Filled { facts: Facts::Newer, .. } => unreachable!("no hub of this version says it"),
         CardState::Nothing { .. } => "nothing",
         CardState::Failed { .. } => "failed",
     })

@@ -41,7 +41,9 @@ pub enum FigureValue {
 pub struct CardData {
     /// What it is about.
     pub title: String,
-    /// Whose word it is, how long it took, of when it is: `sales · 0.1 s · as of 14:02`.
+    /// Whose word it is.
+    pub by: String,
+    /// The same, how long it took, of when it is: `sales · 0.1 s · as of 14:02`.
     pub source: String,
     /// What is wrong, in words; shown beside the source.
     pub trouble: Option<String>,
@@ -95,8 +97,7 @@ pub(super) fn figures(words: &Words, cards: &[Card]) -> Vec<Figure> {
     let disputed = disagreements(cards);
     for (figure, facts) in figures.iter_mut().zip(of_figures) {
         if disputed.iter().any(|disagreement| facts.contains(&disagreement.fact)) {
-            let note = figure.note.take().unwrap_or_default();
-            figure.note = Some(words.dots([words.say("sources-disagree"), note]));
+            figure.note = Some(words.say("sources-disagree"));
         }
     }
     figures
@@ -222,7 +223,8 @@ impl Reader<'_> {
             })
             .collect();
         let title = self.words.say("earlier-calls");
-        let card = CardData { title, source: String::new(), trouble: None, body: CardBody::Rows(rows) };
+        let (by, source) = (String::new(), String::new());
+        let card = CardData { title, by, source, trouble: None, body: CardBody::Rows(rows) };
         (!earlier.is_empty()).then_some(card)
     }
 
@@ -232,7 +234,8 @@ impl Reader<'_> {
         for disagreement in disagreements {
             let own = disagreement.said.iter().find(|(source, _)| *source == card.source);
             let Some((_, own)) = own.filter(|_| disagreement.fact.gives() == card.gives) else { continue };
-            for (source, other) in disagreement.said.iter().filter(|(_, other)| other != own) {
+            let others = disagreement.said.iter().filter(|(_, other)| other != own);
+            for (source, other) in others.take(MOST_OTHERS) {
                 let (who, what) = (words::plain(source.as_str()), self.words.say(fact_id(disagreement.fact)));
                 let value = self.said(other);
                 let args = [("who", (&who).into()), ("what", (&what).into()), ("value", (&value).into())];
@@ -256,6 +259,7 @@ impl Reader<'_> {
     fn card(&self, card: &Card, disagreements: &[Disagreement]) -> CardData {
         let words = self.words;
         let name = words::plain(card.source.as_str());
+        let by = name.clone();
         let (source, body) = match &card.state {
             CardState::Waiting => (words.dots([name, words.say("source-waiting")]), CardBody::Bars),
             CardState::Late { .. } => (name, CardBody::Bars),
@@ -273,7 +277,7 @@ impl Reader<'_> {
         let trouble: Vec<String> =
             words.trouble(card).into_iter().chain(self.contradicted(card, disagreements)).collect();
         let trouble = (!trouble.is_empty()).then(|| words.dots(trouble));
-        CardData { title: words.title(card), source, trouble, body }
+        CardData { title: words.title(card), by, source, trouble, body }
     }
 
     fn rows(&self, facts: &Facts) -> CardBody {
@@ -310,6 +314,7 @@ impl Reader<'_> {
                     RowData { page, ..row(words::plain(&custom.label), Some(value), Tone::Text) }
                 })
                 .collect(),
+            Facts::Newer => vec![row(self.words.say("needs-a-newer-pinkas"), None, Tone::Dim)],
         };
         if rows.is_empty() { CardBody::Empty } else { CardBody::Rows(rows) }
     }
@@ -358,6 +363,9 @@ impl Reader<'_> {
         self.words.day(date, words::today(self.now, self.zone))
     }
 }
+
+/// The most other sources whose word is told beside a card's own.
+const MOST_OTHERS: usize = 4;
 
 fn fact_id(fact: Fact) -> &'static str {
     match fact {

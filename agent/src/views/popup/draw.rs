@@ -364,8 +364,9 @@ fn choice_row(pen: &mut Pen<'_>, line: Rect, data: &PopupData, choice: &ChoiceDa
     } else {
         choice.detail.clone()
     };
+    let name_width = pen.width_of(&choice.name, ink(theme::TEXT, Tone::Text));
     let taken = pen.paint_only(
-        part(inner, Side::End, inner.width() * 0.42),
+        part(inner, Side::End, (inner.width() - name_width - 34.0).max(inner.width() * 0.42)),
         Side::End,
         &detail,
         ink(theme::LABEL, Tone::Dim),
@@ -390,14 +391,23 @@ fn card_ui(pen: &mut Pen<'_>, card: &CardData, wishes: &mut Vec<Command>) {
     let line = pen.padded_line(theme::ROW);
     let title = pen.text(line, Side::Start, &card.title, strong(theme::TEXT, Tone::Text));
     let mut rest = beside(line, Side::Start, title.width() + 16.0);
+    let (quiet, mut source) = (ink(theme::LABEL, Tone::Dim), &card.source);
     if let Some(trouble) = &card.trouble {
-        let place = pen.text(rest, Side::End, trouble, ink(theme::LABEL, Tone::Warn));
+        // Whose word it is must be read; how long it took need not, and trouble is whole on hover.
+        let letters = ink(theme::LABEL, Tone::Warn);
+        let dot = pen.width_of(" · ", quiet);
+        let both = |pen: &Pen<'_>, source| pen.width_of(trouble, letters) + dot + pen.width_of(source, quiet);
+        if both(pen, source) > rest.width() {
+            source = &card.by;
+        }
+        let most = rest.width() - dot - pen.width_of(source, quiet).min(rest.width() / 3.0);
+        let place = pen.text(part(rest, Side::End, most), Side::End, trouble, letters);
         rest = beside(rest, Side::End, place.width());
-        let dot = pen.text(rest, Side::End, " · ", ink(theme::LABEL, Tone::Dim));
+        let dot = pen.text(rest, Side::End, " · ", quiet);
         rest = beside(rest, Side::End, dot.width());
     }
     if rest.width() > 20.0 {
-        pen.text(rest, Side::End, &card.source, ink(theme::LABEL, Tone::Dim));
+        pen.text(rest, Side::End, source, quiet);
     }
     let below = pen.y + LEAST_ROWS * theme::ROW;
     match &card.body {

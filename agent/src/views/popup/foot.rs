@@ -45,7 +45,11 @@ pub(super) fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command
         }
         line = beside(line, Side::End, width + 8.0);
     }
-    if let Some(more) = &data.more {
+    if wants_outcome(data) {
+        // Why the card does not go.
+        let wanted = data.words.say("outcome-wanted");
+        pen.text(line, Side::Start, &wanted, ink(theme::LABEL + 1.0, Tone::Warn));
+    } else if let Some(more) = &data.more {
         pen.text(line, Side::Start, more, ink(theme::LABEL + 1.0, Tone::Dim));
     }
 }
