@@ -3,6 +3,7 @@
 use pinkas_protocol::{CallId, CustomerKey, Number, Private, Written};
 use uuid::Uuid;
 
+use crate::model::login::{Keep, Secret};
 use crate::settings::Settings;
 
 /// One wish.
@@ -70,4 +71,13 @@ pub enum Command {
     Open(CallId),
     /// From now on these settings.
     Set(Settings),
+    /// Log in with this secret; an empty one: with the one before once more.
+    LogIn {
+        /// As it was typed.
+        secret: Secret,
+        /// How long it is to be kept.
+        keep: Keep,
+    },
+    /// Forget the secret, and ask for it again.
+    LogOut,
 }

@@ -32,3 +32,14 @@ fn the_default_file_needs_only_its_secret() {
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("agent.toml:5: the environment variable PINKAS_SECRET is not set"), "{said}");
 }
+
+#[test]
+fn without_a_window_and_without_a_secret_it_says_what_is_missing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("agent.toml"), "agent = \"ana\"\ndata = \"data\"\n").expect("written");
+    assert!(agent(dir.path(), &["check"]).status.success(), "the window asks");
+    let out = agent(dir.path(), &["--headless"]);
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(said.contains("nobody can be asked for the password") && said.contains("`secret_file`"), "{said}");
+}

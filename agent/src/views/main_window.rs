@@ -98,7 +98,7 @@ pub fn data(model: &Model, settings: &Settings, tab: Tab, now: Timestamp) -> Mai
     let counted = [(Tab::Missed, missed::open(model)), (Tab::FollowUps, follow_ups::due(model, now))];
     let tabs = live.into_iter().chain(counted).chain([(Tab::Recent, 0), (Tab::Settings, 0)]).collect();
     let list = match tab {
-        Tab::Settings => ListData::Settings(settings::data(&model.words, settings)),
+        Tab::Settings => ListData::Settings(settings::data(&model.words, settings, model.login())),
         Tab::Live if model.supervises() => ListData::Live(queue::data(model, now)),
         Tab::Missed => ListData::Missed,
         Tab::FollowUps => ListData::FollowUps,

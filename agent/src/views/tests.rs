@@ -22,6 +22,7 @@ use crate::{fonts, text, theme, words};
 
 mod in_use;
 mod lists;
+mod login;
 
 fn model_with(update: Update) -> Model {
     let mut model = Model::new(TimeZone::UTC);
