@@ -49,7 +49,8 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let (events_in, mut events) = mpsc::channel(net::MOST_EVENTS);
-    let net = net::run(config, net::Pass::Configured(secret), events_in, says, net::nobody_sleeps(), stop.clone());
+    let net =
+        net::run(config, net::Pass::Configured(secret), events_in, says, net::nobody_sleeps(), stop.clone());
     let print = async {
         let mut teller = Teller::new(TimeZone::UTC);
         while let Some(event) = events.recv().await {

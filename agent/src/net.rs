@@ -179,7 +179,9 @@ impl Pass {
 
     /// Ends when this key is no longer the one to log in with.
     async fn replaced(&mut self, key: &Key) {
-        let (Pass::Asked(asked), Key::Attempt(key)) = (self, key) else { return std::future::pending().await };
+        let (Pass::Asked(asked), Key::Attempt(key)) = (self, key) else {
+            return std::future::pending().await;
+        };
         let other = |attempt: &Option<Attempt>| attempt.as_ref().map(|now| now.number) != Some(key.number);
         // Whoever asks has ended, and so will the program.
         if asked.wait_for(other).await.is_err() {
@@ -251,7 +253,11 @@ pub async fn run(
             }
         };
         if let (Some(attempt), false, Some(close)) = (key.attempt(), by_token || stood, refusal(&ended)) {
-            tracing::error!("hub at {}: {close} (agent {}); asking for the password", config.hub, config.agent);
+            tracing::error!(
+                "hub at {}: {close} (agent {}); asking for the password",
+                config.hub,
+                config.agent
+            );
             let event = NetEvent::Login { at: Timestamp::now(), attempt, refused: Some(close) };
             if screen.tell(event).await.is_err() {
                 return;

@@ -126,7 +126,14 @@ fn watch(office: &Office, stop: &CancellationToken) -> anyhow::Result<Watch> {
     let secret = config.secret.take().ok_or_else(|| anyhow::anyhow!("the demo's desktop has no secret"))?;
     let (events_in, events) = mpsc::channel(net::MOST_EVENTS);
     let (says, says_out) = mpsc::channel(net::MOST_SAID);
-    tokio::spawn(net::run(config, Pass::Configured(secret), events_in, says_out, net::nobody_sleeps(), stop.clone()));
+    tokio::spawn(net::run(
+        config,
+        Pass::Configured(secret),
+        events_in,
+        says_out,
+        net::nobody_sleeps(),
+        stop.clone(),
+    ));
     Ok(Watch { events, says })
 }
 

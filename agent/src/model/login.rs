@@ -227,7 +227,9 @@ impl Login {
                 (now.duration_since(*since) >= ASKED_AFTER).then_some(Question::KeyringBusy)
             }
             Stage::Asking { refused, .. } => Some(refused.map_or(Question::First, Question::Refused)),
-            Stage::Trying { trouble, .. } => Some(trouble.clone().map_or(Question::Trying, Question::NoAnswer)),
+            Stage::Trying { trouble, .. } => {
+                Some(trouble.clone().map_or(Question::Trying, Question::NoAnswer))
+            }
         }
     }
 
@@ -350,7 +352,9 @@ impl Login {
 
     fn answered(&mut self, number: u64, refused: Option<Close>) -> Heard {
         let (attempt, origin) = match &self.stage {
-            Stage::Trying { attempt, origin, .. } if attempt.number == number => (attempt.clone(), Some(*origin)),
+            Stage::Trying { attempt, origin, .. } if attempt.number == number => {
+                (attempt.clone(), Some(*origin))
+            }
             Stage::LoggedIn { attempt } if attempt.number == number => (attempt.clone(), None),
             _ => return Heard::Stays,
         };

@@ -2,7 +2,9 @@
 //! in words. Also the line of the settings by which one logs out. What is typed is wiped once it is taken.
 
 use egui::text_edit::TextEditState;
-use egui::{Align, Align2, CornerRadius, Frame, Id, Key, Modifiers, Rect, Stroke, StrokeKind, TextEdit, Ui, Vec2};
+use egui::{
+    Align, Align2, CornerRadius, Frame, Id, Key, Modifiers, Rect, Stroke, StrokeKind, TextEdit, Ui, Vec2,
+};
 use jiff::Timestamp;
 use pinkas_protocol::close::Close;
 use zeroize::Zeroizing;
@@ -20,6 +22,10 @@ use crate::words::{self, Words};
 const LONGEST: usize = 256;
 /// The most bytes a char takes: no password outgrows its memory, of which old copies would be left.
 const MEMORY: usize = LONGEST * 4 + 4;
+
+/// How wide and high the card with the question is, without the box to tick.
+const WIDTH: f32 = 600.0;
+const HEIGHT: f32 = 254.0;
 
 /// What the question shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +113,8 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &LoginData, typed: &mut Typed) -> Op
     let whole = ui.max_rect();
     ui.painter().rect_filled(whole, 0.0, theme.ground);
     let words = &data.words;
-    let width = theme::CARD_WIDTH.min(whole.width() - 2.0 * theme::PAD);
-    let height = 290.0;
+    let width = WIDTH.min(whole.width() - 2.0 * theme::PAD);
+    let height = HEIGHT + if data.may_keep { theme::ROW } else { 0.0 };
     let top = whole.top() + ((whole.height() - height) / 3.0).max(theme::STEP);
     let card = Rect::from_min_size(egui::pos2(whole.center().x - width / 2.0, top), Vec2::new(width, height));
     let entered = takes_enter(ui);
@@ -144,7 +150,8 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &LoginData, typed: &mut Typed) -> Op
     }
     let line = if data.may_keep { pen.padded_line(theme::ROW) } else { line };
     if let Some(keyring) = &data.keyring {
-        pen.text(line, Side::Start, keyring, ink(theme::LABEL, Tone::Warn));
+        let tone = if data.may_keep { Tone::Warn } else { Tone::Dim };
+        pen.text(line, Side::Start, keyring, ink(theme::LABEL, tone));
     }
     pen.space(theme::PAD_Y);
     let line = pen.padded_line(theme::TALL_ROW);

@@ -197,7 +197,8 @@ impl<'a> Pen<'a> {
         let response = ui.allocate_rect(seen, Sense::click());
         let on = ticked == Ticked::Yes;
         response.widget_info(|| WidgetInfo::selected(egui::Role::CheckBox, true, on, text::spoken(text)));
-        let edge = if response.hovered() || response.has_focus() { self.theme.accent } else { self.theme.dim };
+        let edge =
+            if response.hovered() || response.has_focus() { self.theme.accent } else { self.theme.dim };
         let corner = Pos2::new(rect.left(), rect.center().y - BOX / 2.0);
         let square = Rect::from_min_size(corner, Vec2::splat(BOX));
         self.outline(square, Stroke::new(1.0, edge), 4);

@@ -69,7 +69,8 @@ fn log_in(text: &str, keep: Keep) -> Command {
 fn what_is_typed_is_sent_with_enter_or_the_button_and_never_shown() {
     for shade in [Shade::Dark, Shade::Light] {
         let (model, mut harness) = question(asked(Language::ENGLISH), Theme::of(shade));
-        for label in ["Log in", "ana at wss://hub.example", "Password", "Keep it in this computer's keyring"] {
+        for label in ["Log in", "ana at wss://hub.example", "Password", "Keep it in this computer's keyring"]
+        {
             assert!(harness.query_all_by_label(label).next().is_some(), "{label}");
         }
         types(&mut harness, "s3cret");
@@ -118,7 +119,7 @@ fn a_hub_that_does_not_answer_is_said_and_tried_on() {
     harness.run();
     model.borrow_mut().apply(NetEvent::Disconnected { at: at(2), why: Ended::Broken });
     harness.run();
-    let words = "The hub does not answer and is tried again: the connection broke";
+    let words = "No link to the hub, it is tried again: the connection broke";
     assert!(harness.query_by_label(words).is_some());
 }
 
