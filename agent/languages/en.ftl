@@ -289,3 +289,27 @@ count-ready = { $count } ready
 count-not-ready = { $count } not ready
 count-wrap-up = { $count } in wrap-up
 count-offline = { $count } offline
+
+## Logging in
+log-in-title = Log in
+log-in-as = { $who } at { $hub }
+password = Password
+password-again = The same once more, or another
+log-in = Log in
+log-out = Log out
+keep-in-keyring = Keep it in this computer's keyring
+keyring-none = No keyring runs on this computer: the password is kept until Pinkas is closed
+keyring-busy = This computer's keyring is being asked; it may ask you something itself
+keyring-locked = This computer's keyring stayed locked
+keyring-broken = This computer's keyring cannot be read
+keyring-not-kept = This computer's keyring did not keep the password: you will be asked again
+keyring-not-forgotten = This computer's keyring did not forget the password: remove it there by hand
+login-wrong = The hub does not know this name and password
+login-too-many = Too many wrong passwords were tried: wait a minute, then log in again
+login-ended = The hub has ended this login: log in again
+login-asks = The hub is being asked…
+login-no-answer = No link to the hub, it is tried again: { $why }
+logged-in-as = Logged in as { $who }
+kept-in-keyring = The password is in this computer's keyring
+kept-asked = The keyring is being asked to keep the password…
+kept-until-closed = The password is kept until Pinkas is closed

@@ -9,7 +9,7 @@ use egui::{Context, Key};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pinkas_protocol::agent_link::AgentSays;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,11 +19,14 @@ use crate::command::Command;
 use crate::config::Config;
 use crate::drafts::folder::Folder;
 use crate::drafts::keeper::Keeper;
+use crate::keyring::{self, Keyring};
 use crate::model::Model;
-use crate::net::{self, NetEvent};
+use crate::model::login::{Attempt, Login};
+use crate::net::{self, NetEvent, Pass};
 use crate::settings::{Settings, SettingsFile, Switch};
 use crate::sound::Player;
 use crate::theme::Theme;
+use crate::views::login::{self, Typed};
 use crate::views::main_window::{self, Looks};
 use crate::views::popup::{self, PopupData};
 use crate::views::settings::{Machine, Offered};
@@ -85,11 +88,16 @@ struct App {
     call_back: dial::Template,
     /// Gone only once the window is closed.
     keeper: Option<Keeper>,
+    /// Absent where the configuration names the secret.
+    keyring: Option<Keyring>,
+    /// What the link logs in with, where it is asked for.
+    attempt: watch::Sender<Option<Attempt>>,
+    typed: Typed,
     stop: CancellationToken,
 }
 
 impl App {
-    fn new(ctx: &Context, config: Config, folder: Result<Folder, String>) -> anyhow::Result<Self> {
+    fn new(ctx: &Context, mut config: Config, folder: Result<Folder, String>) -> anyhow::Result<Self> {
         fonts::install(ctx);
         let call_back = config.call_back.clone();
         let file = SettingsFile::new(&config.data, config.settings);
@@ -109,13 +117,25 @@ impl App {
         let screen = ctx.clone();
         let wake: net::Wake = Arc::new(move || screen.request_repaint());
         let keeper = Keeper::start(folder, wake.clone())?;
-        net::spawn(config, out, says_out, wake, stop.clone()).context("the network thread did not start")?;
+        let (attempt, asked) = watch::channel(None);
+        let (pass, keyring, login) = match config.secret.take() {
+            Some(secret) => (Pass::Configured(secret), None, Login::configured()),
+            None => {
+                let (who, hub) = (config.agent.to_string(), config.hub.to_string());
+                let name = keyring::Name { hub: hub.clone(), who: who.clone() };
+                let keyring = Keyring::start(name, wake.clone())?;
+                (Pass::Asked(asked), Some(keyring), Login::asked(who, hub, Timestamp::now()))
+            }
+        };
+        net::spawn(config, pass, out, says_out, wake, stop.clone())
+            .context("the network thread did not start")?;
         // The number tables take a tenth of a second to load: better now than at the first call.
         std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;
         let popup = PopupWindow::new(theme, settings.edge, popup_wishes);
         let mut model = Model::new(TimeZone::system());
         model.words = Words::of(settings.language);
         model.habits = settings.habits;
+        *model.login_mut() = login;
         Ok(App {
             model,
             theme,
@@ -131,6 +151,9 @@ impl App {
             says,
             call_back,
             keeper: Some(keeper),
+            keyring,
+            attempt,
+            typed: Typed::default(),
             stop,
         })
     }
@@ -146,6 +169,9 @@ impl App {
         }
         while let Some(said) = self.keeper.as_mut().and_then(|keeper| keeper.said.try_recv().ok()) {
             self.model.drafts_mut().disk_said(said);
+        }
+        while let Some(said) = self.keyring.as_mut().and_then(|keyring| keyring.said.try_recv().ok()) {
+            self.model.login_mut().keyring_says(said);
         }
         false
     }
@@ -163,6 +189,7 @@ impl App {
         if let Some(said) = self.model.wrap_up_to_tell(now) {
             self.tell(said);
         }
+        self.hand_out_login(ctx, now);
         while let Some(said) = self.model.next_told() {
             if let Err(refused) = self.says.try_send(said) {
                 self.model.not_told(&refused.into_inner());
@@ -172,6 +199,26 @@ impl App {
         }
         if let Some(due) = self.model.drafts().next_due() {
             wake_at(ctx, now, due);
+        }
+    }
+
+    fn hand_out_login(&mut self, ctx: &Context, now: Timestamp) {
+        if let (Some(keyring), Some(job)) = (&self.keyring, self.model.login_mut().next_job())
+            && let Err(job) = keyring.ask(job)
+        {
+            self.model.login_mut().not_taken(job);
+            ctx.request_repaint_after(TICK);
+        }
+        let wanted = self.model.login().attempt();
+        self.attempt.send_if_modified(|attempt| {
+            let other = attempt.as_ref() != wanted;
+            if other {
+                *attempt = wanted.cloned();
+            }
+            other
+        });
+        if let Some(at) = self.model.login().changes_at(now) {
+            wake_at(ctx, now, at);
         }
     }
 
@@ -218,6 +265,11 @@ impl App {
             }
             Command::Set(settings) => self.set(ctx, settings),
             Command::Autostart(to) => self.start_with_session(to),
+            Command::LogIn { secret, keep } => self.model.login_mut().enter(secret, keep),
+            Command::LogOut => {
+                self.model.log_out();
+                (self.looks, self.typed) = (Looks::default(), Typed::default());
+            }
         }
     }
 
@@ -289,6 +341,16 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         let now = Timestamp::now();
+        if let Some(data) = login::data(&self.model, now) {
+            if let Some(wish) = login::ui(ui, &self.theme, &data, &mut self.typed) {
+                self.obey(ui.ctx(), now, wish);
+                self.hand_out(ui.ctx(), now);
+                ui.ctx().request_repaint();
+            }
+            // Its window lives on, hidden.
+            self.popup.show(ui.ctx());
+            return;
+        }
         let (tab, beside) = (self.looks.tab(&self.model), self.looks.details.is_some());
         let data = main_window::data(&self.model, (&self.settings, self.machine), tab, now);
         let known = (&self.model, now);
@@ -330,6 +392,9 @@ impl eframe::App for App {
                 }
             }
             keeper.end();
+        }
+        if let Some(keyring) = self.keyring.take() {
+            keyring.end();
         }
     }
 }

@@ -3,6 +3,7 @@
 use pinkas_protocol::{CallId, CustomerKey, Number, OwnState, Private, Written};
 use uuid::Uuid;
 
+use crate::model::login::{Keep, Secret};
 use crate::settings::{Settings, Switch};
 
 /// One wish.
@@ -74,4 +75,13 @@ pub enum Command {
     Set(Settings),
     /// Start with the person's session from now on, or no more.
     Autostart(Switch),
+    /// Log in with this secret; an empty one: with the one before once more.
+    LogIn {
+        /// As it was typed.
+        secret: Secret,
+        /// How long it is to be kept.
+        keep: Keep,
+    },
+    /// Forget the secret, and ask for it again.
+    LogOut,
 }

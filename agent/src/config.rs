@@ -23,8 +23,8 @@ pub struct Config {
     pub hub: HubUrl,
     /// Who logs in.
     pub agent: AgentId,
-    /// With which secret.
-    pub secret: Private<String>,
+    /// With which secret; `None`: the desktop asks.
+    pub secret: Option<Private<String>>,
     /// How it looks and behaves until the person says otherwise.
     pub settings: Settings,
     /// By what a number is called back.
@@ -51,7 +51,7 @@ pub fn load(file: &Path) -> Result<Config, Mistakes> {
 fn read(section: &mut Section<'_>, file: &Path) -> Option<Config> {
     let hub = section.parsed("hub", HUB_URL_EXAMPLE).or_else(|| DEFAULT_HUB.parse().ok());
     let agent = section.need_parsed("agent", "the name the hub knows you by, such as \"ana\"");
-    let secret = section.need_secret("secret");
+    let secret = section.secret("secret");
     let shade = section.parsed("theme", "\"dark\" or \"light\"").unwrap_or_default();
     let edge = section.parsed("popup", "\"left\" or \"right\"").unwrap_or_default();
     let language = section.parsed("language", LANGUAGE_EXAMPLE).unwrap_or_else(Language::of_system);
@@ -67,7 +67,7 @@ fn read(section: &mut Section<'_>, file: &Path) -> Option<Config> {
     let habits = Habits { pops, wrap_up };
     let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash };
     let file = file.to_owned();
-    Some(Config { hub: hub?, agent: agent?, secret: secret?, settings, call_back, sound, file, data: data? })
+    Some(Config { hub: hub?, agent: agent?, secret, settings, call_back, sound, file, data: data? })
 }
 
 #[cfg(test)]
@@ -82,13 +82,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_and_a_secret_are_enough() {
+    fn a_name_is_enough_and_a_secret_may_be_there() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config = read_in(dir.path(), "agent = \"ana\"\nsecret_file = \"secret\"").expect("right");
         assert_eq!(config.hub.to_string(), DEFAULT_HUB);
         let Settings { shade, edge, habits, .. } = config.settings;
         assert_eq!((shade, edge, habits), (Shade::Dark, Edge::Right, Habits::default()));
-        assert!(!format!("{config:?}").contains("s3cret"));
+        assert!(config.secret.is_some() && !format!("{config:?}").contains("s3cret"));
+        let asks = read_in(dir.path(), "agent = \"ana\"").expect("right");
+        assert_eq!(asks.secret, None);
     }
 
     #[test]
@@ -105,7 +107,6 @@ mod tests {
             "`popup` must be",
             "`pops` must be \"ring\", \"answer\" or \"never\"",
             "`wrap_up`",
-            "`secret_file` is missing",
         ] {
             assert!(said.contains(part), "{part} in {said}");
         }

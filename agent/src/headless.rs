@@ -9,7 +9,7 @@ use std::io::{BufRead, Write};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pinkas_protocol::agent_link::AgentSays;
-use pinkas_protocol::{CallId, CustomerKey, EndedHow, Withdrawal};
+use pinkas_protocol::{CallId, CustomerKey, EndedHow, Private, Withdrawal};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,13 @@ use crate::net::{self, NetEvent};
 /// The longest command line, in bytes.
 const LONGEST_LINE: usize = 4096;
 
-/// Runs on stdin and stdout until it is interrupted.
-pub fn start(config: Config) -> anyhow::Result<()> {
+/// Runs on stdin and stdout until it is interrupted; with no secret configured it cannot: nobody is there to be asked.
+pub fn start(mut config: Config) -> anyhow::Result<()> {
+    let Some(secret) = config.secret.take() else {
+        anyhow::bail!(
+            "without a window nobody can be asked for the password: say with `secret_env` or `secret_file` where it is kept"
+        );
+    };
     let (says, says_out) = mpsc::channel(net::MOST_SAID);
     // Not joined: it may wait for a line that never comes.
     std::thread::Builder::new().name("stdin".to_owned()).spawn(move || read_commands(&says))?;
@@ -30,7 +35,7 @@ pub fn start(config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::spawn(pinkas_config::program::cancel_on_signal(stop.clone()));
-        run(config, std::io::stdout(), says_out, stop).await
+        run(config, secret, std::io::stdout(), says_out, stop).await
     });
     Ok(())
 }
@@ -38,12 +43,14 @@ pub fn start(config: Config) -> anyhow::Result<()> {
 /// Writes to `out` what happens until `stop`, or until `out` takes nothing more; sends what `says` yields to the hub.
 pub async fn run(
     config: Config,
+    secret: Private<String>,
     mut out: impl Write,
     says: mpsc::Receiver<AgentSays>,
     stop: CancellationToken,
 ) {
     let (events_in, mut events) = mpsc::channel(net::MOST_EVENTS);
-    let net = net::run(config, events_in, says, net::nobody_sleeps(), stop.clone());
+    let net =
+        net::run(config, net::Pass::Configured(secret), events_in, says, net::nobody_sleeps(), stop.clone());
     let print = async {
         let mut teller = Teller::new(TimeZone::UTC);
         while let Some(event) = events.recv().await {
@@ -149,6 +156,9 @@ fn said(event: &NetEvent) -> Value {
         NetEvent::Page { at, page, .. } => json!({ "at": at, "what": "page", "calls": page.calls }),
         NetEvent::FollowUps { at, follow_ups, .. } => {
             json!({ "at": at, "what": "follow_ups", "follow_ups": follow_ups })
+        }
+        NetEvent::Login { at, refused, .. } => {
+            json!({ "at": at, "what": "login", "refused": refused.map(|close| close.to_string()) })
         }
         NetEvent::Disconnected { at, why } => {
             json!({ "at": at, "what": "disconnected", "why": why.to_string() })

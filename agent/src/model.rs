@@ -2,6 +2,7 @@
 //! The board is the hub's; what is kept here beside it is only what this person saw and closed.
 //! Moments on the board are the hub's clock, so that a desktop with a wrong clock shows right ages.
 
+pub mod login;
 mod own;
 pub mod past;
 mod pop;
@@ -23,6 +24,7 @@ pub use pop::{Here, Pop};
 use crate::drafts::Drafts;
 use crate::net::{Me, NetEvent};
 use crate::words::{Language, Words};
+use login::{Heard, Login};
 
 /// How long a card whose call stopped ringing here stays, dim, with the reason.
 pub const FADES_FOR: SignedDuration = SignedDuration::from_secs(4);
@@ -113,6 +115,7 @@ pub struct Model {
     /// The call of which the hub knows that it leaves something to do.
     wrap_up_told: Option<CallId>,
     past: Past,
+    login: Login,
 }
 
 impl Model {
@@ -136,11 +139,17 @@ impl Model {
             reasons: Vec::new(),
             wrap_up_told: None,
             past: Past::default(),
+            login: Login::configured(),
         }
     }
 
     /// Takes in what came over the link.
     pub fn apply(&mut self, event: NetEvent) {
+        match self.login.hear(&event) {
+            Heard::Passes => {}
+            Heard::Stays => return,
+            Heard::TurnedAway => return self.show_nothing(),
+        }
         let now = event.at();
         match event {
             NetEvent::Welcome { at, me, hub_now, board, outcomes, reasons } => {
@@ -188,6 +197,7 @@ impl Model {
                 self.drafts.kept(id);
             }
             NetEvent::Refused { id, why, .. } => self.drafts.refused(id, why),
+            NetEvent::Login { .. } => {}
             NetEvent::Page { ask, page, .. } => {
                 self.past.page_is(ask, page, |call| self.board.calls.contains_key(&call));
             }
@@ -201,6 +211,35 @@ impl Model {
             }
         }
         self.forget(now);
+    }
+
+    /// Nobody is logged in any more: calls and names go from the screen; what was written stays.
+    fn show_nothing(&mut self) {
+        *self = Model {
+            words: self.words.clone(),
+            habits: self.habits,
+            drafts: std::mem::take(&mut self.drafts),
+            login: self.login.clone(),
+            ..Model::new(self.zone.clone())
+        };
+    }
+
+    /// The person no longer wants to be logged in here.
+    pub fn log_out(&mut self) {
+        if self.login.can_log_out() {
+            self.login.log_out();
+            self.show_nothing();
+        }
+    }
+
+    /// Who logs in, and with what.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// The same, to go on with it.
+    pub fn login_mut(&mut self) -> &mut Login {
+        &mut self.login
     }
 
     /// Takes a call's card off the screen, unless an outcome has to be said first.

@@ -9,11 +9,13 @@ use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::close::Close;
 use pinkas_protocol::record::{Outcome, Refusal, Searched};
 use pinkas_protocol::{AgentId, Board, CallId, FollowUp, Line, PastCall, Private, Reason, Update, wire};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use zeroize::Zeroize;
 
 use crate::config::Config;
+use crate::model::login::Attempt;
 
 /// How many events wait for a busy screen. When full, the link is not read; a hub that finds this too
 /// slow closes it, and the next welcome brings the whole board.
@@ -89,6 +91,15 @@ pub enum NetEvent {
         /// The follow-ups.
         follow_ups: Vec<FollowUp>,
     },
+    /// The hub answers to a secret that was asked for; after a welcome it is told before that.
+    Login {
+        /// When it came.
+        at: Timestamp,
+        /// [`Attempt::number`].
+        attempt: u64,
+        /// Why not, or `None`: it knows us.
+        refused: Option<Close>,
+    },
     /// There is no link; said again only when the reason changes.
     Disconnected {
         /// When it ended or could not be made.
@@ -108,6 +119,7 @@ impl NetEvent {
             | NetEvent::Refused { at, .. }
             | NetEvent::Page { at, .. }
             | NetEvent::FollowUps { at, .. }
+            | NetEvent::Login { at, .. }
             | NetEvent::Disconnected { at, .. } => *at,
         }
     }
@@ -139,9 +151,69 @@ pub struct Page {
     pub searched: Searched,
 }
 
+/// What the link logs in with.
+#[derive(Debug, Clone)]
+pub enum Pass {
+    /// This secret. A hub that refuses it is asked again: whoever runs it may mend that.
+    Configured(Private<String>),
+    /// Whatever stands here, each once; without one there is no link, and a link made with another ends.
+    Asked(watch::Receiver<Option<Attempt>>),
+}
+
+/// The secret of one link.
+enum Key {
+    Configured(Private<String>),
+    Attempt(Attempt),
+}
+
+impl Pass {
+    /// The next secret to log in with, other than the attempt that was refused; `None`: none will come.
+    async fn key(&mut self, refused: Option<u64>) -> Option<Key> {
+        match self {
+            Pass::Configured(secret) => Some(Key::Configured(secret.clone())),
+            Pass::Asked(asked) => {
+                let fresh = |attempt: &Option<Attempt>| {
+                    attempt.as_ref().is_some_and(|attempt| Some(attempt.number) != refused)
+                };
+                let attempt = asked.wait_for(fresh).await.ok()?.clone()?;
+                Some(Key::Attempt(attempt))
+            }
+        }
+    }
+
+    /// Ends when this key is no longer the one to log in with.
+    async fn replaced(&mut self, key: &Key) {
+        let (Pass::Asked(asked), Key::Attempt(key)) = (self, key) else {
+            return std::future::pending().await;
+        };
+        let other = |attempt: &Option<Attempt>| attempt.as_ref().map(|now| now.number) != Some(key.number);
+        // Whoever asks has ended, and so will the program.
+        if asked.wait_for(other).await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+impl Key {
+    fn for_hello(&self) -> Private<String> {
+        match self {
+            Key::Configured(secret) => secret.clone(),
+            Key::Attempt(attempt) => attempt.secret.for_hello(),
+        }
+    }
+
+    fn attempt(&self) -> Option<u64> {
+        match self {
+            Key::Configured(_) => None,
+            Key::Attempt(attempt) => Some(attempt.number),
+        }
+    }
+}
+
 /// Keeps the link, tells the hub what comes out of `says` once it knows us, until `stop`, or until nobody reads `out` any more.
 pub async fn run(
     config: Config,
+    mut pass: Pass,
     out: mpsc::Sender<NetEvent>,
     mut says: mpsc::Receiver<AgentSays>,
     wake: Wake,
@@ -150,13 +222,54 @@ pub async fn run(
     let screen = Screen { out, wake };
     let mut backoff = Backoff::default();
     let mut told = None;
-    let mut token = None;
+    let mut token: Option<Private<String>> = None;
+    let mut refused = None;
     loop {
-        let mut stood = false;
-        let ended = match attend(&config, &screen, &mut says, &stop, (&mut stood, &mut token)).await {
-            Stop::Wanted => return,
-            Stop::Ended(ended) => ended,
+        let key = tokio::select! {
+            () = stop.cancelled() => return,
+            key = pass.key(refused) => match key {
+                Some(key) => key,
+                None => return,
+            },
         };
+        let mut stood = false;
+        let by_token = token.is_some();
+        let over = stop.child_token();
+        let outcome = {
+            let attending = attend(&config, &key, &screen, &mut says, &over, (&mut stood, &mut token));
+            tokio::pin!(attending);
+            tokio::select! {
+                outcome = &mut attending => Some(outcome),
+                () = pass.replaced(&key) => {
+                    over.cancel();
+                    let _ = attending.await;
+                    None
+                }
+            }
+        };
+        let ended = match outcome {
+            Some(Stop::Wanted) => return,
+            Some(Stop::Ended(ended)) => ended,
+            None => {
+                (token, told) = (None, None);
+                backoff.reset();
+                continue;
+            }
+        };
+        if let (Some(attempt), false, Some(close)) = (key.attempt(), by_token || stood, refusal(&ended)) {
+            tracing::error!(
+                "hub at {}: {close} (agent {}); asking for the password",
+                config.hub,
+                config.agent
+            );
+            let event = NetEvent::Login { at: Timestamp::now(), attempt, refused: Some(close) };
+            if screen.tell(event).await.is_err() {
+                return;
+            }
+            (refused, told) = (Some(attempt), None);
+            backoff.reset();
+            continue;
+        }
         if stood {
             backoff.reset();
             told = None;
@@ -172,6 +285,10 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(backoff.after(&ended)) => {}
+            () = pass.replaced(&key) => {
+                (token, told) = (None, None);
+                backoff.reset();
+            }
         }
     }
 }
@@ -179,6 +296,7 @@ pub async fn run(
 /// As [`run`], in a thread of its own with a small runtime: for a program whose main thread is a window.
 pub fn spawn(
     config: Config,
+    pass: Pass,
     out: mpsc::Sender<NetEvent>,
     says: mpsc::Receiver<AgentSays>,
     wake: Wake,
@@ -187,7 +305,7 @@ pub fn spawn(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new()
         .name("net".to_owned())
-        .spawn(move || runtime.block_on(run(config, out, says, wake, stop)))
+        .spawn(move || runtime.block_on(run(config, pass, out, says, wake, stop)))
 }
 
 struct Screen {
@@ -219,6 +337,7 @@ impl From<Ended> for Stop {
 /// One link from dialling to its end.
 async fn attend(
     config: &Config,
+    key: &Key,
     screen: &Screen,
     says: &mut mpsc::Receiver<AgentSays>,
     stop: &CancellationToken,
@@ -231,8 +350,7 @@ async fn attend(
             Err(ended) => return ended.into(),
         },
     };
-    let secret = token.clone().unwrap_or_else(|| config.secret.clone());
-    match talk(&mut link, config, secret, screen, says, stop, (stood, token)).await {
+    match talk(&mut link, config, key, screen, says, stop, (stood, token)).await {
         Ok(()) | Err(Stop::Wanted) => {
             link.close().await;
             Stop::Wanted
@@ -249,14 +367,20 @@ async fn attend(
 async fn talk(
     link: &mut Link,
     config: &Config,
-    secret: Private<String>,
+    key: &Key,
     screen: &Screen,
     says: &mut mpsc::Receiver<AgentSays>,
     stop: &CancellationToken,
     (stood, token): (&mut bool, &mut Option<Private<String>>),
 ) -> Result<(), Stop> {
     let agent = config.agent.clone();
-    link.send(&AgentSays::Hello { version: wire::VERSION, agent, secret }).await?;
+    let secret = token.clone().unwrap_or_else(|| key.for_hello());
+    let mut hello = AgentSays::Hello { version: wire::VERSION, agent, secret };
+    let sent = link.send(&hello).await;
+    if let AgentSays::Hello { secret, .. } = &mut hello {
+        secret.0.zeroize();
+    }
+    sent?;
     loop {
         // What was said while there was no link waits in its channel until the hub knows us again.
         tokio::select! {
@@ -265,6 +389,10 @@ async fn talk(
                 HubToAgent::Welcome { name, role, lines, now: hub_now, token: new, board, outcomes, reasons } => {
                     if !*stood {
                         tracing::info!("connected to the hub at {}", config.hub);
+                        if let Some(attempt) = key.attempt() {
+                            let event = NetEvent::Login { at: Timestamp::now(), attempt, refused: None };
+                            screen.tell(event).await?;
+                        }
                     }
                     *stood = true;
                     // Without the password's work on the hub's side, a whole office is back at once.
@@ -296,6 +424,14 @@ async fn talk(
             },
             Some(said) = says.recv(), if *stood => link.send(&said).await?,
         }
+    }
+}
+
+/// Why the hub takes this secret not, if that is why the link ended.
+fn refusal(ended: &Ended) -> Option<Close> {
+    match ended {
+        Ended::Closed(close @ (Close::WrongSecret | Close::TooManyAttempts | Close::Revoked)) => Some(*close),
+        _ => None,
     }
 }
 

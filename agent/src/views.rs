@@ -5,6 +5,7 @@ pub mod details;
 pub mod follow_ups;
 pub mod history;
 pub mod list;
+pub mod login;
 pub mod main_window;
 pub mod missed;
 pub mod own_state;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::{Timestamp, Zoned};
 use pinkas_agent::model::Model;
-use pinkas_agent::net::{self, NetEvent};
+use pinkas_agent::net::{self, NetEvent, Pass};
 use pinkas_protocol::agent_link::AgentSays;
 use pinkas_protocol::{CallId, Line, Who};
 use tokio::net::TcpListener;
@@ -122,10 +122,18 @@ struct Watch {
 }
 
 fn watch(office: &Office, stop: &CancellationToken) -> anyhow::Result<Watch> {
-    let config = pinkas_agent::config::load(&office.agents["ana"])?;
+    let mut config = pinkas_agent::config::load(&office.agents["ana"])?;
+    let secret = config.secret.take().ok_or_else(|| anyhow::anyhow!("the demo's desktop has no secret"))?;
     let (events_in, events) = mpsc::channel(net::MOST_EVENTS);
     let (says, says_out) = mpsc::channel(net::MOST_SAID);
-    tokio::spawn(net::run(config, events_in, says_out, net::nobody_sleeps(), stop.clone()));
+    tokio::spawn(net::run(
+        config,
+        Pass::Configured(secret),
+        events_in,
+        says_out,
+        net::nobody_sleeps(),
+        stop.clone(),
+    ));
     Ok(Watch { events, says })
 }
 

@@ -1,12 +1,13 @@
 //! The link against a hub of this test's own, over a real socket: what is told, and what is told once.
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
+use crate::model::login::Secret;
 use crate::sample;
 use crate::settings::{Settings, Shade};
 use pinkas_protocol::{AgentId, CustomerKey, Private, Written};
@@ -20,12 +21,16 @@ struct Desk {
 }
 
 async fn desk() -> Desk {
+    desk_with(Pass::Configured(Private("s3cret".to_owned()))).await
+}
+
+async fn desk_with(pass: Pass) -> Desk {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let config = Config {
         hub: format!("ws://127.0.0.1:{port}").parse().expect("an address"),
         agent: AgentId::parse("dana").expect("a name"),
-        secret: Private("s3cret".to_owned()),
+        secret: None,
         settings: Settings {
             shade: Shade::Dark,
             edge: Default::default(),
@@ -42,7 +47,7 @@ async fn desk() -> Desk {
     let (out, events) = mpsc::channel(MOST_EVENTS);
     let (says, says_out) = mpsc::channel(MOST_SAID);
     let stop = CancellationToken::new();
-    let running = tokio::spawn(run(config, out, says_out, nobody_sleeps(), stop.clone()));
+    let running = tokio::spawn(run(config, pass, out, says_out, nobody_sleeps(), stop.clone()));
     Desk { listener, events, says, stop, running }
 }
 
@@ -213,5 +218,108 @@ async fn a_token_stands_for_the_password_until_the_hub_ends_it() {
     hub.close(Some(frame)).await.expect("closed");
     drop(hub);
     drop(desk.hub().await);
+    desk.end().await;
+}
+
+fn asks() -> (watch::Sender<Option<Attempt>>, Pass) {
+    let (attempts, asked) = watch::channel(None);
+    (attempts, Pass::Asked(asked))
+}
+
+fn attempt(number: u64, secret: &str) -> Option<Attempt> {
+    Some(Attempt { number, secret: Secret::new(secret.to_owned()) })
+}
+
+async fn refuse(mut hub: WebSocketStream<TcpStream>, close: Close) {
+    let frame = CloseFrame { code: close.code().into(), reason: "".into() };
+    hub.close(Some(frame)).await.expect("closed");
+}
+
+#[test]
+fn a_refused_password_that_was_asked_for_is_no_key_a_second_time() {
+    let (attempts, mut pass) = asks();
+    let mut number = |refused| {
+        let key = pass.key(refused).now_or_never()?;
+        key.and_then(|key| key.attempt())
+    };
+    assert_eq!(number(None), None, "without a password nothing is dialled");
+    attempts.send_replace(attempt(1, "wrong"));
+    assert_eq!((number(None), number(Some(1))), (Some(1), None));
+    attempts.send_replace(attempt(2, "wrong"));
+    assert_eq!(number(Some(1)), Some(2), "typed once more it is another");
+}
+
+#[tokio::test]
+async fn why_the_hub_refuses_a_password_that_was_asked_for_is_told_and_the_next_one_is_sent() {
+    let (attempts, pass) = asks();
+    let mut desk = desk_with(pass).await;
+    for (number, close) in [(1, Close::WrongSecret), (2, Close::TooManyAttempts), (3, Close::Revoked)] {
+        let secret = format!("wrong {number}");
+        attempts.send_replace(attempt(number, &secret));
+        refuse(desk.hub_with(&secret).await, close).await;
+        let NetEvent::Login { attempt, refused, .. } = desk.event().await else { panic!("an answer") };
+        assert_eq!((attempt, refused), (number, Some(close)));
+    }
+    attempts.send_replace(attempt(4, "s3cret"));
+    let mut hub = desk.hub().await;
+    say(&mut hub, welcome()).await;
+    assert!(matches!(desk.event().await, NetEvent::Login { attempt: 4, refused: None, .. }));
+    assert!(matches!(desk.event().await, NetEvent::Welcome { .. }));
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn who_logs_out_has_no_link_and_who_logs_in_anew_has_one_with_the_new_password() {
+    let (attempts, pass) = asks();
+    let mut desk = desk_with(pass).await;
+    attempts.send_replace(attempt(1, "s3cret"));
+    let mut hub = desk.hub().await;
+    let HubToAgent::Welcome { name, role, lines, now, board, outcomes, .. } = welcome() else {
+        panic!("a welcome")
+    };
+    let token = Some(Private("pinkas_token".to_owned()));
+    say(
+        &mut hub,
+        HubToAgent::Welcome { name, role, lines, now, token, board, outcomes, reasons: Vec::new() },
+    )
+    .await;
+    assert!(matches!(desk.event().await, NetEvent::Login { refused: None, .. }));
+    assert!(matches!(desk.event().await, NetEvent::Welcome { .. }));
+    attempts.send_replace(None);
+    assert!(matches!(hub.next().await, Some(Ok(Message::Close(_)))), "the link is closed");
+    attempts.send_replace(attempt(2, "other"));
+    // Not the token of the login before.
+    drop(desk.hub_with("other").await);
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn an_ended_token_is_followed_by_the_password_that_was_asked_for() {
+    let (attempts, pass) = asks();
+    let mut desk = desk_with(pass).await;
+    attempts.send_replace(attempt(1, "s3cret"));
+    let mut hub = desk.hub().await;
+    let HubToAgent::Welcome { name, role, lines, now, board, outcomes, .. } = welcome() else {
+        panic!("a welcome")
+    };
+    let token = Some(Private("pinkas_token".to_owned()));
+    say(
+        &mut hub,
+        HubToAgent::Welcome { name, role, lines, now, token, board, outcomes, reasons: Vec::new() },
+    )
+    .await;
+    drop(hub);
+    refuse(desk.hub_with("pinkas_token").await, Close::Revoked).await;
+    let mut hub = desk.hub().await;
+    say(&mut hub, welcome()).await;
+    let mut refused = 0;
+    loop {
+        match desk.event().await {
+            NetEvent::Login { refused: Some(_), .. } => refused += 1,
+            NetEvent::Disconnected { why: Ended::Closed(Close::Revoked), .. } => break,
+            _ => {}
+        }
+    }
+    assert_eq!(refused, 0, "nobody is asked");
     desk.end().await;
 }

@@ -103,7 +103,9 @@ pub fn data(model: &Model, settings: (&Settings, Machine), tab: Tab, now: Timest
     let counted = [(Tab::Missed, missed::open(model)), (Tab::FollowUps, follow_ups::due(model, now))];
     let tabs = live.into_iter().chain(counted).chain([(Tab::Recent, 0), (Tab::Settings, 0)]).collect();
     let list = match tab {
-        Tab::Settings => ListData::Settings(settings::data(&model.words, settings.0, settings.1)),
+        Tab::Settings => {
+            ListData::Settings(settings::data(&model.words, settings.0, settings.1, model.login()))
+        }
         Tab::Live if model.supervises() => ListData::Live(queue::data(model, now)),
         Tab::Missed => ListData::Missed,
         Tab::FollowUps => ListData::FollowUps,

@@ -196,6 +196,34 @@ impl<'a> Pen<'a> {
         clicked
     }
 
+    /// A box to tick with words beside it; whether it was clicked.
+    pub fn tick(&mut self, rect: Rect, text: &str, ticked: Ticked) -> bool {
+        let letters = ink(theme::TEXT, Tone::Text);
+        let rect = part(rect, Side::Start, BOX + 10.0 + self.width_of(text, letters));
+        let seen = self.on_screen(rect);
+        let Some(ui) = self.ui.as_deref_mut() else { return false };
+        let response = ui.allocate_rect(seen, Sense::click());
+        let on = ticked == Ticked::Yes;
+        response.widget_info(|| WidgetInfo::selected(egui::Role::CheckBox, true, on, text::spoken(text)));
+        let edge =
+            if response.hovered() || response.has_focus() { self.theme.accent } else { self.theme.dim };
+        let corner = Pos2::new(rect.left(), rect.center().y - BOX / 2.0);
+        let square = Rect::from_min_size(corner, Vec2::splat(BOX));
+        self.outline(square, Stroke::new(1.0, edge), 4);
+        if on {
+            // A tick is not mirrored: it is written the same way everywhere.
+            let square = self.on_screen(square);
+            let at = |x: f32, y: f32| square.min + Vec2::new(x, y) * BOX;
+            let stroke = Stroke::new(2.0, self.theme.accent);
+            if let Some(ui) = &self.ui {
+                ui.painter().line_segment([at(0.24, 0.52), at(0.44, 0.72)], stroke);
+                ui.painter().line_segment([at(0.44, 0.72), at(0.78, 0.30)], stroke);
+            }
+        }
+        self.paint_only(beside(rect, Side::Start, BOX + 10.0), Side::Start, text, letters);
+        response.clicked()
+    }
+
     /// How wide a control is for its word.
     pub fn button_width(&self, text: &str) -> f32 {
         self.width_of(text, ink(theme::TEXT, Tone::Text)) + 32.0
@@ -271,6 +299,18 @@ fn paint(ui: &Ui, at: Pos2, galley: std::sync::Arc<egui::Galley>, color: Color32
     } else {
         ui.painter().galley(at, galley, color);
     }
+}
+
+/// How wide and high a box to tick is.
+const BOX: f32 = 18.0;
+
+/// Whether a box is ticked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ticked {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
 }
 
 /// Whether a control can be used now.

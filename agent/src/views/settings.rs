@@ -3,8 +3,10 @@
 use egui::{Rect, Ui};
 use jiff::SignedDuration;
 
+use super::login::{self, LoginLine};
 use super::pen::{Live, Pen, Side, beside, part, strong};
 use crate::command::Command;
+use crate::model::login::Login;
 use crate::model::{Habits, Pops};
 use crate::settings::{Edge, Settings, Shade, Switch};
 use crate::theme::{self, Theme, Tone};
@@ -15,6 +17,8 @@ use crate::words::{Language, Words};
 pub struct SettingsData {
     /// In the order of reading.
     pub rows: Vec<ChoiceRow>,
+    /// Who is logged in, where the desktop has asked for the secret.
+    pub login: Option<LoginLine>,
 }
 
 /// One thing to choose.
@@ -62,7 +66,7 @@ const LABEL: f32 = 232.0;
 const WRAP_UPS: [i64; 4] = [15, 30, 60, 120];
 
 /// Builds the page.
-pub fn data(words: &Words, now: &Settings, machine: Machine) -> SettingsData {
+pub fn data(words: &Words, now: &Settings, machine: Machine, login: &Login) -> SettingsData {
     let now = *now;
     let row = |label: &'static str, options: Vec<(String, Settings)>| ChoiceRow {
         label: words.say(label),
@@ -119,7 +123,7 @@ pub fn data(words: &Words, now: &Settings, machine: Machine) -> SettingsData {
         });
         rows.push(ChoiceRow { label: words.say("starts-with-session"), options: options.into() });
     }
-    SettingsData { rows }
+    SettingsData { rows, login: login::line(words, login) }
 }
 
 /// Draws the page into all of `ui`.
@@ -141,6 +145,9 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &SettingsData) -> Vec<Command> {
                 line = beside(line, Side::Start, width + 8.0);
             }
             pen.space(theme::PAD);
+        }
+        if let Some(login) = &data.login {
+            wishes.extend(login::line_ui(&mut pen, login));
         }
     });
     wishes

@@ -24,6 +24,7 @@ use crate::{fonts, text, theme, words};
 mod bad_input;
 mod in_use;
 mod lists;
+mod login;
 mod people;
 
 fn model_with(update: Update) -> Model {
@@ -586,7 +587,8 @@ fn sounds_flashes_and_starting_with_the_session_are_switched_in_the_settings() {
 fn what_a_machine_does_not_offer_is_no_setting() {
     let words = Words::of(Language::ENGLISH);
     let machine = Machine { sound: Offered::No, autostart: None };
-    let rows = super::settings::data(&words, &SETTINGS, machine).rows;
+    let rows =
+        super::settings::data(&words, &SETTINGS, machine, &crate::model::login::Login::configured()).rows;
     let labels: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
     assert!(labels.contains(&"Taskbar flashes when a call rings"), "{labels:?}");
     assert!(!labels.iter().any(|label| label.contains("Sound") || label.contains("log in")), "{labels:?}");

@@ -6,6 +6,7 @@
 pub mod asterisk;
 pub mod handset;
 pub mod kamailio;
+pub mod keyring;
 pub mod mariadb;
 pub mod postgres;
 pub mod process;
@@ -42,6 +43,8 @@ pub enum Part {
     MariaDb,
     /// OpenLDAP's server, likewise.
     Slapd,
+    /// A session bus and GNOME's keyring.
+    Keyring,
 }
 
 /// A part that this machine lacks.
@@ -70,6 +73,7 @@ pub fn need(part: Part) -> Result<PathBuf, Skip> {
         }
         Part::Sipp => program("sipp"),
         Part::Xvfb => program("Xvfb"),
+        Part::Keyring => program("dbus-daemon").and(program("gnome-keyring-daemon")),
         Part::Postgres => postgres_programs(),
     };
     found.ok_or_else(|| Skip { part, reason: noted_reason(part) })
@@ -122,6 +126,7 @@ impl Part {
             Part::Postgres => "postgres",
             Part::MariaDb => "mariadb",
             Part::Slapd => "slapd",
+            Part::Keyring => "keyring",
         }
     }
 }
