@@ -115,13 +115,13 @@ mod tests {
     fn it_is_switched_on_and_off_and_what_others_changed_is_seen() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = folder.path().join("autostart").join("pinkas-agent.desktop");
-        let autostart = Autostart { program: "/opt/p".into(), config: "/home/ana/a.toml".into(), place };
+        let autostart = Autostart { program: "/opt/p".into(), config: "/srv/ana/a.toml".into(), place };
         assert_eq!(autostart.now(), Switch::Off);
         autostart.set(Switch::Off).expect("nothing to do");
         autostart.set(Switch::On).expect("written");
         assert_eq!(autostart.now(), Switch::On);
         let text = std::fs::read_to_string(&autostart.place).expect("readable");
-        assert!(text.contains("\nExec=\"/opt/p\" --config \"/home/ana/a.toml\"\n"), "{text}");
+        assert!(text.contains("\nExec=\"/opt/p\" --config \"/srv/ana/a.toml\"\n"), "{text}");
         std::fs::write(&autostart.place, format!("{text}Hidden=true\n")).expect("written");
         assert_eq!(autostart.now(), Switch::Off);
         autostart.set(Switch::Off).expect("removed");

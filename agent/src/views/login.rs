@@ -10,6 +10,7 @@ use pinkas_protocol::close::Close;
 use zeroize::Zeroizing;
 
 use super::pen::{Live, Pen, Side, Ticked, beside, ink, part, strong};
+use super::settings::LABEL;
 use super::writing::Field;
 use crate::command::Command;
 use crate::model::Model;
@@ -237,9 +238,9 @@ pub fn line(words: &Words, login: &Login) -> Option<LoginLine> {
 
 /// Draws the line.
 pub fn line_ui(pen: &mut Pen<'_>, line: &LoginLine) -> Option<Command> {
-    let place = pen.padded_line(24.0);
-    pen.text(place, Side::Start, &line.who, strong(theme::TEXT, Tone::Text));
     let place = pen.padded_line(theme::TALL_ROW);
+    pen.text(part(place, Side::Start, LABEL), Side::Start, &line.who, strong(theme::TEXT, Tone::Text));
+    let place = beside(place, Side::Start, LABEL + theme::PAD);
     let width = pen.button_width(&line.log_out);
     let clicked = pen.button(part(place, Side::Start, width), &line.log_out, Live::Yes);
     pen.text(beside(place, Side::Start, width + 12.0), Side::Start, &line.kept, ink(theme::TEXT, Tone::Dim));

@@ -60,7 +60,7 @@ pub enum Offered {
 }
 
 /// The room for what is chosen, before its values, in points.
-const LABEL: f32 = 232.0;
+pub(super) const LABEL: f32 = 232.0;
 
 /// How long a card may stay after a talk, in seconds.
 const WRAP_UPS: [i64; 4] = [15, 30, 60, 120];
@@ -144,7 +144,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &SettingsData) -> Vec<Command> {
                 }
                 line = beside(line, Side::Start, width + 8.0);
             }
-            pen.space(theme::PAD);
+            pen.space(theme::PAD / 2.0);
         }
         if let Some(login) = &data.login {
             wishes.extend(login::line_ui(&mut pen, login));
