@@ -301,7 +301,9 @@ impl App {
     fn pop(&mut self, ctx: &Context, now: Timestamp) {
         let data = PopupData::now(&self.model, now);
         let ticks = data.as_ref().is_some_and(|data| data.clock.is_some() || data.notice.is_some());
+        let heard = data.as_ref().is_some_and(|data| self.model.is_heard(data.call));
         match self.popup.set(ctx, data) {
+            Bell::Begins if !heard => {}
             Bell::Begins => {
                 if self.settings.flash == Switch::On {
                     window::flash(ctx);

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use pinkas_protocol::agent_link::AgentSays;
-use pinkas_protocol::{CallId, PersonState, PersonView, Reason, ReasonCode};
+use pinkas_protocol::{CallId, Number, PersonState, PersonView, Reason, ReasonCode};
 
 use super::Model;
 use crate::words;
@@ -38,6 +38,14 @@ impl Model {
             PersonState::NotReady { reason } => Some(self.reason_words(reason)),
             PersonState::Ready | PersonState::WrapUp | PersonState::Offline => None,
         }
+    }
+
+    /// Whether a call that rings here makes itself heard: not one of a colleague, and none while this person takes no
+    /// calls.
+    pub fn is_heard(&self, call: CallId) -> bool {
+        let caller = self.board.calls.get(&call).and_then(|view| view.facts.caller.number.as_ref());
+        let inside = matches!(caller, Some(Number::Extension { .. }));
+        !inside && self.not_ready_because().is_none()
     }
 
     fn wrapping(&self, now: Timestamp) -> Option<CallId> {

@@ -126,6 +126,20 @@ fn a_call_that_rings_while_its_person_is_not_ready_still_shows_and_says_so() {
 }
 
 #[test]
+fn only_a_caller_from_outside_is_heard_and_only_by_who_takes_calls() {
+    let check = |state: PersonState, number: &str, heard: bool| {
+        let mut model = own(state);
+        let view = sample::arrived(call(1), number, None, Who::NoNumber, at(1));
+        model.apply(sample::update(1, sample::rings_as(view, "101", at(1))));
+        assert_eq!(model.is_heard(call(1)), heard, "{number}");
+    };
+    check(PersonState::Ready, "+48123456789", true);
+    check(PersonState::Ready, "", true);
+    check(PersonState::Ready, "102", false);
+    check(sample::not_ready("lunch"), "+48123456789", false);
+}
+
+#[test]
 fn a_supervisor_sees_who_takes_calls_since_when_and_where_the_phone_system_differs() {
     let mut model = supervisor();
     for update in [
