@@ -353,6 +353,7 @@ impl eframe::App for App {
             self.popup.show(ui.ctx());
             return;
         }
+        self.typed.wipe();
         let (tab, beside) = (self.looks.tab(&self.model), self.looks.details.is_some());
         let data = main_window::data(&self.model, (&self.settings, self.machine), tab, now);
         let known = (&self.model, now);

@@ -1,6 +1,8 @@
 //! The link to the hub as the desktop lives it: dial, hello, the whole board, then changes; when it
 //! ends, say why once, wait, dial again. It never gives up and knows nothing of windows.
 
+mod pass;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,13 +11,14 @@ use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
 use pinkas_protocol::close::Close;
 use pinkas_protocol::record::{Outcome, Refusal, Searched};
 use pinkas_protocol::{AgentId, Board, CallId, FollowUp, Line, PastCall, Private, Reason, Update, wire};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use zeroize::Zeroize;
 
 use crate::config::Config;
-use crate::model::login::Attempt;
+use pass::Key;
+pub use pass::Pass;
 
 /// How many events wait for a busy screen. When full, the link is not read; a hub that finds this too
 /// slow closes it, and the next welcome brings the whole board.
@@ -95,7 +98,7 @@ pub enum NetEvent {
     Login {
         /// When it came.
         at: Timestamp,
-        /// [`Attempt::number`].
+        /// [`crate::model::login::Attempt::number`].
         attempt: u64,
         /// Why not, or `None`: it knows us.
         refused: Option<Close>,
@@ -149,65 +152,6 @@ pub struct Page {
     pub back_to: Option<Timestamp>,
     /// How it went.
     pub searched: Searched,
-}
-
-/// What the link logs in with.
-#[derive(Debug, Clone)]
-pub enum Pass {
-    /// This secret. A hub that refuses it is asked again: whoever runs it may mend that.
-    Configured(Private<String>),
-    /// Whatever stands here, each once; without one there is no link, and a link made with another ends.
-    Asked(watch::Receiver<Option<Attempt>>),
-}
-
-/// The secret of one link.
-enum Key {
-    Configured(Private<String>),
-    Attempt(Attempt),
-}
-
-impl Pass {
-    /// The next secret to log in with, other than the attempt that was refused; `None`: none will come.
-    async fn key(&mut self, refused: Option<u64>) -> Option<Key> {
-        match self {
-            Pass::Configured(secret) => Some(Key::Configured(secret.clone())),
-            Pass::Asked(asked) => {
-                let fresh = |attempt: &Option<Attempt>| {
-                    attempt.as_ref().is_some_and(|attempt| Some(attempt.number) != refused)
-                };
-                let attempt = asked.wait_for(fresh).await.ok()?.clone()?;
-                Some(Key::Attempt(attempt))
-            }
-        }
-    }
-
-    /// Ends when this key is no longer the one to log in with.
-    async fn replaced(&mut self, key: &Key) {
-        let (Pass::Asked(asked), Key::Attempt(key)) = (self, key) else {
-            return std::future::pending().await;
-        };
-        let other = |attempt: &Option<Attempt>| attempt.as_ref().map(|now| now.number) != Some(key.number);
-        // Whoever asks has ended, and so will the program.
-        if asked.wait_for(other).await.is_err() {
-            std::future::pending().await
-        }
-    }
-}
-
-impl Key {
-    fn for_hello(&self) -> Private<String> {
-        match self {
-            Key::Configured(secret) => secret.clone(),
-            Key::Attempt(attempt) => attempt.secret.for_hello(),
-        }
-    }
-
-    fn attempt(&self) -> Option<u64> {
-        match self {
-            Key::Configured(_) => None,
-            Key::Attempt(attempt) => Some(attempt.number),
-        }
-    }
 }
 
 /// Keeps the link, tells the hub what comes out of `says` once it knows us, until `stop`, or until nobody reads `out` any more.

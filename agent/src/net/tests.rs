@@ -2,12 +2,13 @@
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
-use crate::model::login::Secret;
+use crate::model::login::{Attempt, Secret};
 use crate::sample;
 use crate::settings::{Settings, Shade};
 use pinkas_protocol::{AgentId, CustomerKey, Private, Written};

@@ -57,6 +57,15 @@ impl Default for Typed {
     }
 }
 
+impl Typed {
+    /// Nothing is asked any more: what was begun goes.
+    pub fn wipe(&mut self) {
+        if !self.text.is_empty() {
+            *self = Typed { keep: self.keep, ..Typed::default() };
+        }
+    }
+}
+
 /// Builds the question; `None`: nothing is asked.
 pub fn data(model: &Model, now: Timestamp) -> Option<LoginData> {
     let (words, login) = (&model.words, model.login());
@@ -163,7 +172,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &LoginData, typed: &mut Typed) -> Op
     field(ui, theme, data, place, typed);
     ((clicked || entered) && (data.again || !typed.text.is_empty())).then(|| {
         let secret = Secret::new(typed.text.as_str().to_owned());
-        *typed = Typed { keep: typed.keep, ..Typed::default() };
+        typed.wipe();
         forget_typing(ui);
         Command::LogIn { secret, keep: typed.keep }
     })

@@ -132,6 +132,9 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &SettingsData) -> Vec<Command> {
     egui::ScrollArea::vertical().auto_shrink(false).id_salt("settings").show(ui, |ui| {
         let mut pen = Pen::new(ui, theme);
         pen.space(theme::PAD);
+        if let Some(login) = &data.login {
+            wishes.extend(login::line_ui(&mut pen, login));
+        }
         for row in &data.rows {
             let mut line = pen.padded_line(theme::TALL_ROW);
             let label = part(line, Side::Start, LABEL);
@@ -145,9 +148,6 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &SettingsData) -> Vec<Command> {
                 line = beside(line, Side::Start, width + 8.0);
             }
             pen.space(theme::PAD / 2.0);
-        }
-        if let Some(login) = &data.login {
-            wishes.extend(login::line_ui(&mut pen, login));
         }
     });
     wishes
