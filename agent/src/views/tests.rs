@@ -26,6 +26,7 @@ mod in_use;
 mod lists;
 mod login;
 mod people;
+mod stories;
 
 fn model_with(update: Update) -> Model {
     let mut model = Model::new(TimeZone::UTC);
