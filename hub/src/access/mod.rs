@@ -28,6 +28,7 @@ use self::attempts::Attempts;
 pub use self::people::{User, Users, read_role};
 pub(crate) use self::people::{warn_if_others_can_read, write_whole};
 use self::tokens::Tokens;
+use self::watch::Mark;
 use crate::core::{Agent, Staff};
 
 /// Passwords waiting to be checked; more are turned away.
@@ -55,6 +56,8 @@ pub struct Settings {
 pub struct Access {
     settings: Settings,
     users: latest::Sender<Arc<Users>>,
+    /// The file of people as it was when they were read first.
+    read_at: Option<Mark>,
     tokens: Mutex<Tokens>,
     attempts: Mutex<Attempts>,
     begun: Instant,
@@ -107,12 +110,14 @@ pub(crate) fn staff_of(settings: &Settings) -> anyhow::Result<Staff> {
 impl Access {
     /// Reads the people with passwords and the tokens that stand.
     pub fn open(settings: Settings) -> anyhow::Result<Access> {
+        let read_at = Mark::before_reading(&settings.users);
         let users = people::load(&settings.users, &settings.agents)?;
         let tokens = Tokens::open(&settings.tokens, Timestamp::now(), &users)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Access {
             settings,
             users: latest::Sender::new(Arc::new(users)),
+            read_at,
             tokens: Mutex::new(tokens),
             attempts: Mutex::new(Attempts::default()),
             begun: Instant::now(),

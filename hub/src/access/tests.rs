@@ -104,6 +104,24 @@ async fn whatever_ends_a_login_closes_what_is_open_within_five_seconds() {
     }
 }
 
+#[tokio::test]
+async fn what_changed_between_the_reading_and_the_watch_is_noticed() {
+    let dir = office();
+    let access = Arc::new(open(dir.path()));
+    let session = access.login(&id("ana"), &secret(PASSWORD), ADDRESS).await.expect("welcome");
+    user(dir.path(), &["revoke", "ana"]);
+    let (hub, _told) = tokio::sync::mpsc::channel(8);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let watched = access.keep_current(hub, stop);
+    let ended = async {
+        tokio::select! {
+            () = watched => None,
+            why = session.ended() => Some(why),
+        }
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), ended).await, Ok(Some(Close::Revoked)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_token_expires_and_with_it_what_is_open() {
     let dir = office();

@@ -1,6 +1,7 @@
 //! Notices within a second that the file of people has changed, and makes it so: the core hears first, then
 //! links whose login is over close. A file with mistakes changes nothing.
 
+use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,14 +18,14 @@ impl Access {
     /// Reads the people again whenever their file changes, until `stop`.
     pub async fn keep_current(&self, hub: mpsc::Sender<ToHub>, stop: CancellationToken) {
         let path = self.settings.users.clone();
-        let mut last = mark(&path).await;
+        let mut last = self.read_at;
         let mut every = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = every.tick() => {}
             }
-            let now = mark(&path).await;
+            let now = tokio::fs::metadata(&path).await.ok().map(|about| Mark::of(&about));
             if now == last {
                 continue;
             }
@@ -54,11 +55,20 @@ impl Access {
 }
 
 /// What changes when a file is written: its time and length, and its number when it was replaced.
-async fn mark(path: &Path) -> Option<(Option<SystemTime>, u64, u64)> {
-    let about = tokio::fs::metadata(path).await.ok()?;
-    #[cfg(unix)]
-    let number = std::os::unix::fs::MetadataExt::ino(&about);
-    #[cfg(not(unix))]
-    let number = 0;
-    Some((about.modified().ok(), about.len(), number))
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(Option<SystemTime>, u64, u64);
+
+impl Mark {
+    fn of(about: &Metadata) -> Mark {
+        #[cfg(unix)]
+        let number = std::os::unix::fs::MetadataExt::ino(about);
+        #[cfg(not(unix))]
+        let number = 0;
+        Mark(about.modified().ok(), about.len(), number)
+    }
+
+    /// Of a file that is about to be read: what is written after that is noticed.
+    pub(super) fn before_reading(path: &Path) -> Option<Mark> {
+        std::fs::metadata(path).ok().map(|about| Mark::of(&about))
+    }
 }
