@@ -37,11 +37,10 @@ impl Calls {
             return;
         }
         if let Some((call, by)) = self.passed_on(line, &caller) {
-            self.left(stamp, call, &by, Some(line.clone()), out);
-            self.offer(stamp, call, line, Some(by), out);
+            self.goes_on_at(stamp, (call, by), line, out);
             return;
         }
-        if self.is_named_soon(line) {
+        if self.is_named_soon(line) || self.perhaps_passed_on(line, &caller) {
             // Told now as well, it would be two calls.
             let due = stamp.uptime + self.patience.deference;
             let waits = self.deferred.entry(line.clone()).or_insert((due, stamp.heard_at, facts.clone()));
@@ -58,6 +57,10 @@ impl Calls {
         let state = self.lines.by_dialog_events(line);
         let taken = !self.legs_at(line, |leg| leg != Leg::Leaving).is_empty();
         if taken || !matches!(state, LineState::Ringing | LineState::Busy) {
+            return;
+        }
+        if let Some(passed_on) = self.passed_on(line, &facts.caller) {
+            self.goes_on_at(stamp, passed_on, line, out);
             return;
         }
         let call = self.joinable(stamp.heard_at, line, &facts.caller);
@@ -127,6 +130,31 @@ impl Calls {
         self.set_leg(call, line, Leg::Leaving, out);
         let due = (stamp.uptime + self.patience.passing_on, stamp.heard_at);
         self.timers.insert((call, line.clone()), due);
+        // It may ring there already, and have been told of first.
+        let waits = self.deferred.iter().find_map(|(other, (_, heard_at, facts))| {
+            let there = self.lines.by_dialog_events(other);
+            let still = matches!(there, LineState::Ringing | LineState::Busy);
+            let passed_on = self.passed_on(other, &facts.caller).filter(|_| still);
+            let passed_on = passed_on.filter(|(passed, by)| (*passed, by) == (call, line));
+            Some((passed_on?, other.clone(), *heard_at))
+        });
+        if let Some((passed_on, other, heard_at)) = waits {
+            self.goes_on_at(
+                Stamp { heard_at: heard_at.max(stamp.heard_at), ..stamp },
+                passed_on,
+                &other,
+                out,
+            );
+        }
+    }
+
+    /// A caller whose line has just hung up rings here.
+    fn goes_on_at(&mut self, stamp: Stamp, (call, by): (CallId, Line), line: &Line, out: &mut Decided) {
+        self.left(stamp, call, &by, Some(line.clone()), out);
+        self.offer(stamp, call, line, Some(by), out);
+        if self.lines.by_dialog_events(line) == LineState::Busy {
+            self.answer(stamp, call, line, out);
+        }
     }
 
     /// The time of a leg is up: what was waited for did not come.
@@ -259,5 +287,19 @@ impl Calls {
             (alone && live.is_from(caller)).then(|| (call, by.clone()))
         });
         found.filter(|(call, _)| self.governor(*call).is_none())
+    }
+
+    /// The same caller talks elsewhere and nowhere else: this is another call of theirs, or the one they were passed on
+    /// with, whose first phone is about to be told of as silent. No phone system says the two in a certain order.
+    fn perhaps_passed_on(&self, line: &Line, caller: &Caller) -> bool {
+        if caller.number.is_none() {
+            return false;
+        }
+        self.callers.of(&caller.number).any(|call| {
+            self.live.get(&call).is_some_and(|live| {
+                let elsewhere = live.legs.iter().any(|(other, leg)| other != line && leg.talks());
+                elsewhere && !live.has(Leg::seeks) && live.is_from(caller)
+            }) && self.governor(call).is_none()
+        })
     }
 }

@@ -49,6 +49,34 @@ fn how_a_call_nobody_took_ended_is_told_apart() {
     check(&[(0, "ami K facts 0501234567", "#1 arrives"), (900, "ami K over pbx", "#1 unanswered")]);
 }
 
+/// No phone system promises in which order it tells of two lines.
+#[test]
+fn a_blind_transfer_is_one_call_also_when_the_new_phone_is_told_of_first() {
+    let told = |rest: &[(u64, &str, &str)]| {
+        let begins = [
+            (0, DANA, "#1 arrives, #1 offered 101"),
+            (900, "101 busy", "#1 answered 101"),
+            (3000, "103 rings 0501234567", ""),
+        ];
+        check(&[&begins, rest].concat());
+    };
+    told(&[
+        (3020, "101 idle", "#1 left 101 for 103, #1 offered 103 by 101"),
+        (4000, "103 busy", "#1 answered 103"),
+    ]);
+    // Answered before the first phone is told of as silent.
+    told(&[
+        (3010, "103 busy", ""),
+        (3020, "101 idle", "#1 left 101 for 103, #1 offered 103 by 101, #1 answered 103"),
+    ]);
+    // Another call with the same number, as from a company's trunk.
+    told(&[
+        (3300, "tick", "#2 arrives, #2 offered 103"),
+        (5000, "101 idle", ""),
+        (7000, "tick", "#1 completed"),
+    ]);
+}
+
 #[test]
 fn a_blind_transfer_moves_the_call_and_says_who_passed_it_on() {
     check(&[
