@@ -2,6 +2,7 @@
 //! The board is the hub's; what is kept here beside it is only what this person saw and closed.
 //! Moments on the board are the hub's clock, so that a desktop with a wrong clock shows right ages.
 
+pub mod find;
 mod own;
 pub mod past;
 mod pop;
@@ -113,6 +114,7 @@ pub struct Model {
     /// The call of which the hub knows that it leaves something to do.
     wrap_up_told: Option<CallId>,
     past: Past,
+    find: find::Find,
 }
 
 impl Model {
@@ -136,6 +138,7 @@ impl Model {
             reasons: Vec::new(),
             wrap_up_told: None,
             past: Past::default(),
+            find: find::Find::default(),
         }
     }
 
@@ -191,12 +194,16 @@ impl Model {
             NetEvent::Page { ask, page, .. } => {
                 self.past.page_is(ask, page, |call| self.board.calls.contains_key(&call));
             }
+            NetEvent::Customers { ask, call, found, searched, .. } => {
+                self.find.answered(ask, call, found, searched);
+            }
             NetEvent::FollowUps { ask, follow_ups, .. } => self.past.follow_ups_are(ask, follow_ups),
             NetEvent::Disconnected { at, why } => {
                 let since = match self.link {
                     LinkState::Disconnected { since, .. } => since,
                     _ => at,
                 };
+                self.find.cut_off();
                 self.link = LinkState::Disconnected { since, why };
             }
         }
@@ -209,6 +216,9 @@ impl Model {
             return;
         }
         self.dismissed.insert(call);
+        if self.find.call() == Some(call) {
+            self.find.close();
+        }
         self.fading.remove(&call);
         self.wrap_up = self.wrap_up.filter(|wrap_up| wrap_up.call != call);
         self.wanted = self.wanted.filter(|wanted| *wanted != call);
@@ -276,6 +286,16 @@ impl Model {
     /// The same, to ask for more.
     pub fn past_mut(&mut self) -> &mut Past {
         &mut self.past
+    }
+
+    /// The customer who is looked for.
+    pub fn find(&self) -> &find::Find {
+        &self.find
+    }
+
+    /// The same, to ask.
+    pub fn find_mut(&mut self) -> &mut find::Find {
+        &mut self.find
     }
 
     /// The callers who were missed, the last call first.

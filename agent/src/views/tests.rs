@@ -21,6 +21,7 @@ use crate::theme::{CARD_WIDTH, Theme};
 use crate::words::{Language, Words};
 use crate::{fonts, text, theme, words};
 
+mod find;
 mod in_use;
 mod lists;
 mod people;

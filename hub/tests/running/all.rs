@@ -2,6 +2,7 @@
 
 mod admin;
 mod figures;
+mod find;
 mod flood;
 mod office;
 mod people;
