@@ -241,6 +241,12 @@ impl App {
             Command::SendAgain(id) => drafts.send_again(id),
             Command::Discard(id) => drafts.discard(id),
             Command::Choose { call, customer } => self.tell(AgentSays::Choose { call, customer }),
+            Command::OpenFind(call) => self.model.find_mut().open(call),
+            Command::FindCustomer { call, text } => {
+                let asks = self.model.find_mut().ask(call, text);
+                self.tell(asks);
+            }
+            Command::CloseFind => self.model.find_mut().close(),
             Command::Identified { call, how } => self.tell(AgentSays::Identified { call, how }),
             Command::State(state) => self.tell(AgentSays::State { state }),
             Command::CallBack(number) => dial::call(&self.call_back, &number),
@@ -362,9 +368,10 @@ impl eframe::App for App {
             ui.ctx().request_repaint();
         }
         let card = PopupData::now(&self.model, now);
-        wishes.extend(card.and_then(|card| popup::by_key(ui, &card)));
-        // The call beside a list is closed first.
-        if !beside && ui.input(|input| input.key_pressed(Key::Escape)) {
+        wishes.extend(card.into_iter().flat_map(|card| popup::by_key(ui, &card)));
+        let finds = self.model.find().call().is_some();
+        // The call beside a list is closed first, and a search for a customer.
+        if !beside && !finds && ui.input(|input| input.key_pressed(Key::Escape)) {
             wishes.extend(self.model.pop(now).map(|pop| Command::Close(pop.view.id)));
         }
         if !wishes.is_empty() {

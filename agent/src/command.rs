@@ -16,6 +16,17 @@ pub enum Command {
         /// Who it is; `None`: none of them.
         customer: Option<CustomerKey>,
     },
+    /// Look for a customer for this call: opens the field.
+    OpenFind(CallId),
+    /// Look for this customer: goes to the hub.
+    FindCustomer {
+        /// For which call.
+        call: CallId,
+        /// Part of a name, a key or a number.
+        text: Private<String>,
+    },
+    /// Look for nobody any more.
+    CloseFind,
     /// The caller was identified in the conversation: goes to the hub.
     Identified {
         /// On which call.

@@ -154,6 +154,9 @@ fn said(event: &NetEvent) -> Value {
             json!({ "at": at, "what": "refused", "id": id, "why": why.to_string() })
         }
         NetEvent::Page { at, page, .. } => json!({ "at": at, "what": "page", "calls": page.calls }),
+        NetEvent::Customers { at, call, found, searched, .. } => {
+            json!({ "at": at, "what": "customers", "call": call, "found": found, "searched": searched })
+        }
         NetEvent::FollowUps { at, follow_ups, .. } => {
             json!({ "at": at, "what": "follow_ups", "follow_ups": follow_ups })
         }

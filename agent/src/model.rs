@@ -2,6 +2,7 @@
 //! The board is the hub's; what is kept here beside it is only what this person saw and closed.
 //! Moments on the board are the hub's clock, so that a desktop with a wrong clock shows right ages.
 
+pub mod find;
 pub mod login;
 mod own;
 pub mod past;
@@ -116,6 +117,7 @@ pub struct Model {
     wrap_up_told: Option<CallId>,
     past: Past,
     login: Login,
+    find: find::Find,
 }
 
 impl Model {
@@ -140,6 +142,7 @@ impl Model {
             wrap_up_told: None,
             past: Past::default(),
             login: Login::configured(),
+            find: find::Find::default(),
         }
     }
 
@@ -201,12 +204,16 @@ impl Model {
             NetEvent::Page { ask, page, .. } => {
                 self.past.page_is(ask, page, |call| self.board.calls.contains_key(&call));
             }
+            NetEvent::Customers { ask, call, found, searched, .. } => {
+                self.find.answered(ask, call, found, searched);
+            }
             NetEvent::FollowUps { ask, follow_ups, .. } => self.past.follow_ups_are(ask, follow_ups),
             NetEvent::Disconnected { at, why } => {
                 let since = match self.link {
                     LinkState::Disconnected { since, .. } => since,
                     _ => at,
                 };
+                self.find.cut_off();
                 self.link = LinkState::Disconnected { since, why };
             }
         }
@@ -248,6 +255,9 @@ impl Model {
             return;
         }
         self.dismissed.insert(call);
+        if self.find.call() == Some(call) {
+            self.find.close();
+        }
         self.fading.remove(&call);
         self.wrap_up = self.wrap_up.filter(|wrap_up| wrap_up.call != call);
         self.wanted = self.wanted.filter(|wanted| *wanted != call);
@@ -315,6 +325,16 @@ impl Model {
     /// The same, to ask for more.
     pub fn past_mut(&mut self) -> &mut Past {
         &mut self.past
+    }
+
+    /// The customer who is looked for.
+    pub fn find(&self) -> &find::Find {
+        &self.find
+    }
+
+    /// The same, to ask.
+    pub fn find_mut(&mut self) -> &mut find::Find {
+        &mut self.find
     }
 
     /// The callers who were missed, the last call first.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pinkas_link::{Backoff, Ended, Link};
-use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
+use pinkas_protocol::agent_link::{AgentSays, Candidate, HubToAgent, Role};
 use pinkas_protocol::close::Close;
 use pinkas_protocol::record::{Outcome, Refusal, Searched};
 use pinkas_protocol::{AgentId, Board, CallId, FollowUp, Line, PastCall, Private, Reason, Update, wire};
@@ -85,6 +85,19 @@ pub enum NetEvent {
         /// What was found.
         page: Page,
     },
+    /// Customers found.
+    Customers {
+        /// When it came.
+        at: Timestamp,
+        /// The question's number.
+        ask: u64,
+        /// For which call.
+        call: CallId,
+        /// Who may be meant, the best first.
+        found: Vec<Candidate>,
+        /// Whether all directories were searched.
+        searched: Searched,
+    },
     /// Our open follow-ups.
     FollowUps {
         /// When it came.
@@ -121,6 +134,7 @@ impl NetEvent {
             | NetEvent::Kept { at, .. }
             | NetEvent::Refused { at, .. }
             | NetEvent::Page { at, .. }
+            | NetEvent::Customers { at, .. }
             | NetEvent::FollowUps { at, .. }
             | NetEvent::Login { at, .. }
             | NetEvent::Disconnected { at, .. } => *at,
@@ -361,6 +375,10 @@ async fn talk(
                 HubToAgent::Page { ask, calls, more, back_to, searched } => {
                     let page = Page { calls, more, back_to, searched };
                     screen.tell(NetEvent::Page { at: Timestamp::now(), ask, page }).await?;
+                }
+                HubToAgent::Customers { ask, call, found, searched } => {
+                    let at = Timestamp::now();
+                    screen.tell(NetEvent::Customers { at, ask, call, found, searched }).await?;
                 }
                 HubToAgent::FollowUps { ask, follow_ups } => {
                     screen.tell(NetEvent::FollowUps { at: Timestamp::now(), ask, follow_ups }).await?;

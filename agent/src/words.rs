@@ -189,7 +189,7 @@ impl Words {
     /// That a customer is only guessed, and by what; `None` when it is no guess.
     pub fn guess(&self, matched: Match) -> Option<String> {
         match matched {
-            Match::KeyedIn | Match::Number => None,
+            Match::KeyedIn | Match::Number | Match::Searched => None,
             Match::CompanyNumber => Some(self.say("guess-company")),
             Match::LastDigits { digits } => {
                 Some(self.tell("guess-digits", &[("digits", u32::from(digits).into())]))

@@ -6,13 +6,17 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
-use pinkas_protocol::{CallId, Card, Customer, Failure, Private};
+use pinkas_protocol::agent_link::MOST_FOUND;
+use pinkas_protocol::record::Searched;
+use pinkas_protocol::{AgentId, CallId, Card, Customer, Failure, Private};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
+use crate::core::Seeker;
 use crate::identify::{self, Brought, Rules, Search};
 use crate::last::{Last, LastFigures};
 use crate::sources::asking::Asked;
@@ -45,6 +49,15 @@ pub enum LandedWhat {
         /// As it stands.
         card: Box<Card>,
     },
+    /// The directories were searched for a person.
+    Found {
+        /// Who asked.
+        seeker: Seeker,
+        /// Who fits best.
+        found: Vec<Customer>,
+        /// How it went.
+        searched: Searched,
+    },
 }
 
 /// All sources, and the questions that are on their way.
@@ -55,6 +68,8 @@ pub struct Gather {
     last: Last,
     /// Ends with the hub; a question ends by itself when it is given up.
     running: Mutex<JoinSet<()>>,
+    /// The newest search of each person.
+    searching: Mutex<BTreeMap<AgentId, AbortHandle>>,
 }
 
 impl Gather {
@@ -73,7 +88,14 @@ impl Gather {
     ) -> Self {
         let asked = |source| Arc::new(Asked::new(source, last.clone()));
         let sources = sources.into_iter().map(asked).collect();
-        Gather { sources, rules: Arc::new(rules), landed, last, running: Mutex::default() }
+        Gather {
+            sources,
+            rules: Arc::new(rules),
+            landed,
+            last,
+            running: Mutex::default(),
+            searching: Mutex::default(),
+        }
     }
 
     /// How the sources stand and what became of their questions, for whoever shows it. Cheap to clone and to ask.
@@ -90,6 +112,22 @@ impl Gather {
             // The hub is ending when nobody takes it.
             let _ = landed.send(Landed { call, what: LandedWhat::Who { brought, found } }).await;
         });
+    }
+
+    /// Searches the directories for a person; one [`LandedWhat::Found`] comes back, unless the same person asks anew
+    /// before: then only the newer question is answered.
+    pub fn search(&self, call: CallId, seeker: Seeker, text: &Private<String>) {
+        let directories: Vec<_> = self.sources.iter().filter(|s| s.is_directory()).cloned().collect();
+        let (landed, agent, text) = (self.landed.clone(), seeker.agent.clone(), Arc::from(text.0.as_str()));
+        let task = self.start(async move {
+            let (found, searched) = searched(&directories, &text).await;
+            let _ = landed.send(Landed { call, what: LandedWhat::Found { seeker, found, searched } }).await;
+        });
+        let mut searching = self.searching.lock().unwrap_or_else(PoisonError::into_inner);
+        searching.retain(|_, task| !task.is_finished());
+        if let Some(older) = searching.insert(agent, task) {
+            older.abort();
+        }
     }
 
     /// Asks every source that needs no more than the call, at the same time as the directories. Answers come
@@ -125,10 +163,10 @@ impl Gather {
         }
     }
 
-    fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
+    fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         while running.try_join_next().is_some() {}
-        running.spawn(work);
+        running.spawn(work)
     }
 }
 
@@ -178,6 +216,32 @@ pub(crate) async fn of_answers(
     let Some(number) = brought.guessable(rules).filter(|_| merged.is_empty()) else { return Ok(merged) };
     let guessed = found(directories, Search::Like(number.clone(), rules.guess)).await;
     identify::merged(guessed.map(Ok).collect(), brought, rules)
+}
+
+/// Who fits best of all that the directories find for a person.
+async fn searched(directories: &[Arc<Asked>], text: &Arc<str>) -> (Vec<Customer>, Searched) {
+    let answers = join_all(directories.iter().map(|directory| directory.search(text))).await;
+    let (mut found, mut can, mut late) = (Vec::new(), false, false);
+    for answer in answers {
+        match answer {
+            Ok(Some(some)) => {
+                can = true;
+                found.extend(some);
+            }
+            Ok(None) => {}
+            Err(()) => late = true,
+        }
+    }
+    // A stable sort: of those that fit alike, the first directory's come first.
+    found.sort_by_key(|(fits, _)| *fits);
+    let mut found = identify::joined(found.into_iter().map(|(_, customer)| customer).collect());
+    found.truncate(MOST_FOUND);
+    let went = match (can, late) {
+        (true, false) => Searched::Fully,
+        (true, true) => Searched::Partly,
+        (false, _) => Searched::Failed,
+    };
+    (found, went)
 }
 
 /// What each of the directories finds.

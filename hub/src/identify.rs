@@ -97,6 +97,19 @@ impl Search {
     }
 }
 
+/// How well a customer fits what an agent looks for, the smaller the better; `None`: not at all. `text` is in small
+/// letters, `number` what it reads as, and `theirs` one of the customer's numbers in the same form.
+pub fn fits(customer: &Customer, theirs: &str, text: &str, number: Option<&str>) -> Option<u8> {
+    if is_known_by(customer, text) || customer.key.as_str().to_lowercase() == text {
+        return Some(0);
+    }
+    if number == Some(theirs) {
+        return Some(1);
+    }
+    let name = customer.name.0.to_lowercase();
+    name.find(text).map(|at| if at == 0 { 2 } else { 3 })
+}
+
 /// What of the whole is the caller's number in that of a customer, if anything. Both in E.164 form.
 pub fn guessed(caller: &str, theirs: &str, guess: Guess) -> Option<Match> {
     if caller == theirs || !caller.starts_with('+') || !theirs.starts_with('+') {
@@ -288,6 +301,7 @@ fn rank(matched: Match) -> (u8, u8) {
         Match::Number => (1, 0),
         Match::CompanyNumber => (2, 0),
         Match::LastDigits { digits } => (3, u8::MAX - digits),
+        Match::Searched => (1, 1),
     }
 }
 
@@ -296,6 +310,7 @@ pub fn reason(matched: Match) -> Option<String> {
     match matched {
         Match::Number => None,
         Match::KeyedIn => Some("keyed in".to_owned()),
+        Match::Searched => Some("said by an agent".to_owned()),
         Match::CompanyNumber => Some("a guess: the number begins like theirs".to_owned()),
         Match::LastDigits { digits } => Some(format!("a guess: the last {digits} digits are theirs")),
     }

@@ -187,6 +187,9 @@ impl Desk {
                     let call = landed.call;
                     let input = match landed.what {
                         LandedWhat::Who { brought, found } => Input::Who { call, brought, found },
+                        LandedWhat::Found { seeker, found, searched } => {
+                            Input::Found { call, seeker, found, searched }
+                        }
                         LandedWhat::Card { brought, card } => Input::Card { call, brought, card: *card },
                     };
                     self.hub.handle(Timestamp::now(), input, &mut outputs);
@@ -263,6 +266,9 @@ impl Desk {
             ToHub::Chose { viewer, call, customer } => {
                 self.hub.handle(now, Input::Choose { viewer, call, customer }, outputs);
             }
+            ToHub::FindCustomer { viewer, ask, call, text } => {
+                self.hub.handle(now, Input::FindCustomer { viewer, ask, call, text }, outputs);
+            }
             ToHub::Record { viewer, wish } => match wish.writes() {
                 Some(id) if !self.recording => self.tell(viewer, &refused(id)),
                 _ => self.hub.handle(now, Input::Record { viewer, wish: *wish }, outputs),
@@ -318,6 +324,7 @@ impl Desk {
         for ask in outputs.ask {
             match ask {
                 Ask::Who { call, brought } => self.gather.ask_who(call, brought),
+                Ask::Search { call, seeker, text } => self.gather.search(call, seeker, &text),
                 Ask::Call { call, brought } => self.gather.ask_call(call, brought),
                 Ask::Cards { call, brought, customer } => self.gather.ask_cards(call, brought, *customer),
             }

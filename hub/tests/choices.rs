@@ -25,7 +25,7 @@ async fn a_choice_outlives_a_restart_and_what_was_forgotten_is_gone() {
     let dir = tempfile::tempdir().expect("a folder");
     let choice = |customer: Option<&str>| {
         let customer = customer.map(|key| key.parse().expect("a key"));
-        Choice { customer, by: "ana".parse().expect("a name"), at: Timestamp::UNIX_EPOCH }
+        Choice { customer, linked: None, by: "ana".parse().expect("a name"), at: Timestamp::UNIX_EPOCH }
     };
     let keep = |raw: &str, kept| Keep::Choice { number: number(raw), kept };
     let (one, two) = ("+48123456701", "101");

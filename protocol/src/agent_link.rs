@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::board::{Board, Update};
-use crate::ids::{AgentId, CallId, CustomerKey, Line};
+use crate::ids::{AgentId, CallId, CustomerKey, Line, SourceName};
 use crate::person::{OwnState, Reason};
 use crate::private::Private;
 use crate::record::{FollowUp, Outcome, PastCall, Refusal, Searched, Written};
@@ -33,6 +33,16 @@ pub enum AgentSays {
         /// One of the customers found; absent: none of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         customer: Option<CustomerKey>,
+    },
+    /// Looks for a customer whom the directories did not find by the call; answered by `customers`. One found may
+    /// then be chosen. Of one person's questions only the newest counts.
+    FindCustomer {
+        /// Comes back with the answer.
+        ask: u64,
+        /// For which call; it must be on this person's board.
+        call: CallId,
+        /// Part of a name, a whole key or a whole phone number: 2 to [`crate::record::LONGEST_FIND`] characters.
+        text: Private<String>,
     },
     /// Writes about a call; answered by `kept` once it is on the disk, or by `refused`.
     Write {
@@ -127,6 +137,18 @@ pub enum HubToAgent {
         /// What changed.
         update: Update,
     },
+    /// Customers found for a person, the best first, at most [`MOST_FOUND`].
+    Customers {
+        /// The question's number.
+        ask: u64,
+        /// For which call.
+        call: CallId,
+        /// The customers.
+        found: Vec<Candidate>,
+        /// Whether every directory that can be searched has been.
+        #[serde(default, skip_serializing_if = "Searched::is_fully")]
+        searched: Searched,
+    },
     /// What was written is on the disk.
     Kept {
         /// What the desktop called it.
@@ -162,6 +184,23 @@ pub enum HubToAgent {
         /// The follow-ups.
         follow_ups: Vec<FollowUp>,
     },
+}
+
+/// The most customers that one search shows: as many as there are keys 1 to 9.
+pub const MOST_FOUND: usize = 9;
+
+/// A customer who may be the caller, with what tells them apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Their key.
+    pub key: CustomerKey,
+    /// Their name.
+    pub name: Private<String>,
+    /// Such as "VIP".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Which directory knows them.
+    pub source: SourceName,
 }
 
 /// What a person may see.

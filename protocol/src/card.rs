@@ -83,7 +83,7 @@ pub const MOST_KEYS: usize = 8;
 /// The most numbers of a customer that are kept.
 pub const MOST_NUMBERS: usize = 16;
 
-/// What ties a customer to a call. All but the first two are guesses and are shown as such.
+/// What ties a customer to a call. What [`Match::is_guess`] says is one is shown as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Match {
@@ -99,6 +99,8 @@ pub enum Match {
         /// How many.
         digits: u8,
     },
+    /// An agent looked for the customer and said that it is they who call.
+    Searched,
 }
 
 impl Match {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The version both sides of a link must share.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The largest frame an adapter or agent may send to the hub, in bytes.
 pub const LARGEST_UP: usize = 64 * 1024;

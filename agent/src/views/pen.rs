@@ -244,6 +244,13 @@ impl<'a> Pen<'a> {
         said
     }
 
+    /// What is typed goes into this field from the next frame on.
+    pub fn write_in(&mut self, id: Id) {
+        if let Some(ui) = self.ui.as_deref_mut() {
+            ui.memory_mut(|memory| memory.request_focus(id));
+        }
+    }
+
     /// What was written in a field has been taken.
     pub fn forget_text(&mut self, id: Id) {
         if let Some(ui) = self.ui.as_deref_mut() {

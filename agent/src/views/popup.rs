@@ -3,6 +3,7 @@
 
 mod cards;
 mod draw;
+mod find;
 mod foot;
 mod who;
 mod written;
@@ -16,6 +17,7 @@ pub use written::{DayData, EntryData, OutcomeData, WritingData};
 use cards::Reader;
 pub use cards::{CardBody, CardData, Figure, FigureValue, RowData};
 pub use draw::{by_key, height, ui};
+pub use find::{FindData, Found};
 
 use crate::model::{Here, LinkState, Model, Pop};
 use crate::theme::Tone;
@@ -57,6 +59,8 @@ pub struct PopupData {
     pub figures: Vec<Figure>,
     /// The customers who share the number.
     pub choices: Vec<ChoiceData>,
+    /// Where somebody else can be looked for.
+    pub find: Option<FindData>,
     /// A choice can be sent now.
     pub can_choose: bool,
     /// One for each source.
@@ -169,6 +173,12 @@ impl PopupData {
             .or_else(|| number.clone())
             .unwrap_or_else(|| words.say("number-withheld"));
         let known = customer.is_some();
+        let find = (!pop.fading).then(|| find::data(model, view)).flatten();
+        let mut choices = who::choices(words, view);
+        // The keys belong to those found.
+        if find.as_ref().is_some_and(|find| find.open.is_some()) {
+            choices.iter_mut().for_each(|choice| choice.key = None);
+        }
         PopupData {
             call: view.id,
             rings: matches!(model.here(view), Here::Ringing { .. }),
@@ -194,7 +204,8 @@ impl PopupData {
             tags: tags(view),
             note: who::note(words, view),
             figures: if known { cards::figures(words, &view.cards) } else { Vec::new() },
-            choices: who::choices(words, view),
+            choices,
+            find,
             can_choose: matches!(model.link, LinkState::Connected { .. }),
             cards: reader.cards(view),
             banners: pop.others.iter().take(MOST_BANNERS).map(|other| banner(model, other, then)).collect(),
@@ -211,7 +222,11 @@ impl PopupData {
     /// Whether the card has parts below its head.
     pub fn has_body(&self) -> bool {
         let empty = self.cards.is_empty() && self.choices.is_empty() && self.entries.is_empty();
-        let empty = empty && self.writing.is_none() && !self.has_tag_table() && !self.can_identify;
+        let empty = empty
+            && self.writing.is_none()
+            && !self.has_tag_table()
+            && !self.can_identify
+            && self.find.is_none();
         self.mood != Mood::Fading && !empty
     }
 

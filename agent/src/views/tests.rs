@@ -22,6 +22,7 @@ use crate::words::{Language, Words};
 use crate::{fonts, text, theme, words};
 
 mod bad_input;
+mod find;
 mod in_use;
 mod lists;
 mod login;

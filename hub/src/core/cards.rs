@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use pinkas_protocol::board::{Earlier, MOST_EARLIER};
+use pinkas_protocol::card::Match;
 use pinkas_protocol::{
     CallId, CallView, Card, CardState, Customer, CustomerKey, Failure, Number, Update, Who,
 };
@@ -30,6 +31,13 @@ impl Hub {
         let before = before.map_or(Before::Nothing, |choice| {
             choice.customer.as_ref().map_or(Before::ChoseNone, Before::Chose)
         });
+        // Whom an agent found for this number, no directory finds by it.
+        let linked = brought.number.as_ref().and_then(|number| self.choices.get(number)?.linked.as_deref());
+        let found = found.map(|mut found| {
+            let known = |linked: &&Customer| found.iter().any(|customer| customer.key == linked.key);
+            found.extend(linked.filter(|linked| !known(linked)).cloned());
+            found
+        });
         let who = match found.map(|found| identify::offered(found, &before)) {
             Err(failure) => Who::Failed { failure },
             Ok(Offered::One(customer)) => Who::Known { customer },
@@ -56,7 +64,14 @@ impl Hub {
     ) {
         let may = self.viewers_of(call).contains(&viewer);
         let Some(view) = self.board.calls.get(&call).filter(|_| may) else { return };
-        let customers = view.who.found().to_vec();
+        let mut customers = view.who.found().to_vec();
+        let picked = self.shown_to(viewer, call).iter().find(|shown| key.as_ref() == Some(&shown.key));
+        let picked = picked.filter(|picked| customers.iter().all(|known| known.key != picked.key)).cloned();
+        if let Some(picked) = picked {
+            // A search that went wrong leaves nobody behind.
+            customers.retain(|known| known.matched != Match::Searched);
+            customers.push(picked);
+        }
         // Only one of those found, never a key that a desktop made up.
         if customers.is_empty() || key.as_ref().is_some_and(|key| !customers.iter().any(|c| c.key == *key)) {
             return;
@@ -84,7 +99,10 @@ impl Hub {
         let what = if key.is_some() { What::Chose { agent } } else { What::ChoseNone { agent } };
         self.step(now, call, what, out);
         if let Some(number) = number.filter(|_| !self.trials.contains(&call)) {
-            self.remember(number, Choice { customer: key, by, at: now }, out);
+            let linked = who.customer().filter(|customer| customer.matched == Match::Searched);
+            // Numbers are no part of what is remembered: they may be somebody's who is erased.
+            let linked = linked.map(|found| Box::new(Customer { numbers: Vec::new(), ..found.clone() }));
+            self.remember(number, Choice { customer: key, linked, by, at: now }, out);
         }
         self.who_is(call, who, out);
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pinkas_protocol::{
-    AdapterId, AgentId, CallId, CallView, CustomerKey, Entry, Event, FollowUp, Line, LineView, Missed,
-    Number, PastCall,
+    AdapterId, AgentId, CallId, CallView, Customer, CustomerKey, Entry, Event, FollowUp, Line, LineView,
+    Missed, Number, PastCall,
 };
 use uuid::Uuid;
 
@@ -121,6 +121,9 @@ pub struct Choice {
     /// This customer; absent: none of those found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerKey>,
+    /// The customer as found by the agent's search: no directory knows them by this number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked: Option<Box<Customer>>,
     /// Who said so.
     pub by: AgentId,
     /// When.

@@ -4,6 +4,7 @@
 mod agents;
 mod calls;
 mod cards;
+mod find;
 mod keep;
 mod lines;
 mod people;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::AdapterView;
-use pinkas_protocol::record::Outcome;
+use pinkas_protocol::record::{Outcome, Searched};
 use pinkas_protocol::{
     AdapterId, AgentId, Board, CallFacts, CallId, CallView, Card, Customer, CustomerKey, Event, Failure,
     FollowUp, Gives, Line, Number, OwnState, PastCall, Private, Reason, SourceName, Update,
@@ -28,6 +29,7 @@ use pinkas_protocol::{
 use uuid::Uuid;
 
 pub use agents::{Agent, Scope, Staff, ViewerId};
+pub use find::Seeker;
 pub use keep::{Choice, Keep, Kept, KeptCall, KeptLine, KeptMissed};
 pub use people::KeptPerson;
 pub use record::{Look, MOST_MISSED, MOST_WRITTEN, Wish, written_bytes};
@@ -116,6 +118,28 @@ pub enum Input {
         call: CallId,
         /// Which of them; `None`: none of them.
         customer: Option<CustomerKey>,
+    },
+    /// A person looks for a customer.
+    FindCustomer {
+        /// Who, and their question's number.
+        viewer: ViewerId,
+        /// Comes back with the answer.
+        ask: u64,
+        /// For which call.
+        call: CallId,
+        /// What they typed.
+        text: Private<String>,
+    },
+    /// The directories were searched.
+    Found {
+        /// For which call.
+        call: CallId,
+        /// Who asked.
+        seeker: Seeker,
+        /// Who fits, the best first.
+        found: Vec<Customer>,
+        /// How it went.
+        searched: Searched,
     },
     /// A desktop writes into the record, or looks into it.
     Record {
@@ -222,6 +246,15 @@ pub enum Ask {
         /// What there is to ask with.
         brought: Brought,
     },
+    /// Who fits what a person looks for?
+    Search {
+        /// For which call.
+        call: CallId,
+        /// Who asks.
+        seeker: Seeker,
+        /// Plain text of some length.
+        text: Private<String>,
+    },
     /// Everything about this customer.
     Cards {
         /// For which call.
@@ -254,6 +287,7 @@ pub struct Hub {
     choices: BTreeMap<Number, Choice>,
     rights: Rights,
     shown: seen::Shown,
+    searches: find::Searches,
     board: Board,
     owner: BTreeMap<CallId, AdapterId>,
     line_owner: BTreeMap<Line, AdapterId>,
@@ -291,6 +325,7 @@ impl Hub {
             choices: kept.choices,
             rights: Rights::default(),
             shown: seen::Shown::new(),
+            searches: BTreeMap::new(),
             board: Board::default(),
             owner: BTreeMap::new(),
             line_owner: BTreeMap::new(),
@@ -387,6 +422,10 @@ impl Hub {
             }
             Input::AgentDown { viewer } => self.viewer_gone(now, viewer, out),
             Input::Choose { viewer, call, customer } => self.chosen(now, viewer, call, customer, out),
+            Input::FindCustomer { viewer, ask, call, text } => self.looks_for(viewer, ask, call, &text, out),
+            Input::Found { call, seeker, found, searched } => {
+                self.found_some(now, call, seeker, found, searched, out)
+            }
             Input::Record { viewer, wish } => self.wished(now, viewer, wish, out),
             Input::Who { call, brought, found } => self.who_found(now, call, &brought, found, out),
             Input::Card { call, brought, card } => self.card_landed(now, call, &brought, card, out),

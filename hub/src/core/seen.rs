@@ -8,7 +8,8 @@ use pinkas_protocol::agent_link::{HubToAgent, Role};
 use pinkas_protocol::board::Identified;
 use pinkas_protocol::text;
 use pinkas_protocol::{
-    AgentId, CallId, CallView, Card, CardState, CustomerKey, OfferState, Private, SourceName, Update,
+    AgentId, CallId, CallView, Card, CardState, Customer, CustomerKey, OfferState, Private, SourceName,
+    Update,
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,8 @@ impl Hub {
                 // role can be without; whose they may be was decided by their reader's scope.
                 said @ (HubToAgent::Kept { .. }
                 | HubToAgent::Refused { .. }
+                // Made for its reader in `find`.
+                | HubToAgent::Customers { .. }
                 | HubToAgent::Page { .. }
                 | HubToAgent::FollowUps { .. }) => out.tell.push((to, said)),
             }
@@ -184,6 +187,28 @@ impl Hub {
             let identified = vouched.clone().filter(|_| !unfolded.is_empty());
             let cards = new.iter().map(|look| look.source.clone()).collect();
             let seen = Seen { at: now, agent, call, customer: customer.clone(), cards, unfolded, identified };
+            out.keep.push(Keep::Seen(Box::new(seen)));
+        }
+    }
+
+    /// Somebody was shown customers whom they looked for.
+    pub(super) fn note_found(
+        &mut self,
+        now: Timestamp,
+        agent: &AgentId,
+        call: CallId,
+        found: &[Customer],
+        out: &mut Outputs,
+    ) {
+        let known = self.shown.entry(call).or_default().entry(agent.clone()).or_default();
+        for Customer { key, source, .. } in found {
+            let look = Glance { customer: key.clone(), source: source.clone(), unfolded: Vec::new() };
+            if !known.insert(look) {
+                continue;
+            }
+            let (agent, customer, cards) = (agent.clone(), key.clone(), vec![source.clone()]);
+            let (unfolded, identified) = (Vec::new(), None);
+            let seen = Seen { at: now, agent, call, customer, cards, unfolded, identified };
             out.keep.push(Keep::Seen(Box::new(seen)));
         }
     }

@@ -13,6 +13,7 @@ use pinkas_protocol::{
 use uuid::Uuid;
 
 mod everything;
+mod find;
 mod people;
 mod record;
 mod seen;

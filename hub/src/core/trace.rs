@@ -483,10 +483,12 @@ impl Hub {
             .ask
             .iter()
             .skip(from)
-            .map(|ask| match ask {
-                Ask::Who { call, .. } => (*call, Whom::Directories),
-                Ask::Call { call, .. } => (*call, Whom::ByCall),
-                Ask::Cards { call, .. } => (*call, Whom::ByCustomer),
+            .filter_map(|ask| match ask {
+                Ask::Who { call, .. } => Some((*call, Whom::Directories)),
+                Ask::Call { call, .. } => Some((*call, Whom::ByCall)),
+                Ask::Cards { call, .. } => Some((*call, Whom::ByCustomer)),
+                // Nothing of the call hangs on it.
+                Ask::Search { .. } => None,
             })
             .collect();
         for (call, whom) in asked {

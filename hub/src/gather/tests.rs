@@ -66,6 +66,7 @@ async fn next(landed: &mut mpsc::Receiver<Landed>, since: Instant) -> String {
     let Some(landed) = landed.recv().await else { return "the end".to_owned() };
     let at = ms(since.elapsed());
     match landed.what {
+        LandedWhat::Found { .. } => "found".to_owned(),
         LandedWhat::Who { found: Ok(who), .. } => {
             let keys: Vec<_> = who.iter().map(|customer| customer.key.as_str()).collect();
             format!("{at}: {}", keys.join(" "))

@@ -125,6 +125,7 @@ fn rules() -> Rules {
 fn reasons(number: &str, tag: Option<&str>, found: &str) -> String {
     let merged = merged(vec![Ok(customers(found))], &brought(number, tag), &rules()).expect("somebody");
     let told = merged.iter().map(|customer| match customer.matched {
+        Match::Searched => "searched".to_owned(),
         Match::KeyedIn => format!("{} keyed", customer.key),
         Match::Number => format!("{} number", customer.key),
         Match::CompanyNumber => format!("{} company", customer.key),

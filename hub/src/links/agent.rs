@@ -44,6 +44,9 @@ pub(super) async fn serve(stranger: Stranger, doors: Arc<Doors>, link: u64) {
         &doors.hub,
         |said: AgentSays| match said {
             AgentSays::Choose { call, customer } => Ok(ToHub::Chose { viewer, call, customer }),
+            AgentSays::FindCustomer { ask, call, text } => {
+                Ok(ToHub::FindCustomer { viewer, ask, call, text })
+            }
             AgentSays::Identified { call, how } => Ok(ToHub::Identified { viewer, call, how }),
             AgentSays::State { state } => Ok(ToHub::OwnState { viewer, state }),
             AgentSays::WrapUp { call } => Ok(ToHub::WrapUp { viewer, call }),

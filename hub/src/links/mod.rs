@@ -105,6 +105,17 @@ pub enum ToHub {
         /// The way back.
         out: mpsc::Sender<ToLink>,
     },
+    /// A person looks for a customer.
+    FindCustomer {
+        /// From which connection.
+        viewer: ViewerId,
+        /// Comes back with the answer.
+        ask: u64,
+        /// For which call.
+        call: CallId,
+        /// What they typed.
+        text: Private<String>,
+    },
     /// Its link ended.
     AgentDown {
         /// Its connection.

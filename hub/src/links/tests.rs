@@ -57,6 +57,7 @@ async fn gate(door: Door) -> Gate {
                 ToHub::Said { .. } => "an adapter's word",
                 ToHub::Identified { .. }
                 | ToHub::Chose { .. }
+                | ToHub::FindCustomer { .. }
                 | ToHub::OwnState { .. }
                 | ToHub::WrapUp { .. }
                 | ToHub::Record { .. } => "a desktop's word",

@@ -119,6 +119,21 @@ impl Asked {
         }
     }
 
+    /// Searches a directory for an agent, as [`Asked::find`] does; `Err`: it did not come to it in time, `Ok(None)`:
+    /// it cannot be searched.
+    pub(crate) async fn search(&self, text: &Arc<str>) -> Result<Option<Vec<(u8, Customer)>>, ()> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else { return Err(()) };
+        let (source, text) = (self.source.source.clone(), text.clone());
+        let finding = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            source.search(&text)
+        });
+        match tokio::time::timeout(self.source.deadline, finding).await {
+            Ok(Ok(found)) => Ok(found),
+            _ => Err(()),
+        }
+    }
+
     /// Starts asking. Must be called inside a Tokio runtime.
     pub(crate) fn ask(self: &Arc<Self>, question: &Question) -> Waiting {
         let since = Instant::now();

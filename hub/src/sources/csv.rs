@@ -8,7 +8,7 @@ use std::time::Duration;
 use encoding_rs::Encoding;
 use futures_util::future::BoxFuture;
 use pinkas_config::Section;
-use pinkas_protocol::{Customer, Failure, Gives};
+use pinkas_protocol::{Customer, Failure, Gives, Number};
 use tokio::time::Instant;
 
 use super::csv_table::{Layout, Stamp, Table};
@@ -199,6 +199,12 @@ impl Source for Csv {
     fn find(&self, search: &Search) -> Vec<Customer> {
         let table = self.held.state(|state| state.table.clone());
         table.find(search)
+    }
+
+    fn search(&self, text: &str) -> Option<Vec<(u8, Customer)>> {
+        let number = self.held.layout.about.plan.read(text);
+        let table = self.held.state(|state| state.table.clone());
+        table.search(&text.to_lowercase(), number.as_ref().and_then(Number::key))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1255};
 use jiff::Timestamp;
+use pinkas_protocol::agent_link::MOST_FOUND;
 use pinkas_protocol::card::Match;
 use pinkas_protocol::{Customer, CustomerKey, Gives};
 
@@ -16,7 +17,7 @@ use super::cell::Cell;
 use super::fields::{self, Field, MOST_CUSTOMERS, Row};
 use super::template::Place;
 use super::{About, Answer};
-use crate::identify::Search;
+use crate::identify::{self, Search};
 
 /// How a file is to be read.
 #[derive(Debug, Clone)]
@@ -162,6 +163,23 @@ impl Table {
         }
         let found = found.into_values().take(MOST_CUSTOMERS);
         found.map(|(matched, customer)| Customer { matched, ..customer.clone() }).collect()
+    }
+
+    /// The customers who fit best what an agent looks for, at most [`MOST_FOUND`]; `None` where there are none at
+    /// all. Looks at every number of the file.
+    pub fn search(&self, text: &str, number: Option<&str>) -> Option<Vec<(u8, Customer)>> {
+        let Rows::Customers(by_number) = &self.rows else { return None };
+        let mut found: BTreeMap<&CustomerKey, (u8, &Customer)> = BTreeMap::new();
+        for (theirs, customers) in by_number {
+            for customer in customers {
+                let Some(fits) = identify::fits(customer, theirs, text, number) else { continue };
+                let known = found.entry(&customer.key).or_insert((fits, customer));
+                known.0 = known.0.min(fits);
+            }
+        }
+        let mut found: Vec<(u8, &Customer)> = found.into_values().collect();
+        found.sort_by_key(|(fits, customer)| (*fits, customer.name.0.as_str(), &customer.key));
+        Some(found.into_iter().take(MOST_FOUND).map(|(fits, found)| (fits, found.clone())).collect())
     }
 }
 

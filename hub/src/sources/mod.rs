@@ -117,6 +117,12 @@ pub trait Source: Send + Sync + 'static {
     fn find(&self, _search: &Search) -> Vec<Customer> {
         Vec::new()
     }
+
+    /// Finds customers for an agent by part of a name, a whole key or a whole number, each with how well it fits
+    /// ([`crate::identify::fits`]), the best first. `None`: it cannot be searched so. Called as `find` is.
+    fn search(&self, _text: &str) -> Option<Vec<(u8, Customer)>> {
+        None
+    }
 }
 
 /// A source with what the configuration says about it.

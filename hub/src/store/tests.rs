@@ -76,7 +76,7 @@ fn noted(sequence: u64, call: CallId, from: &str) -> Keep {
 }
 
 fn choice(from: &str, key: &str) -> Keep {
-    let kept = Choice { customer: Some(id(key)), by: id("ana"), at: at(1) };
+    let kept = Choice { customer: Some(id(key)), linked: None, by: id("ana"), at: at(1) };
     Keep::Choice { number: number(from).expect("a number"), kept: Some(kept) }
 }
 

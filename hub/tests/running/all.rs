@@ -4,6 +4,7 @@
 mod admin;
 mod disk;
 mod figures;
+mod find;
 mod flood;
 mod office;
 mod people;

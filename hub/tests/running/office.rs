@@ -131,13 +131,13 @@ impl Office {
     }
 
     pub async fn ana(&self) -> Link {
-        let hello = json!({"say": "hello", "version": 4, "agent": "ana", "secret": "ana's secret"});
+        let hello = json!({"say": "hello", "version": 5, "agent": "ana", "secret": "ana's secret"});
         self.links("/agent", hello).await
     }
 
     pub async fn adapter(&self) -> Link {
         let outbox = "019d0000-0000-7000-8000-0000000000aa";
-        let hello = json!({"say": "hello", "version": 4, "adapter": "main", "secret": "main's secret", "outbox": outbox});
+        let hello = json!({"say": "hello", "version": 5, "adapter": "main", "secret": "main's secret", "outbox": outbox});
         self.links("/adapter", hello).await
     }
 

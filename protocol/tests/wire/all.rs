@@ -241,6 +241,7 @@ fn desktop_says() -> String {
         AgentSays::Done { .. } => "done",
         AgentSays::History { .. } => "history",
         AgentSays::FollowUps { .. } => "follow-ups",
+        AgentSays::FindCustomer { .. } => "find a customer",
         AgentSays::Identified { .. } => "identified",
         AgentSays::State { .. } => "own state",
         AgentSays::WrapUp { .. } => "wrap-up",
@@ -274,6 +275,7 @@ fn hub_says_to_desktop() -> String {
         HubToAgent::Refused { .. } => "refused",
         HubToAgent::Page { .. } => "page",
         HubToAgent::FollowUps { .. } => "open follow-ups",
+        HubToAgent::Customers { .. } => "customers found",
         HubToAgent::Update { update } => match update {
             Update::Call { .. } => "update: call",
             Update::Facts { .. } => "update: facts",

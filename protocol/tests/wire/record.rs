@@ -1,5 +1,6 @@
 //! The messages about the record: what is written about calls, missed calls, and looks back.
 
+use pinkas_protocol::agent_link::Candidate;
 use pinkas_protocol::record::{Outcome, PastCustomer, PastOffer, Refusal, Searched, Settled, Written};
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ pub fn desktop_says() -> Vec<AgentSays> {
         AgentSays::History { ask: 1, before: None, find: None },
         AgentSays::History { ask: 2, before: Some(call()), find: Some(Private("050-123-4567".to_owned())) },
         AgentSays::FollowUps { ask: 3 },
+        AgentSays::FindCustomer { ask: 4, call: call(), text: Private("Levi".to_owned()) },
     ]
 }
 
@@ -30,6 +32,13 @@ pub fn hub_says() -> Vec<HubToAgent> {
     let caller = caller();
     let entry = Entry { what: follow_up(), ..entry() };
     let open = FollowUp { call: call(), caller, customer: Some(customer()), entry };
+    let found = |found, searched| HubToAgent::Customers { ask: 4, call: call(), found, searched };
+    let candidate = Candidate {
+        key: "1001".parse().expect("a key"),
+        name: Private("Levi Bakery".to_owned()),
+        class: Some("VIP".to_owned()),
+        source: "directory".parse().expect("a name"),
+    };
     let mut says = vec![
         HubToAgent::Kept { id: entry_id() },
         page(vec![past()], None, None, Searched::Fully),
@@ -37,6 +46,9 @@ pub fn hub_says() -> Vec<HubToAgent> {
         page(vec![], None, None, Searched::Busy),
         page(vec![], None, None, Searched::Failed),
         HubToAgent::FollowUps { ask: 3, follow_ups: vec![open] },
+        found(vec![candidate], Searched::Fully),
+        found(vec![], Searched::Partly),
+        found(vec![], Searched::Failed),
     ];
     let refusals = [
         Refusal::NotYourCall,

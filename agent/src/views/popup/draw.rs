@@ -6,6 +6,7 @@ use egui::{Key, Pos2, Rect, Ui, Vec2};
 use pinkas_protocol::Private;
 use pinkas_protocol::record::LONGEST_NOTE;
 
+use super::find;
 use super::foot::{entry_ui, foot, keyboard};
 use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData};
 use crate::command::Command;
@@ -62,16 +63,21 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &PopupData) -> Vec<Command> {
 }
 
 /// What the keys 1 to 9 choose, where nothing is written in.
-pub fn by_key(ui: &Ui, data: &PopupData) -> Option<Command> {
-    if !data.can_choose || ui.ctx().egui_wants_keyboard_input() {
-        return None;
+pub fn by_key(ui: &Ui, data: &PopupData) -> Vec<Command> {
+    if let Some(said) = find::by_key(ui, data) {
+        return said;
     }
-    let pressed = |choice: &&ChoiceData| {
-        let key = choice.key.and_then(|key| Key::from_name(&key.to_string()));
-        key.is_some_and(|key| ui.input(|input| input.modifiers.is_none() && input.key_pressed(key)))
-    };
-    let choice = data.choices.iter().find(pressed)?;
-    Some(Command::Choose { call: data.call, customer: choice.customer.clone() })
+    if !data.can_choose || ui.ctx().egui_wants_keyboard_input() {
+        return Vec::new();
+    }
+    let choice = data.choices.iter().find(|choice| is_pressed(ui, choice));
+    let said = choice.map(|choice| Command::Choose { call: data.call, customer: choice.customer.clone() });
+    said.into_iter().collect()
+}
+
+pub(super) fn is_pressed(ui: &Ui, choice: &ChoiceData) -> bool {
+    let key = choice.key.and_then(|key| Key::from_name(&key.to_string()));
+    key.is_some_and(|key| ui.input(|input| input.modifiers.is_none() && input.key_pressed(key)))
 }
 
 fn head(pen: &mut Pen<'_>, data: &PopupData) {
@@ -261,6 +267,13 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         choices(pen, data, wishes);
         first = true;
     }
+    if let Some(find) = &data.find {
+        if first {
+            pen.rule();
+        }
+        find::ui(pen, data, find, wishes);
+        first = true;
+    }
     if data.can_identify {
         if first {
             pen.rule();
@@ -354,7 +367,13 @@ fn choices(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     pen.space(theme::PAD_Y);
 }
 
-fn choice_row(pen: &mut Pen<'_>, line: Rect, data: &PopupData, choice: &ChoiceData, live: Live) -> bool {
+pub(super) fn choice_row(
+    pen: &mut Pen<'_>,
+    line: Rect,
+    data: &PopupData,
+    choice: &ChoiceData,
+    live: Live,
+) -> bool {
     let clicked = pen.row(line, &choice.name, live);
     let edge = if choice.chosen { pen.theme.accent } else { pen.theme.line };
     pen.outline(line, egui::Stroke::new(1.0, edge), theme::CORNER);

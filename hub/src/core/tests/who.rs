@@ -231,7 +231,7 @@ fn an_unknown_number_is_told_with_its_country_and_its_earlier_calls() {
 #[test]
 fn the_memory_of_choices_is_bounded_and_the_oldest_goes() {
     let mut office = with_tickets();
-    let choice = |second| Choice { customer: None, by: id("ana"), at: at(second) };
+    let choice = |second| Choice { customer: None, linked: None, by: id("ana"), at: at(second) };
     for n in 0..MOST_CHOICES {
         let number = Number::E164 { e164: format!("+4812{n:08}") };
         office.hub.choices.insert(number, choice(if n == 77 { -1 } else { 0 }));
