@@ -269,21 +269,22 @@ async fn why_the_hub_refuses_a_password_that_was_asked_for_is_told_and_the_next_
     desk.end().await;
 }
 
+/// As after a password.
+fn welcome_with_token() -> HubToAgent {
+    let mut welcome = welcome();
+    if let HubToAgent::Welcome { token, .. } = &mut welcome {
+        *token = Some(Private("pinkas_token".to_owned()));
+    }
+    welcome
+}
+
 #[tokio::test]
 async fn who_logs_out_has_no_link_and_who_logs_in_anew_has_one_with_the_new_password() {
     let (attempts, pass) = asks();
     let mut desk = desk_with(pass).await;
     attempts.send_replace(attempt(1, "s3cret"));
     let mut hub = desk.hub().await;
-    let HubToAgent::Welcome { name, role, lines, now, board, outcomes, .. } = welcome() else {
-        panic!("a welcome")
-    };
-    let token = Some(Private("pinkas_token".to_owned()));
-    say(
-        &mut hub,
-        HubToAgent::Welcome { name, role, lines, now, token, board, outcomes, reasons: Vec::new() },
-    )
-    .await;
+    say(&mut hub, welcome_with_token()).await;
     assert!(matches!(desk.event().await, NetEvent::Login { refused: None, .. }));
     assert!(matches!(desk.event().await, NetEvent::Welcome { .. }));
     attempts.send_replace(None);
@@ -300,15 +301,7 @@ async fn an_ended_token_is_followed_by_the_password_that_was_asked_for() {
     let mut desk = desk_with(pass).await;
     attempts.send_replace(attempt(1, "s3cret"));
     let mut hub = desk.hub().await;
-    let HubToAgent::Welcome { name, role, lines, now, board, outcomes, .. } = welcome() else {
-        panic!("a welcome")
-    };
-    let token = Some(Private("pinkas_token".to_owned()));
-    say(
-        &mut hub,
-        HubToAgent::Welcome { name, role, lines, now, token, board, outcomes, reasons: Vec::new() },
-    )
-    .await;
+    say(&mut hub, welcome_with_token()).await;
     drop(hub);
     refuse(desk.hub_with("pinkas_token").await, Close::Revoked).await;
     let mut hub = desk.hub().await;
