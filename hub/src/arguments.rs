@@ -112,7 +112,7 @@ impl Arguments {
                 command.run(&config.last_known, &config.numbers, &mut stdout().lock())
             }),
             Some(Command::Init { .. }) | None => {
-                program::run_until_signal(async |stop| run::run_here(config, stop).await)
+                program::run_on_one_thread_until_signal(async |stop| run::run_here(config, stop).await)
             }
         }
     }
