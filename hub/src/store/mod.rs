@@ -223,9 +223,9 @@ fn read(db: &sled::Db) -> anyhow::Result<Kept> {
     }
     for item in db.scan_prefix([rows::STEP]) {
         let (key, value) = item?;
-        let (call, number) = rows::step_in(&key).context("a key is not readable")?;
+        let (call, _) = rows::step_in(&key).context("a key is not readable")?;
         if kept.calls.contains_key(&call) {
-            kept.traces.entry(call).or_default().insert(number, decode(&value)?);
+            kept.traces.entry(call).or_default().extend(rows::steps(&key, &value)?);
         }
     }
     Ok(kept)

@@ -4,6 +4,8 @@
 use pinkas_protocol::{AgentId, CallId, Line, Number, PastCall, wire};
 use uuid::Uuid;
 
+use crate::core::{Step, Trace};
+
 /// The call log: a number that counts up.
 pub(super) const LOG: u8 = b'n';
 /// A live call, or one of the last that ended: its id.
@@ -26,7 +28,7 @@ pub(super) const CHOICE: u8 = b'k';
 pub(super) const PERSON: u8 = b'p';
 /// Who was shown whose cards: a number that counts up with that of the call log.
 pub(super) const SEEN: u8 = b's';
-/// A step of a call that still has its row: the call, the step's number.
+/// Steps of a call that still has its row, those that came together: the call, the first one's number.
 pub(super) const STEP: u8 = b't';
 /// Calls over by number, customer and line.
 pub(super) const INDEX: u8 = b'x';
@@ -95,10 +97,19 @@ pub(super) fn step_key(call: CallId, number: u32) -> Vec<u8> {
     key
 }
 
-/// Which step it is, by its key.
+/// Whose steps they are and the number of the first, by their key.
 pub(super) fn step_in(key: &[u8]) -> Option<(CallId, u32)> {
     let number = key.get(17..)?.try_into().ok()?;
     Some((call_in(key)?, u32::from_be_bytes(number)))
+}
+
+/// The steps of a row.
+pub(super) fn steps(key: &[u8], value: &[u8]) -> anyhow::Result<Trace> {
+    decode(value).or_else(|not_steps| {
+        // An older hub gave each step a row of its own.
+        let (_, number) = step_in(key).ok_or(not_steps)?;
+        Ok(Trace::from([(number, decode::<Step>(value)?)]))
+    })
 }
 
 /// Everything of an index by this value; ids of calls follow. A zero ends the value, which no id holds.

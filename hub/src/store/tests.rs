@@ -17,6 +17,7 @@ use crate::core::{Choice, KeptCall, Scope, Step};
 mod clocks;
 mod damage;
 mod erasing;
+mod steps;
 
 fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("an id")

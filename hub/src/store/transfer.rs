@@ -16,7 +16,7 @@ use super::opening::open_stopped;
 use super::rows::{self, decode, encode, key};
 use super::writer::{Disk, next_log_number, put_past};
 use super::{LogEntry, entries};
-use crate::core::{Choice, KeptCall, KeptLine, KeptMissed, KeptPerson, Seen, Step};
+use crate::core::{Choice, KeptCall, KeptLine, KeptMissed, KeptPerson, Seen, Step, Trace};
 
 const VERSION: u32 = 1;
 const GROUP: usize = 4_096;
@@ -270,7 +270,7 @@ pub(super) fn checked(table: u8, value: Value) -> anyhow::Result<Vec<u8>> {
         rows::CHOICE => typed::<Choice>(value),
         rows::PERSON => typed::<KeptPerson>(value),
         rows::SEEN => typed::<Seen>(value),
-        rows::STEP => typed::<Step>(value),
+        rows::STEP => typed::<Trace>(value.clone()).or_else(|_| typed::<Step>(value)),
         _ => Ok(encode(&value)),
     }
 }

@@ -1,7 +1,7 @@
 //! The one thread that writes the record: what waits is written in one batch and synced, and only then
 //! is anybody told. After a failed write it stops; sled does not recover until it is opened again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use tokio::time::Instant;
 use super::opening::{Mark, writes};
 use super::rows::{self, counted_key, encode, entry_key, key, line_key};
 use super::{Durable, LogEntry, Origin, Said, decode};
-use crate::core::{Keep, KeptCall, Seen};
+use crate::core::{Keep, KeptCall, Seen, Trace};
 use crate::metrics;
 
 const GROUP: usize = 512;
 /// Groups are begun no closer than this: each costs a sync, however little is in it. What comes alone is written at
-/// once. Adapters keep for 50 ms in memory what is not acknowledged, before they write it to their own disk.
-const BETWEEN: Duration = Duration::from_millis(25);
+/// once. Adapters keep for 100 ms in memory what is not acknowledged, before they write it to their own disk.
+const BETWEEN: Duration = Duration::from_millis(50);
 /// How much is forgotten at once, so that new calls never wait long behind old ones.
 const FORGET_CALLS: usize = 512;
 const FORGET_LOG: usize = 4_096;
@@ -120,7 +120,8 @@ impl Writer {
         let mut then = Then { next: self.next, ..Then::default() };
         let mut pasts = BTreeMap::<CallId, Box<PastCall>>::new();
         let mut calls = BTreeMap::<CallId, Option<Box<KeptCall>>>::new();
-        let mut steps = Vec::<(CallId, u32)>::new();
+        let mut steps = BTreeMap::<CallId, Trace>::new();
+        let mut left_out = BTreeMap::<CallId, BTreeSet<u32>>::new();
         let log = |entry: LogEntry, then: &mut Then, batch: &mut sled::Batch| {
             batch.insert(counted_key(rows::LOG, then.next), encode(&entry));
             then.next += 1;
@@ -143,9 +144,11 @@ impl Writer {
                 }
                 // Of one that changed often only how it stands in the end.
                 Keep::Call { call, kept } => drop(calls.insert(call, kept)),
-                Keep::Step { call, number, step } => {
-                    steps.push((call, number));
-                    row(&mut batch, rows::step_key(call, number), step.as_ref());
+                Keep::Step { call, number, step: Some(step) } => {
+                    steps.entry(call).or_default().insert(number, *step);
+                }
+                Keep::Step { call, number, step: None } => {
+                    left_out.entry(call).or_default().insert(number);
                 }
                 Keep::Line { line, kept } => row(&mut batch, line_key(&line), kept.as_ref()),
                 Keep::Person { person, kept } => row(&mut batch, rows::person_key(&person), kept.as_ref()),
@@ -161,14 +164,23 @@ impl Writer {
                 }
             }
         }
+        for (call, gone) in &left_out {
+            if let Some(came) = steps.get_mut(call) {
+                came.retain(|number, _| !gone.contains(number));
+            }
+            leave_out_steps(&self.db, *call, gone, &mut batch)?;
+        }
         for (call, kept) in &calls {
             if kept.is_none() {
                 forget_steps(&self.db, *call, &mut batch)?;
-                for (_, number) in steps.iter().filter(|(of, _)| of == call) {
-                    batch.remove(rows::step_key(*call, *number));
-                }
+                steps.remove(call);
             }
             row(&mut batch, key(rows::CALL, call.0), kept.as_ref());
+        }
+        for (call, came) in &steps {
+            if let Some(first) = came.keys().next() {
+                row(&mut batch, rows::step_key(*call, *first), Some(came));
+            }
         }
         for past in pasts.values() {
             put_past(&self.db, past, &mut batch)?;
@@ -223,6 +235,25 @@ pub(super) fn put_past(db: &sled::Db, past: &PastCall, batch: &mut sled::Batch) 
         batch.insert(index, Vec::new());
     }
     batch.insert(at, encode(past));
+    Ok(())
+}
+
+/// Takes steps out of a call's rows.
+fn leave_out_steps(
+    db: &sled::Db,
+    call: CallId,
+    gone: &BTreeSet<u32>,
+    batch: &mut sled::Batch,
+) -> anyhow::Result<()> {
+    for item in db.scan_prefix(key(rows::STEP, call.0)) {
+        let (key, value) = item?;
+        let mut steps = rows::steps(&key, &value)?;
+        let before = steps.len();
+        steps.retain(|number, _| !gone.contains(number));
+        if steps.len() < before {
+            row(batch, key.to_vec(), (!steps.is_empty()).then_some(&steps));
+        }
+    }
     Ok(())
 }
 
