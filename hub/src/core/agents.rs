@@ -227,12 +227,11 @@ impl Hub {
         // Their other desktops hear of it by itself, this one with the whole board.
         self.person_comes(now, &agent, out);
         let Some(person) = self.staff.agent(&agent) else { return };
-        let calls = self
-            .board
-            .calls
-            .values()
-            .filter(|view| person.sees(view))
-            .map(|view| (view.id, person.view_of(view)));
+        let of = |view: &CallView| (view.id, person.view_of(view));
+        let calls = match person.scope() {
+            Scope::Everything => self.board.calls.values().map(of).collect(),
+            Scope::Lines(lines) => self.calls_at(lines).map(of).collect(),
+        };
         let lines = match person.scope() {
             Scope::Everything => self.board.lines.clone(),
             Scope::Lines(mine) => {
@@ -253,7 +252,7 @@ impl Hub {
             }
         };
         let mut board = Board {
-            calls: calls.collect(),
+            calls,
             lines,
             adapters: self.board.adapters.clone(),
             missed: self

@@ -17,15 +17,12 @@ impl Hub {
             Event::Line(event) => self.line_changed(adapter, event, out),
             Event::Pause(event) => self.pause_changed(adapter, event, out),
             Event::Call(event) => {
-                let before = self.board.calls.get(&event.call).cloned();
+                let before = self.board.calls.get(&event.call);
                 // The end is the last word on a call.
-                let over = before.as_ref().is_some_and(|view| view.ended.is_some() || view.trial);
-                if over {
+                if before.is_some_and(|view| view.ended.is_some() || view.trial) {
                     return Noted::Known;
                 }
-                self.call_changed(adapter, event, out);
-                let changed = self.board.calls.get(&event.call) != before.as_ref();
-                if changed { Noted::New } else { Noted::Known }
+                self.call_changed(adapter, event, out)
             }
         }
     }
@@ -50,8 +47,14 @@ impl Hub {
         }
     }
 
-    pub(super) fn call_changed(&mut self, adapter: &AdapterId, event: &CallEvent, out: &mut Outputs) {
+    pub(super) fn call_changed(
+        &mut self,
+        adapter: &AdapterId,
+        event: &CallEvent,
+        out: &mut Outputs,
+    ) -> Noted {
         let call = event.call;
+        let folded = self.folded;
         // An adapter's clock may be set back in the middle of a call: what comes later is never earlier.
         let latest = self.board.calls.get(&call).map_or(event.heard_at, latest);
         let at = event.heard_at.max(latest);
@@ -86,7 +89,11 @@ impl Hub {
             }
             CallChange::Ended { how } => self.ended(call, Ended { at, how: *how }, out),
         }
+        if self.folded == folded {
+            return Noted::Known;
+        }
         self.keep_call(call, out);
+        Noted::New
     }
 
     /// The disk that knew a call may be gone; that a phone rings or was answered is still worth saying.
@@ -121,7 +128,7 @@ impl Hub {
                 trial: self.trials.contains(&call),
             };
             let update = Update::Call { view: Box::new(view) };
-            self.board.fold(update.clone());
+            self.fold(update.clone());
             // No phone rings yet: only supervisors know of it.
             out.update(self.viewers_of(call), update);
             // Asked before any phone rings, so that the cards are there when one does.
@@ -162,7 +169,7 @@ impl Hub {
     fn facts_are(&mut self, call: CallId, facts: CallFacts, waits: Option<Waiting>, out: &mut Outputs) {
         let update = Update::Facts { call, facts, waits };
         let kept_back = self.keeps_back(call);
-        self.board.fold(update.clone());
+        self.fold(update.clone());
         // A verdict on the number folds or unfolds cards.
         if self.keeps_back(call) != kept_back {
             return self.tell_whole(call, out);
@@ -221,7 +228,7 @@ impl Hub {
             self.viewers_who(view.offers.keys(), |agent| agent.sees(view) && agent.sees_offer(line, old))
         });
         let update = Update::Offer { call, line: line.clone(), offer: offer.clone() };
-        self.board.fold(update.clone());
+        self.fold(update.clone());
         let Some(view) = self.board.calls.get(&call) else { return };
         let may =
             self.viewers_who(view.offers.keys(), |agent| agent.sees(view) && agent.sees_offer(line, &offer));
@@ -237,15 +244,15 @@ impl Hub {
     }
 
     fn ended(&mut self, call: CallId, ended: Ended, out: &mut Outputs) {
+        if !self.board.calls.contains_key(&call) {
+            return;
+        }
         let update = Update::Ended { call, ended };
-        self.board.fold(update.clone());
+        self.fold(update.clone());
         out.update(self.viewers_of(call), update);
         self.joined(call, ended.how, out);
         self.missed(call, ended, out);
-        for dropped in self.board.keep_ended(MOST_ENDED) {
-            self.owner.remove(&dropped);
-            self.shown.remove(&dropped);
-            self.traces.remove(&dropped);
+        for dropped in self.drop_ended(MOST_ENDED) {
             out.keep.push(Keep::Call { call: dropped, kept: None });
         }
     }

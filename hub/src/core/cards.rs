@@ -121,8 +121,8 @@ impl Hub {
 
     /// The last calls from a number before this one, newest first.
     fn earlier(&self, call: CallId, number: &Number) -> Vec<Earlier> {
-        let before = self.board.calls.range(..call).rev().map(|(_, view)| view);
-        let same = before.filter(|view| !view.trial && view.facts.caller.number.as_ref() == Some(number));
+        let before = self.index.of_number(number).rev().filter(|of| *of < call);
+        let same = before.filter_map(|of| self.board.calls.get(&of)).filter(|view| !view.trial);
         let earlier = |view: &CallView| Earlier {
             at: view.arrived_at,
             answered_by: view
@@ -150,7 +150,7 @@ impl Hub {
         if expected {
             self.card_step(now, call, &card, out);
             let update = Update::Card { call, card };
-            self.board.fold(update.clone());
+            self.fold(update.clone());
             out.update(self.viewers_of(call), update);
             self.keep_call(call, out);
         }
@@ -242,7 +242,7 @@ impl Hub {
         // Of a source that stands in the configuration no more.
         cards.extend(by_call);
         let update = Update::Who { call, who, cards };
-        self.board.fold(update.clone());
+        self.fold(update.clone());
         out.update(self.viewers_of(call), update);
         self.missed_known(call, out);
         self.keep_call(call, out);

@@ -23,7 +23,7 @@ impl Hub {
         for line in gone {
             self.line_owner.remove(&line);
             let update = Update::LineGone { line: line.clone() };
-            self.board.fold(update.clone());
+            self.fold(update.clone());
             out.update(self.viewers_at(&line), update);
             out.keep.push(Keep::Line { line, kept: None });
         }
@@ -80,7 +80,7 @@ impl Hub {
     fn line_is(&mut self, adapter: &AdapterId, line: &Line, view: LineView, out: &mut Outputs) {
         self.line_owner.insert(line.clone(), adapter.clone());
         let update = Update::Line { line: line.clone(), view: view.clone() };
-        self.board.fold(update.clone());
+        self.fold(update.clone());
         out.update(self.viewers_at(line), update);
         let kept = KeptLine { adapter: Some(adapter.clone()), view };
         out.keep.push(Keep::Line { line: line.clone(), kept: Some(Box::new(kept)) });

@@ -5,6 +5,7 @@ mod agents;
 mod calls;
 mod cards;
 mod find;
+mod index;
 mod keep;
 mod lines;
 mod people;
@@ -289,6 +290,9 @@ pub struct Hub {
     shown: seen::Shown,
     searches: find::Searches,
     board: Board,
+    index: index::Index,
+    /// Changes of the board so far: whether an event told something.
+    folded: u64,
     owner: BTreeMap<CallId, AdapterId>,
     line_owner: BTreeMap<Line, AdapterId>,
     seen: BTreeMap<(AdapterId, Uuid), u64>,
@@ -327,6 +331,8 @@ impl Hub {
             shown: seen::Shown::new(),
             searches: BTreeMap::new(),
             board: Board::default(),
+            index: index::Index::default(),
+            folded: 0,
             owner: BTreeMap::new(),
             line_owner: BTreeMap::new(),
             seen: kept.durable,
@@ -351,7 +357,7 @@ impl Hub {
         }
         for (call, KeptCall { adapter, view }) in kept.calls {
             hub.owner.insert(call, adapter);
-            hub.board.calls.insert(call, view);
+            hub.fold(Update::Call { view: Box::new(view) });
         }
         let open: Vec<CallId> =
             hub.board.calls.values().filter(|v| v.ended.is_none()).map(|v| v.id).collect();
@@ -462,7 +468,7 @@ impl Hub {
     fn adapter_is(&mut self, now: Timestamp, adapter: AdapterId, presence: Presence, out: &mut Outputs) {
         let view = AdapterView { connected: presence == Presence::Connected, since: now };
         let update = Update::Adapter { adapter, view };
-        self.board.fold(update.clone());
+        self.fold(update.clone());
         out.update(self.viewers.all(), update);
     }
 

@@ -202,7 +202,7 @@ impl Hub {
             return;
         }
         let update = Update::Person { person: person.clone(), view };
-        self.board.fold(update.clone());
+        self.fold(update.clone());
         out.update(self.viewers_seeing(person), update);
         self.keep_person(person, out);
     }
@@ -243,7 +243,7 @@ impl Hub {
             self.people.keys().filter(|person| !self.has_a_phone(person)).cloned().collect();
         for person in gone {
             self.people.remove(&person);
-            self.board.fold(Update::PersonGone { person: person.clone() });
+            self.fold(Update::PersonGone { person: person.clone() });
             self.keep_person(&person, out);
         }
         let connected: BTreeSet<AgentId> = self.viewers.people().cloned().collect();

@@ -199,7 +199,7 @@ impl Hub {
     fn entry_is(&mut self, call: CallId, entry: Entry, out: &mut Outputs) {
         out.keep.push(Keep::Entry { call, entry: Box::new(entry.clone()) });
         let update = Update::Written { call, entry };
-        self.board.fold(update.clone());
+        self.fold(update.clone());
         out.update(self.viewers_of(call), update);
     }
 
@@ -343,8 +343,8 @@ impl Hub {
         let customer = PastCustomer::of(view).map(|customer| customer.key);
         let same = |kept: &&KeptMissed| {
             let by_number = number.is_some() && kept.row.caller.number.as_ref() == number;
-            let theirs = kept.row.customer.as_ref().map(|customer| customer.key.clone());
-            kept.row.handled.is_none() && (by_number || (customer.is_some() && theirs == customer))
+            let theirs = kept.row.customer.as_ref().map(|customer| &customer.key);
+            kept.row.handled.is_none() && (by_number || (customer.is_some() && theirs == customer.as_ref()))
         };
         self.missed.values().filter(same).map(|kept| kept.row.id).collect()
     }
@@ -358,7 +358,7 @@ impl Hub {
     fn missed_is(&mut self, kept: KeptMissed, out: &mut Outputs) {
         let (id, row) = (kept.row.id, Box::new(kept.row.clone()));
         let update = Update::Missed { row };
-        self.board.fold(update.clone());
+        self.fold(update.clone());
         out.update(self.viewers_who(&kept.lines, |agent| agent.sees_missed(&kept)), update);
         out.keep.push(Keep::Missed { row: id, kept: Some(Box::new(kept.clone())) });
         self.missed.insert(id, kept);
@@ -381,7 +381,7 @@ impl Hub {
         for row in gone {
             let Some(kept) = self.missed.remove(&row) else { continue };
             let update = Update::MissedGone { row };
-            self.board.fold(update.clone());
+            self.fold(update.clone());
             out.update(self.viewers_who(&kept.lines, |agent| agent.sees_missed(&kept)), update);
             out.keep.push(Keep::Missed { row, kept: None });
         }

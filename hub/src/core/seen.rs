@@ -238,7 +238,7 @@ impl Hub {
             at: now,
         };
         let view = CallView { identified: Some(Box::new(said)), ..view.clone() };
-        self.board.fold(Update::Call { view: Box::new(view) });
+        self.fold(Update::Call { view: Box::new(view) });
         if let Some(agent) = self.viewers.get(&viewer).cloned() {
             self.step(now, call, What::Identified { agent }, out);
         }

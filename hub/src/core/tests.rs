@@ -72,6 +72,8 @@ struct Office {
     asked: Vec<Ask>,
     kept: Kept,
     log: Vec<Event>,
+    /// Whether the last event told nothing.
+    repeated: bool,
     seen: Vec<Seen>,
     sequence: u64,
     second: i64,
@@ -127,6 +129,7 @@ impl Office {
             asked: Vec::new(),
             kept: again,
             log: Vec::new(),
+            repeated: false,
             seen: Vec::new(),
             sequence: 0,
             second: 0,
@@ -153,8 +156,9 @@ impl Office {
         self.looks.extend(out.look);
         for keep in out.keep {
             match keep {
-                Keep::Noted { adapter, outbox, sequence, event, .. } => {
+                Keep::Noted { adapter, outbox, sequence, event, repeated } => {
                     self.kept.durable.insert((adapter, outbox), sequence);
+                    self.repeated = repeated;
                     self.log.push(event);
                 }
                 Keep::Concluded { event, .. } => self.log.push(event),
@@ -231,7 +235,9 @@ impl Office {
     fn says(&mut self, event: Event) {
         self.sequence += 1;
         let sequence = self.sequence;
+        let before = self.hub.board().clone();
         self.happens(Input::Event { adapter: adapter(), outbox: Uuid::nil(), sequence, event });
+        assert_eq!(self.repeated, before == *self.hub.board(), "what tells nothing changes nothing");
     }
 
     fn arrives(&mut self, n: u128, number: &str) {

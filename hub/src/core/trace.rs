@@ -423,7 +423,7 @@ impl Hub {
     /// Somebody logged in: what is at their phones pops now.
     pub(super) fn pops_at_login(&mut self, now: Timestamp, agent: &AgentId, out: &mut Outputs) {
         let Some(person) = self.staff.agent(agent) else { return };
-        let live = self.board.calls.values().filter(|view| view.ended.is_none());
+        let live = self.calls_at(&person.lines).filter(|view| view.ended.is_none());
         let here = live.filter_map(|view| {
             let line = person.lines.iter().find(|line| is_at(view, line))?;
             Some((view.id, line.clone()))

@@ -50,9 +50,7 @@ impl Hub {
         }
         let ended = Ended { at: now, how: EndedHow::Abandoned };
         out.update(self.viewers_of(call), Update::Ended { call, ended });
-        self.board.calls.remove(&call);
-        self.shown.remove(&call);
-        self.traces.remove(&call);
+        self.drop_call(call);
     }
 
     /// Takes out of what is kept, from the `from`th on, whatever a pretended call brought.

@@ -6,6 +6,7 @@ use pinkas_protocol::card::Match;
 use pinkas_protocol::{Facts, Pause, PauseEvent, Private, StirShaken, Verdict};
 use proptest::prelude::*;
 
+use super::super::index::Index;
 use super::seen::{balance, filled, some_rights};
 use super::*;
 
@@ -185,9 +186,9 @@ proptest! {
                 }),
                 32 => office.happens(Input::WrapUp { viewer: ViewerId(u64::from(extra)), call: (pick > 0).then(|| call(n)) }),
                 _ => {
-                    let sequence = office.sequence;
+                    let (sequence, second) = (office.sequence, office.second);
                     office = open(office.kept);
-                    office.sequence = sequence;
+                    (office.sequence, office.second) = (sequence, second);
                 }
             }
             let rang: BTreeMap<_, _> = office.kept.missed.iter().map(|(row, kept)| (*row, kept.lines.clone())).collect();
@@ -201,6 +202,9 @@ proptest! {
                 office.kept.lines.iter().map(|(line, kept)| (line.clone(), kept.view.clone())).collect();
             prop_assert_eq!(&kept, &office.hub.board().lines, "the disk has every line");
             prop_assert_eq!(&office.kept.choices, &office.hub.choices, "the disk has every choice");
+            let mut index = Index::default();
+            office.hub.board().calls.values().for_each(|view| index.put(view));
+            prop_assert_eq!(&index, &office.hub.index, "every call is found by what it is looked for");
             for view in office.hub.board().calls.values() {
                 let of = view.who.customer().map(|customer| &customer.key);
                 prop_assert!(
