@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::calls::{Decided, LiveCall};
-use state::{Found, State};
+use state::{Found, State, Take};
 use writer::{Shared, Writer};
 
 /// The most events kept while the hub is away. When it is full the oldest are kept and new ones are
@@ -129,7 +129,7 @@ pub fn open(folder: &Path) -> anyhow::Result<Opened> {
         live: ids,
     };
     // The first numbers are reserved before anyone can want one.
-    let first = shared.lock().state.group();
+    let first = shared.lock().state.group(Take::All);
     writer.write(first);
     let writer = std::thread::Builder::new().name("outbox".to_owned()).spawn(move || writer.run());
     let writer = writer.context("cannot start a thread")?;

@@ -302,9 +302,11 @@ impl Hub {
         may: impl Fn(&Person) -> bool,
     ) -> Vec<ViewerId> {
         let allowed = |id: &&AgentId| self.staff.agent(id).is_some_and(&may);
-        let people: BTreeSet<&AgentId> = self.staff.who_see(lines).filter(allowed).collect();
-        let viewers: BTreeSet<ViewerId> = people.into_iter().flat_map(|id| self.viewers.of(id)).collect();
-        viewers.into_iter().collect()
+        let people = self.staff.who_see(lines).filter(allowed);
+        let mut viewers: Vec<ViewerId> = people.flat_map(|id| self.viewers.of(id)).collect();
+        viewers.sort_unstable();
+        viewers.dedup();
+        viewers
     }
 
     /// The connections that see a call.

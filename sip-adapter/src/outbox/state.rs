@@ -1,5 +1,6 @@
 //! What the outbox holds and what of it must go to disk next. Pure: neither disk nor clock. Events are told
-//! at once and written in groups; one that the hub has on its disk before its group is written never is.
+//! at once and written in groups, with what was there when the group before was made: by then the hub mostly has
+//! them on its disk, and they never go to this one.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -42,9 +43,24 @@ pub(super) struct State {
     done: Vec<u64>,
     /// Calls as they are now and not yet on disk.
     calls: BTreeMap<CallId, Option<LiveCall>>,
+    /// Events up to this one go with the next group.
+    aged: u64,
+    /// Calls as they go with the next group.
+    aged_calls: BTreeMap<CallId, Option<LiveCall>>,
+    /// Somebody waits for room.
+    pub pressed: bool,
     /// `false` once the disk has failed: it is left alone from then on.
     pub on_disk: bool,
     full: bool,
+}
+
+/// What of it a group takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// What was there when the last group was made.
+    Aged,
+    /// Everything: somebody waits for room, or it is the last.
+    All,
 }
 
 /// What is written together.
@@ -97,6 +113,9 @@ impl State {
             kept,
             done: Vec::new(),
             calls: BTreeMap::new(),
+            aged: latest,
+            aged_calls: BTreeMap::new(),
+            pressed: false,
             on_disk: true,
             full: false,
         }
@@ -112,8 +131,10 @@ impl State {
     pub(super) fn has_room(&mut self, events: usize) -> bool {
         let last = self.latest.saturating_add(u64::try_from(events).unwrap_or(u64::MAX));
         self.wanted = self.wanted.max(last);
-        let unwritten = self.recent.after(self.written).len() + self.calls.len();
-        !self.on_disk || (unwritten < MOST_UNWRITTEN && last <= self.reserved)
+        let unwritten = self.recent.after(self.written).len() + self.calls.len() + self.aged_calls.len();
+        let room = !self.on_disk || (unwritten < MOST_UNWRITTEN && last <= self.reserved);
+        self.pressed |= !room;
+        room
     }
 
     /// Adds events; says whether some could not be kept and this was not said before.
@@ -137,6 +158,9 @@ impl State {
     /// A call is so now, or is over.
     pub(super) fn call(&mut self, call: CallId, record: Option<LiveCall>) {
         if self.on_disk {
+            if record.is_none() {
+                self.aged_calls.remove(&call);
+            }
             self.calls.insert(call, record);
         }
     }
@@ -169,10 +193,11 @@ impl State {
         Found { event, all: number.saturating_add(1) >= self.recent.from }
     }
 
-    /// There is something to write that should not wait.
+    /// There is something to write.
     pub(super) fn is_due(&self) -> bool {
         self.on_disk
             && (!self.calls.is_empty()
+                || !self.aged_calls.is_empty()
                 || self.recent.events.back().is_some_and(|(number, _)| *number > self.written)
                 || self.done.len() >= MOST_DONE
                 || self.reserve().is_some())
@@ -185,17 +210,32 @@ impl State {
     }
 
     /// What is to be written now.
-    pub(super) fn group(&mut self) -> Group {
+    pub(super) fn group(&mut self, take: Take) -> Group {
+        self.pressed = false;
         if !self.on_disk {
             return Group::default();
         }
+        let mut calls = std::mem::take(&mut self.aged_calls);
+        let newer = std::mem::take(&mut self.calls);
+        let written = match take {
+            Take::Aged => {
+                self.aged_calls = newer;
+                std::mem::replace(&mut self.aged, self.latest)
+            }
+            Take::All => {
+                calls.extend(newer);
+                self.aged = self.latest;
+                self.latest
+            }
+        };
+        let aged = self.recent.after(self.written).take_while(|(number, _)| *number <= written);
         Group {
-            events: self.recent.after(self.written).cloned().collect(),
+            events: aged.cloned().collect(),
             done: std::mem::take(&mut self.done),
-            calls: std::mem::take(&mut self.calls),
+            calls,
             reserve: self.reserve(),
             durable: self.durable,
-            written: self.latest,
+            written,
         }
     }
 
@@ -213,6 +253,7 @@ impl State {
     pub(super) fn failed(&mut self) {
         self.on_disk = false;
         self.calls.clear();
+        self.aged_calls.clear();
         self.done.clear();
     }
 }
@@ -250,7 +291,7 @@ mod tests {
 
     fn fresh() -> State {
         let mut state = State::new(0, 0, VecDeque::new());
-        let group = state.group();
+        let group = state.group(Take::All);
         assert_eq!(group.reserve, Some(BLOCK));
         state.wrote(&group);
         state
@@ -265,16 +306,54 @@ mod tests {
         let mut state = fresh();
         assert!(state.has_room(5) && state.add(events(5)).is_none());
         state.durable(3);
-        let group = state.group();
+        let group = state.group(Take::All);
         assert_eq!((numbers(&group), group.done.len()), (vec![4, 5], 0));
         // Acknowledged while the group is on its way.
         state.durable(4);
         state.wrote(&group);
         assert_eq!((state.waiting(), state.is_due()), (1, false));
         state.durable(5);
-        let group = state.group();
+        let group = state.group(Take::All);
         assert_eq!((numbers(&group), &group.done[..]), (vec![], &[4, 5][..]));
         assert!(!group.says_something() && state.waiting() == 0);
+    }
+
+    #[test]
+    fn a_group_leaves_what_is_new_to_the_next_unless_somebody_waits_for_room() {
+        let mut state = fresh();
+        assert!(state.has_room(3) && state.add(events(3)).is_none());
+        let group = state.group(Take::Aged);
+        assert!(group.is_empty() && state.is_due());
+        state.wrote(&group);
+        state.add(events(2));
+        state.durable(1);
+        let group = state.group(Take::Aged);
+        assert_eq!(numbers(&group), [2, 3]);
+        state.wrote(&group);
+        state.durable(5);
+        assert!(!state.is_due() && !state.pressed);
+        while state.has_room(1) {
+            state.add(events(1));
+        }
+        assert!(state.pressed);
+        let group = state.group(Take::All);
+        assert_eq!((group.events.len(), state.pressed), (MOST_UNWRITTEN, false));
+    }
+
+    #[test]
+    fn a_call_that_is_over_before_its_group_is_never_written_as_live() {
+        let mut state = fresh();
+        let call = |n| CallId(uuid::Uuid::from_u128(n));
+        let live = r#"{"heard":{},"arrived_at":"2026-01-01T00:00:00Z","waits":null,"legs":{},"names":[],"answered":false,"declined":false}"#;
+        let live: LiveCall = serde_json::from_str(live).expect("a call as it is kept");
+        state.call(call(1), Some(live.clone()));
+        state.call(call(2), Some(live.clone()));
+        assert!(state.group(Take::Aged).calls.is_empty());
+        state.call(call(1), None);
+        let group = state.group(Take::Aged);
+        assert_eq!(group.calls.into_iter().collect::<Vec<_>>(), [(call(2), Some(live))]);
+        assert_eq!(state.group(Take::Aged).calls.into_iter().collect::<Vec<_>>(), [(call(1), None)]);
+        assert!(!state.is_due());
     }
 
     #[test]
@@ -287,13 +366,13 @@ mod tests {
             state.durable(state.latest);
         }
         assert!(!state.has_room(1) && state.is_due());
-        let group = state.group();
+        let group = state.group(Take::All);
         assert_eq!(group.reserve, Some(2 * BLOCK));
         assert!(!state.has_room(1), "it is not on disk yet");
         state.wrote(&group);
         assert!(state.has_room(1));
         assert!(!state.has_room(3 * most));
-        let group = state.group();
+        let group = state.group(Take::All);
         state.wrote(&group);
         assert!(state.has_room(3 * most));
     }
@@ -322,7 +401,7 @@ mod tests {
         while state.waiting() < MOST_EVENTS {
             assert!(state.has_room(1_000));
             state.add(events(1_000));
-            let group = state.group();
+            let group = state.group(Take::All);
             state.wrote(&group);
         }
         assert_eq!(state.recent.events.len(), MOST_RECENT);
@@ -332,6 +411,6 @@ mod tests {
         state.durable(150_000);
         assert_eq!(state.waiting(), 50_000);
         state.durable(MOST_EVENTS);
-        assert_eq!((state.waiting(), state.group().done.len()), (0, 200_000));
+        assert_eq!((state.waiting(), state.group(Take::All).done.len()), (0, 200_000));
     }
 }

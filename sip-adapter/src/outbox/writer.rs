@@ -12,7 +12,7 @@ use anyhow::Context;
 use pinkas_protocol::{CallId, wire};
 use tokio::sync::{Notify, watch};
 
-use super::state::{Group, State};
+use super::state::{Group, State, Take};
 use super::{META_DURABLE, META_RESERVED, Written, event_key, live_key};
 
 /// The least time between two groups. What is told in it is told again after a crash, so it is short; the hub, which
@@ -56,9 +56,9 @@ impl Shared {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something was changed: gets the writer to work, if there is any.
+    /// Something was changed: gets the writer to work, if there is any that it does not know of.
     pub(super) fn changed(&self, mut desk: MutexGuard<'_, Desk>) {
-        if desk.idle && desk.state.is_due() {
+        if (desk.idle && desk.state.is_due()) || desk.state.pressed {
             desk.idle = false;
             self.work.notify_one();
         }
@@ -72,15 +72,16 @@ impl Shared {
 
     /// Waits until something must be written; says whether it is the last time.
     fn wait(&self) -> (Group, bool) {
-        let desk = self.lock();
-        let paused = self.work.wait_timeout_while(desk, PAUSE, |desk| !desk.closed);
-        let (mut desk, _) = paused.unwrap_or_else(PoisonError::into_inner);
+        let mut desk = self.lock();
         desk.idle = !desk.state.is_due();
-        // Not until it is due: what woke it may have been acknowledged before it gets the lock.
         let waited = self.work.wait_while(desk, |desk| desk.idle && !desk.closed);
         let mut desk = waited.unwrap_or_else(PoisonError::into_inner);
         desk.idle = false;
-        (desk.state.group(), desk.closed)
+        let quiet = |desk: &mut Desk| !desk.closed && !desk.state.pressed;
+        let (mut desk, _) =
+            self.work.wait_timeout_while(desk, PAUSE, quiet).unwrap_or_else(PoisonError::into_inner);
+        let take = if desk.closed || desk.state.pressed { Take::All } else { Take::Aged };
+        (desk.state.group(take), desk.closed)
     }
 }
 

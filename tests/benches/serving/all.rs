@@ -1,5 +1,5 @@
-//! What serving costs: the real hub program with thousands of desktops connected, beside a bare tokio-tungstenite
-//! server that does the same deliveries in the same run, in turn. Says for each promise whether it is kept, and ends
+//! What serving costs: the real hub program with thousands of desktops connected, beside bare tokio-tungstenite
+//! servers that do the same deliveries in the same run, in turn. Says for each promise whether it is kept, and ends
 //! with 1 when one is not. `make bench` runs it.
 
 mod bare;
@@ -7,10 +7,12 @@ mod calls;
 mod crowd;
 mod delivery;
 mod house;
+mod keeping;
 mod many;
 mod record;
 mod turns;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -29,7 +31,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     // What is measured runs in a process of its own, which this program starts again for.
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [bare::MODE, at] => return bare::serve(at.parse()?).await.map(|()| ExitCode::SUCCESS),
+        [bare::MODE, at] => return bare::serve(at.parse()?, None).await.map(|()| ExitCode::SUCCESS),
+        [bare::MODE, at, folder] => {
+            return bare::serve(at.parse()?, Some(Path::new(folder))).await.map(|()| ExitCode::SUCCESS);
+        }
         [crowd::MODE, at, agents] => {
             return crowd::stand(at.parse()?, agents.parse()?).await.map(|()| ExitCode::SUCCESS);
         }

@@ -1,8 +1,10 @@
 //! What the hub is measured beside: a bare tokio-tungstenite server that takes the same events as JSON and sends the
-//! same frames to the same desktops. It checks no secret, asks nobody, keeps nothing and forgets a call when it ends.
+//! same frames to the same desktops. It checks no secret, asks nobody and forgets a call when it ends. On its disk it
+//! has nothing, or each event as it came, which it then acknowledges.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use pinkas_protocol::{Board, CallId, CallView, Event, Line, Update, Who, wire};
 use pinkas_tests::lab::process::{Running, bounded, until};
 use pinkas_tests::measure::Processes;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -26,6 +28,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::house::{self, Door};
+use super::keeping;
 use super::turns::INTERVAL;
 
 /// This program's argument that lets it be the bare server.
@@ -40,12 +43,22 @@ pub struct Bare {
     _folder: tempfile::TempDir,
 }
 
+/// What it has on its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    Nothing,
+    EachEvent,
+}
+
 impl Bare {
     /// Starts it; it serves when this returns.
-    pub async fn open(at: SocketAddr) -> anyhow::Result<Bare> {
+    pub async fn open(at: SocketAddr, keeps: Keeps) -> anyhow::Result<Bare> {
         let folder = tempfile::tempdir()?;
         let mut command = bounded(std::env::current_exe()?);
         command.arg(MODE).arg(at.to_string());
+        if keeps == Keeps::EachEvent {
+            command.arg(folder.path().join("record"));
+        }
         let running = Running::start("the bare server", command, &folder.path().join("bare.log"))?;
         until("the bare server", Duration::from_secs(20), async || TcpStream::connect(at).await.ok())
             .await
@@ -55,7 +68,7 @@ impl Bare {
 
     /// What it costs.
     pub fn processes(&self) -> Processes {
-        Processes::with(std::path::Path::new(&self.at.to_string()))
+        Processes::with(Path::new(&self.at.to_string()))
     }
 
     /// Where links dial.
@@ -66,21 +79,26 @@ impl Bare {
 
 type Desktops = Arc<Mutex<HashMap<Line, mpsc::Sender<Utf8Bytes>>>>;
 
-/// Serves until it is killed.
-pub async fn serve(at: SocketAddr) -> anyhow::Result<()> {
+/// Serves until it is killed; events are kept in this folder.
+pub async fn serve(at: SocketAddr, folder: Option<&Path>) -> anyhow::Result<()> {
+    let (acks, on_disk) = watch::channel(0);
+    let keep = folder.map(|folder| keeping::begin(folder, acks)).transpose()?;
     let listener = TcpListener::bind(at).await?;
     let desktops = Desktops::default();
     loop {
         let (stream, _) = listener.accept().await?;
-        let desktops = desktops.clone();
+        let (desktops, record) = (desktops.clone(), keep.clone().map(|keep| (keep, on_disk.clone())));
         tokio::spawn(async move {
             // A link that breaks is its client's business.
-            let _over = enter(stream, desktops).await;
+            let _over = enter(stream, desktops, record).await;
         });
     }
 }
 
-async fn enter(stream: TcpStream, desktops: Desktops) -> anyhow::Result<()> {
+/// Where events go, and up to which one they are on the disk.
+type Record = (mpsc::Sender<(u64, Utf8Bytes)>, watch::Receiver<u64>);
+
+async fn enter(stream: TcpStream, desktops: Desktops, record: Option<Record>) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut adapter = false;
     let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
@@ -91,7 +109,7 @@ async fn enter(stream: TcpStream, desktops: Desktops) -> anyhow::Result<()> {
     };
     let mut socket = accept_hdr_async_with_config(stream, path, Some(config)).await?;
     let hello = socket.next().await.context("no hello")??.into_text()?;
-    if adapter { relay(socket, &desktops).await } else { show(socket, &hello, &desktops).await }
+    if adapter { relay(socket, &desktops, record).await } else { show(socket, &hello, &desktops).await }
 }
 
 async fn show(
@@ -130,12 +148,28 @@ async fn show(
     }
 }
 
-async fn relay(mut socket: WebSocketStream<TcpStream>, desktops: &Desktops) -> anyhow::Result<()> {
+async fn relay(
+    mut socket: WebSocketStream<TcpStream>,
+    desktops: &Desktops,
+    mut record: Option<Record>,
+) -> anyhow::Result<()> {
     socket.send(Message::text(wire::encode(&HubToAdapter::Welcome { durable: 0 }))).await?;
     let mut calls = HashMap::<CallId, (CallFacts, Line)>::new();
-    while let Some(said) = socket.next().await {
+    loop {
+        let said = tokio::select! {
+            said = socket.next() => said,
+            sequence = on_disk(record.as_mut()) => {
+                socket.send(Message::text(wire::encode(&HubToAdapter::Durable { sequence }))).await?;
+                continue;
+            }
+        };
+        let Some(said) = said else { return Ok(()) };
         let Message::Text(text) = said? else { continue };
-        let AdapterSays::Event { event: Event::Call(event), .. } = wire::decode(&text)? else { continue };
+        let AdapterSays::Event { event, sequence } = wire::decode(&text)? else { continue };
+        if let Some((keep, _)) = &record {
+            keep.send((sequence, text)).await?;
+        }
+        let Event::Call(event) = event else { continue };
         let (call, at) = (event.call, event.heard_at);
         let offer = |line: &Line, state| Offer {
             agent: Some(line.to_string()),
@@ -183,5 +217,14 @@ async fn relay(mut socket: WebSocketStream<TcpStream>, desktops: &Desktops) -> a
             let _gone = desktop.try_send(frame);
         }
     }
-    Ok(())
+}
+
+/// The next number up to which everything is on the disk.
+async fn on_disk(record: Option<&mut Record>) -> u64 {
+    if let Some((_, on_disk)) = record
+        && on_disk.changed().await.is_ok()
+    {
+        return *on_disk.borrow_and_update();
+    }
+    std::future::pending().await
 }

@@ -25,7 +25,7 @@ pub async fn measure(verdict: &mut Verdict) -> anyhow::Result<()> {
     println!("\n— {MANY} desktops");
     let (mut house, mut large) = side("10,000 desktops", "127.0.30.233:7420", MANY, verdict).await?;
     let (_small_house, mut small) = side("100 desktops", "127.0.30.234:7420", FEW, verdict).await?;
-    let (mut smalls, mut larges) = in_turn(&mut small, &mut large, TURNS).await?;
+    let [mut smalls, mut larges] = in_turn([&mut small, &mut large], TURNS).await?;
     println!(
         "{:<16} {:>8} {:>8} {:>8} {:>9} {:>12} {:>12}",
         "", "p50 µs", "p90 µs", "p99 µs", "CPU µs", "idle ms/10 s", "sent late ms"

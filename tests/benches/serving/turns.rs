@@ -1,9 +1,9 @@
-//! Two servers in turn: while calls go through one, the other stands with its desktops connected, so that each
-//! interval gives what calls cost the one and what standing costs the other.
+//! Servers in turn: while calls go through one, the others stand with their desktops connected, so that each
+//! interval gives what calls cost the one and what standing costs the others.
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use pinkas_tests::measure::Processes;
 use tokio::time::Instant;
 
@@ -28,7 +28,7 @@ pub struct Side {
 }
 
 /// What an interval of calls gave.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Turn {
     /// Frames delivered.
     pub frames: usize,
@@ -43,6 +43,14 @@ pub struct Turn {
 }
 
 impl Turn {
+    const EMPTY: Turn = Turn {
+        frames: 0,
+        busy: Duration::ZERO,
+        idle: Duration::ZERO,
+        took_us: Vec::new(),
+        late: Duration::ZERO,
+    };
+
     /// Processor time that an event delivered takes, beyond what links cost that only stand, µs.
     pub fn each_us(&self) -> f64 {
         self.busy.saturating_sub(self.idle).as_secs_f64() * 1e6 / self.frames.max(1) as f64
@@ -50,40 +58,62 @@ impl Turn {
 }
 
 /// So many turns of each, in turn.
-pub async fn in_turn(
-    one: &mut Side,
-    other: &mut Side,
+pub async fn in_turn<const N: usize>(
+    mut sides: [&mut Side; N],
     turns: usize,
-) -> anyhow::Result<(Vec<Turn>, Vec<Turn>)> {
+) -> anyhow::Result<[Vec<Turn>; N]> {
     // What is made once is made now.
-    for side in [&mut *one, &mut *other] {
+    for side in &mut sides {
         side.phones.calls(&side.crowd.heard, side.crowd.agents, Duration::from_secs(1)).await?;
         side.crowd.heard.take();
     }
-    let (mut ones, mut others) = (Vec::new(), Vec::new());
+    let mut all = [const { Vec::new() }; N];
     for _ in 0..turns {
-        let (first, others_idle) = turn(one, other).await?;
-        let (second, ones_idle) = turn(other, one).await?;
-        ones.push(Turn { idle: ones_idle, ..first });
-        others.push(Turn { idle: others_idle, ..second });
+        let mut round = [const { Turn::EMPTY }; N];
+        for busy in 0..N {
+            let (turn, spent) = turn(&mut sides, busy).await?;
+            let idle = round.iter().map(|turn| turn.idle).collect::<Vec<_>>();
+            round[busy] = turn;
+            for ((of, idle), spent) in round.iter_mut().zip(idle).zip(spent) {
+                of.idle = spent.unwrap_or(idle);
+            }
+        }
+        all.iter_mut().zip(round).for_each(|(turns, turn)| turns.push(turn));
     }
-    Ok((ones, others))
+    Ok(all)
 }
 
-/// One interval of calls at the one; gives it, and what the other spent standing.
-async fn turn(busy: &mut Side, idle: &mut Side) -> anyhow::Result<(Turn, Duration)> {
-    let (began, before) = (Instant::now(), (busy.processes.cpu(), idle.processes.cpu()));
-    let rings = async {
-        let late = busy.phones.calls(&busy.crowd.heard, busy.crowd.agents, CALLS_FOR).await?;
-        busy.phones.listen_until(began + INTERVAL).await.map(|()| late)
-    };
-    let (late, stood) = tokio::join!(rings, idle.phones.listen_until(began + INTERVAL));
-    stood?;
-    let late = late?;
-    let spent = |side: &Side, before: Duration| side.processes.cpu().saturating_sub(before);
-    let (took_us, lost) = busy.crowd.heard.take();
+/// One interval of calls at one of them; gives it, and what each of the others spent standing.
+async fn turn<const N: usize>(
+    sides: &mut [&mut Side; N],
+    busy: usize,
+) -> anyhow::Result<(Turn, [Option<Duration>; N])> {
+    let began = Instant::now();
+    let before = sides.each_ref().map(|side| side.processes.cpu());
+    let (mut standing, mut late) = (Vec::new(), None);
+    for (n, side) in sides.iter_mut().enumerate() {
+        let Side { phones, crowd, .. } = &mut **side;
+        if n == busy {
+            late = Some(async {
+                let late = phones.calls(&crowd.heard, crowd.agents, CALLS_FOR).await?;
+                phones.listen_until(began + INTERVAL).await.map(|()| late)
+            });
+        } else {
+            standing.push(phones.listen_until(began + INTERVAL));
+        }
+    }
+    let late = late.context("one of them is busy")?;
+    let (late, stood) = tokio::join!(late, futures_util::future::try_join_all(standing));
+    let (late, _) = (late?, stood?);
+    let mut spent = [None; N];
+    for ((n, side), before) in sides.iter().enumerate().zip(before) {
+        spent[n] = Some(side.processes.cpu().saturating_sub(before));
+    }
+    let cpu = spent[busy].take().unwrap_or_default();
+    let (took_us, lost) = sides[busy].crowd.heard.take();
     let all = CALLS_FOR.as_millis() as usize * RATE as usize / 1000 * 3;
-    ensure!(lost == 0 && took_us.len() == all, "{}: {} of {all} changes arrived", busy.name, took_us.len());
-    let turn = Turn { frames: took_us.len(), busy: spent(busy, before.0), took_us, late, ..Turn::default() };
-    Ok((turn, spent(idle, before.1)))
+    let name = sides[busy].name;
+    ensure!(lost == 0 && took_us.len() == all, "{name}: {} of {all} changes arrived", took_us.len());
+    let turn = Turn { frames: took_us.len(), busy: cpu, took_us, late, ..Turn::EMPTY };
+    Ok((turn, spent))
 }
