@@ -42,6 +42,8 @@ const CROWDED: usize = store::QUEUE / 2;
 /// But for no longer than this: a disk that stands still must not stop the calls.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LOOKS_AGAIN: Duration = Duration::from_millis(2);
+/// So much that links said at once is decided before anybody is told.
+const TOGETHER: usize = 16;
 /// From sources to the core; when it is full, answers wait.
 const LANDED: usize = 1024;
 /// From administrators to the core; when it is full, they wait.
@@ -180,7 +182,7 @@ impl Desk {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(LOOKS_AGAIN), if waits => {}
                 said = inbox.recv(), if !waits => match said {
-                    Some(said) => self.hear(said, &mut outputs),
+                    Some(said) => self.hear_all(said, inbox, &mut outputs),
                     None => return Ok(()),
                 },
                 Some(landed) = landed.recv() => {
@@ -220,6 +222,15 @@ impl Desk {
         let crowded = self.recording && self.store.keep.capacity() < store::QUEUE - CROWDED;
         self.crowded = crowded.then(|| self.crowded.unwrap_or_else(Instant::now));
         self.crowded.is_some_and(|since| since.elapsed() < PATIENCE)
+    }
+
+    /// What has come meanwhile is decided together.
+    fn hear_all(&mut self, first: ToHub, inbox: &mut mpsc::Receiver<ToHub>, outputs: &mut Outputs) {
+        self.hear(first, outputs);
+        for _ in 1..TOGETHER {
+            let Ok(said) = inbox.try_recv() else { return };
+            self.hear(said, outputs);
+        }
     }
 
     fn hear(&mut self, said: ToHub, outputs: &mut Outputs) {

@@ -103,8 +103,7 @@ impl Number {
     /// The country a public number belongs to, as an ISO 3166 code (`IL`), where that is certain.
     pub fn country(&self) -> Option<String> {
         let Number::E164 { e164 } = self else { return None };
-        let id = phonenumber::parse(None, e164).ok()?.country().id()?;
-        Some(format!("{id:?}"))
+        tables::country_of(e164).map(|country| format!("{country:?}"))
     }
 }
 

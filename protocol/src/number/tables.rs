@@ -123,20 +123,32 @@ fn written(number: &PhoneNumber) -> Option<String> {
 /// Whether the library would give `+` and 7 to 15 digits back unchanged: they begin with the code of a country, and
 /// nothing after it can be taken for a prefix that is dialled there. Where that is not certain, it is not said.
 fn stays_as_it_is(digits: &str) -> bool {
-    let Some(digits) = digits.strip_prefix('+').filter(|digits| !digits.starts_with('0')) else {
-        return false;
-    };
+    seen_at_a_glance(digits).is_some()
+}
+
+/// The countries that share the code of such a number.
+fn seen_at_a_glance(digits: &str) -> Option<Vec<&'static Metadata>> {
+    let digits = digits.strip_prefix('+').filter(|digits| !digits.starts_with('0'))?;
     let of_code = |length: usize| {
         let (code, national) = digits.split_at_checked(length)?;
         Some((DATABASE.by_code(&code.parse::<u16>().ok()?)?, national))
     };
-    let Some((countries, national)) = (1..=3).find_map(of_code) else { return false };
+    let (countries, national) = (1..=3).find_map(of_code)?;
     let dials = |home: &&Metadata| {
         let found = home.national_prefix_for_parsing().and_then(|prefix| prefix.find(national));
         home.national_prefix().is_some_and(|prefix| national.starts_with(prefix))
             || found.is_some_and(|found| found.start() == 0)
     };
-    national.len() > 3 && !national.starts_with('0') && !countries.iter().any(dials)
+    let stays = national.len() > 3 && !national.starts_with('0') && !countries.iter().any(dials);
+    stays.then_some(countries)
+}
+
+/// The country of an E.164 number, where that is certain.
+pub(super) fn country_of(e164: &str) -> Option<Country> {
+    match seen_at_a_glance(e164).as_deref() {
+        Some([only]) => only.id().parse().ok(),
+        _ => phonenumber::parse(None, e164).ok()?.country().id(),
+    }
 }
 
 #[cfg(test)]
@@ -167,8 +179,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_countrys_example_is_read_as_the_library_reads_it_in_every_country() {
+    fn countrys(e164: &str) -> Option<Country> {
+        phonenumber::parse(None, e164).ok()?.country().id()
+    }
+
+    /// Numbers of every country.
+    fn examples() -> Vec<String> {
         let mut examples: Vec<String> = DATABASE
             .iter()
             .flat_map(|meta| {
@@ -181,6 +197,19 @@ mod tests {
         examples.sort_unstable();
         examples.dedup();
         assert!(examples.len() > 300, "only {} examples", examples.len());
+        examples
+    }
+
+    #[test]
+    fn the_country_of_every_example_is_as_the_library_says() {
+        for example in examples() {
+            assert_eq!(country_of(&example), countrys(&example), "{example}");
+        }
+    }
+
+    #[test]
+    fn every_countrys_example_is_read_as_the_library_reads_it_in_every_country() {
+        let examples = examples();
         for (at, country) in countries().into_iter().enumerate() {
             let tables = Tables::of(country);
             // All of them in each country would take minutes; each country sees others.
@@ -210,7 +239,11 @@ mod tests {
             country in prop::sample::select(countries()),
             digits in "(\\+|\\+[0189]{1,4}|)[0-9]{7,11}",
         ) {
-            prop_assert_eq!(Tables::of(country).e164(&digits), plainly(country, &digits));
+            let e164 = Tables::of(country).e164(&digits);
+            prop_assert_eq!(&e164, &plainly(country, &digits));
+            if let Some(e164) = e164 {
+                prop_assert_eq!(country_of(&e164), countrys(&e164), "{}", e164);
+            }
         }
     }
 }
