@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,11 +176,16 @@ impl Desk {
         mut durable: tokio::sync::watch::Receiver<Durable>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
+        let mut stopped = pin!(stop.cancelled());
+        let mut forgets = pin!(tokio::time::sleep_until(self.clerk.forgets_at()));
         loop {
             let mut outputs = Outputs::default();
             let waits = self.waits_for_the_disk();
+            if forgets.deadline() != self.clerk.forgets_at() {
+                forgets.as_mut().reset(self.clerk.forgets_at());
+            }
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = &mut stopped => return Ok(()),
                 () = tokio::time::sleep(LOOKS_AGAIN), if waits => {}
                 said = inbox.recv(), if !waits => match said {
                     Some(said) => self.hear_all(said, inbox, &mut outputs),
@@ -205,7 +211,7 @@ impl Desk {
                 },
                 Some(said) = self.store.said.recv() => self.store_said(said),
                 Some(asked) = asked.recv() => self.asked(asked, &mut outputs),
-                () = self.clerk.forget_due(), if self.recording => {
+                () = &mut forgets, if self.recording => {
                     outputs.keep.extend(self.clerk.forget(Timestamp::now()));
                 }
             }

@@ -80,9 +80,9 @@ impl Clerk {
         }
     }
 
-    /// Returns when it is time to forget.
-    pub(crate) async fn forget_due(&self) {
-        tokio::time::sleep_until(self.next).await;
+    /// When it is time to forget.
+    pub(crate) fn forgets_at(&self) -> Instant {
+        self.next
     }
 
     /// Some of what is too old, unless the clock has jumped since it was last looked at.

@@ -1,5 +1,5 @@
-//! Something that an adapter takes for a hub: it says welcome, says of events that they are on its disk as a hub
-//! with a disk does (what came during one sync at once), and counts. For measurements in which a real hub's work would be in the way.
+//! Something that an adapter takes for a hub: it says welcome, says of events that they are on its disk when the real
+//! hub would (in groups, no closer than its own), and counts. For measurements in which a real hub's work would be in the way.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -69,16 +69,19 @@ impl Drop for CountingHub {
 
 /// From an event to the word that it is on disk, with all that came meanwhile: what a sync costs on a disk of today.
 const DISK: Duration = Duration::from_millis(1);
+/// Between two such words: the hub writes no closer.
+const BETWEEN: Duration = Duration::from_millis(50);
 
 async fn talk(stream: TcpStream, told: &Mutex<Told>) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut socket = tokio_tungstenite::accept_async(stream).await?;
     let mut unsaid: Option<(Instant, u64)> = None;
+    let mut next = Instant::now();
     loop {
         let synced = async {
             match unsaid {
                 Some((since, sequence)) => {
-                    tokio::time::sleep_until(since + DISK).await;
+                    tokio::time::sleep_until(next.max(since) + DISK).await;
                     sequence
                 }
                 None => std::future::pending().await,
@@ -100,6 +103,7 @@ async fn talk(stream: TcpStream, told: &Mutex<Told>) -> anyhow::Result<()> {
             }
             sequence = synced => {
                 unsaid = None;
+                next = Instant::now() + BETWEEN;
                 HubToAdapter::Durable { sequence }
             }
         };
