@@ -1,7 +1,7 @@
 //! A few whole screens, pixel by pixel: what no tree tells, such as a colour, a line that is missing, a text over
 //! another. After a wanted change run `UPDATE_SNAPSHOTS=1 cargo nextest run -p pinkas-agent pictures`, look at what
-//! has changed in `views/pictures/`, and commit it. The letters are egui's own; Hebrew ones are the system's, of one
-//! edition.
+//! has changed in `agent/tests/pictures/`, and commit it. The letters are egui's own; Hebrew ones are the system's,
+//! of one edition.
 
 use std::io::Write as _;
 
@@ -44,20 +44,24 @@ fn left_out(test: &str) {
 
 /// The letters and the colours of a picture.
 struct Look {
+    shade: Shade,
     theme: Theme,
     hebrew: Option<FontData>,
 }
 
 fn look(shade: Shade) -> Look {
-    Look { theme: Theme::of(shade), hebrew: None }
+    Look { shade, theme: Theme::of(shade), hebrew: None }
 }
 
 /// Compares what is drawn with the picture of this name.
 fn compare(name: &str, size: egui::Vec2, look: Look, draw: impl FnMut(&mut egui::Ui)) {
-    let options = SnapshotOptions::new().output_path("src/views/pictures").max_failed_pixels(MAY_DIFFER);
-    let Look { theme, hebrew } = look;
+    let options = SnapshotOptions::new().output_path("tests/pictures").max_failed_pixels(MAY_DIFFER);
+    let Look { shade, theme, hebrew } = look;
+    // The harness sets it anew.
+    let base = if shade == Shade::Dark { egui::Theme::Dark } else { egui::Theme::Light };
     let mut harness = Harness::builder()
         .with_size(size + AROUND)
+        .with_theme(base)
         .with_options(options)
         .renderer(Pixels::new(theme.ground))
         .with_context_setup(move |ctx| {
@@ -85,12 +89,12 @@ fn a_filled_card() {
 fn the_same_in_hebrew_mirrored_and_dark() {
     let Some(letters) = hebrew_letters() else { return left_out("the_same_in_hebrew_mirrored_and_dark") };
     let words = Words::of("he".parse().expect("a language"));
-    let theme = Theme::of(Shade::Dark).read(words.direction());
+    let theme = look(Shade::Dark).theme.read(words.direction());
     let mut view = sample::arrived(call(1), "+972501234567", None, known("דוד כהן — חומרי בניין"), at(0));
     view.cards = sample::cards("C-1", "ILS", ["לכה לעץ, 5 ליטר", "Deck boards", "מסמרים, 5 ק״ג"], at(0));
     let mut model = model_with(sample::rings_as(view, "101", at(0)));
     model.words = words;
-    compare_card("card-hebrew", &model, Look { theme, hebrew: Some(letters) });
+    compare_card("card-hebrew", &model, Look { theme, hebrew: Some(letters), ..look(Shade::Dark) });
 }
 
 #[test]
