@@ -36,6 +36,8 @@ use crate::{dial, fonts, window};
 
 /// The longest time one frame takes in events; the rest waits for the next frame.
 const DRAIN_FOR: Duration = Duration::from_millis(10);
+/// In pixels; every graphics library can hold it.
+const WIDEST_TEXTURE: usize = 2048;
 /// How often an age on the screen changes.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -335,6 +337,12 @@ fn wake_at(ctx: &Context, now: Timestamp, at: Timestamp) {
 }
 
 impl eframe::App for App {
+    /// The sheet of letters is as wide as this and grows in height: as wide as what draws allows, it would take
+    /// megabytes from the start, once here and once there.
+    fn raw_input_hook(&mut self, _: &Context, input: &mut egui::RawInput) {
+        input.max_texture_side = input.max_texture_side.map(|most| most.min(WIDEST_TEXTURE));
+    }
+
     fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
         if self.drain() {
             ctx.request_repaint();

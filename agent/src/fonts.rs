@@ -59,6 +59,12 @@ pub fn install(ctx: &egui::Context) {
     ctx.set_fonts(definitions(found));
 }
 
+/// Of the system only these Hebrew letters: a picture is then the same on every machine.
+#[cfg(test)]
+pub fn install_built_in(ctx: &egui::Context, hebrew: Option<FontData>) {
+    ctx.set_fonts(definitions(Found { hebrew, ..Found::default() }));
+}
+
 #[derive(Default)]
 struct Found {
     latin: Option<FontData>,

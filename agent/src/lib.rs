@@ -10,6 +10,7 @@ pub mod dial;
 pub mod drafts;
 pub mod fonts;
 pub mod headless;
+pub mod icon;
 pub mod keyring;
 pub mod model;
 pub mod net;

@@ -10,6 +10,7 @@ use egui::{Context, Key, Pos2, UserAttentionType, Vec2, ViewportBuilder, Viewpor
 use tokio::sync::mpsc;
 
 use crate::command::Command;
+use crate::icon::icon;
 use crate::settings::Edge;
 use crate::theme::{CARD_WIDTH, Theme};
 use crate::views::popup::{self, PopupData};
@@ -75,6 +76,7 @@ pub fn options() -> eframe::NativeOptions {
         viewport: ViewportBuilder::default()
             .with_title("Pinkas")
             .with_app_id("pinkas-agent")
+            .with_icon(icon(64))
             .with_inner_size([880.0, 560.0])
             .with_min_inner_size([640.0, 320.0]),
         event_loop_builder: platform(),

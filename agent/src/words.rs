@@ -18,7 +18,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff_icu::ConvertInto as _;
+use pinkas_link::{Ended, SILENT_AFTER};
 use pinkas_protocol::card::{Card, CardState, Match};
+use pinkas_protocol::close::Close;
 use pinkas_protocol::record::Refusal;
 use pinkas_protocol::{Failure, Gives, Money, text};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -127,6 +129,15 @@ impl Words {
         }
     }
 
+    /// How long an answer was waited for: `800 ms`, `15 s`.
+    fn waited(&self, ms: u64) -> String {
+        match ms {
+            0..1000 => self.tell("milliseconds", &[("count", ms.into())]),
+            _ if ms.is_multiple_of(1000) => self.tell("seconds", &[("count", (ms / 1000).into())]),
+            _ => self.took(ms),
+        }
+    }
+
     /// An amount with two decimals, grouped as the language does, with its currency where one is known.
     pub fn money(&self, money: &Money) -> String {
         let amount = to_cents(money.amount);
@@ -201,15 +212,14 @@ impl Words {
     pub fn trouble(&self, card: &Card) -> Option<String> {
         match &card.state {
             CardState::Late { deadline_ms } => {
-                Some(self.tell("no-answer-waiting", &[("ms", (*deadline_ms).into())]))
+                Some(self.tell("no-answer-waiting", &[("time", (&self.waited(*deadline_ms)).into())]))
             }
             CardState::Failed { failure, .. } => Some(self.failure(failure)),
             CardState::Filled { old: Some(failure), .. } => {
                 Some(self.tell("old-figures", &[("why", (&self.failure(failure)).into())]))
             }
             CardState::Filled { .. } if !card.folded.is_empty() => {
-                let fields =
-                    card.folded.iter().take(MOST_FIELDS).map(|field| plain(&field.replace('_', " ")));
+                let fields = card.folded.iter().take(MOST_FIELDS).map(|field| self.field(field));
                 let more = (card.folded.len() > MOST_FIELDS).then(|| "…".to_owned());
                 let fields = self.list(fields.chain(more));
                 Some(self.tell("kept-back", &[("what", (&fields).into())]))
@@ -221,12 +231,49 @@ impl Words {
         }
     }
 
+    /// What a card calls one of its fields; what a company named itself is said as it is.
+    fn field(&self, name: &str) -> String {
+        self.say(match name {
+            "balance" => "open-row",
+            "overdue" => "overdue-row",
+            "oldest_due" => "oldest-due",
+            "limit" => "limit-row",
+            "available" => "credit-left",
+            "days" => "payment-term",
+            "hold" => "credit-stopped",
+            "offer" => "field-offer",
+            "note" => "field-note",
+            own => return plain(&own.replace('_', " ")),
+        })
+    }
+
+    /// Why there is no link to the hub.
+    pub fn link_ended(&self, why: &Ended) -> String {
+        match why {
+            Ended::Unreachable(why) => self.tell("link-unreachable", &[("why", (&plain(why)).into())]),
+            Ended::OtherVersion(_) | Ended::Closed(Close::WrongVersion) => self.say("link-other-version"),
+            Ended::Broken => self.say("link-broken"),
+            Ended::Silent => self.tell("link-silent", &[("count", SILENT_AFTER.as_secs().into())]),
+            Ended::NotUnderstood(_) | Ended::Closed(Close::BadMessage) => self.say("link-not-understood"),
+            Ended::Closed(close) => self.say(match close {
+                Close::Stopping => "link-stopping",
+                Close::WrongSecret => "link-wrong-secret",
+                Close::NoHello => "link-no-hello",
+                Close::TooSlow => "link-too-slow",
+                Close::Replaced => "link-replaced",
+                Close::Revoked => "link-login-ended",
+                Close::TooManyAttempts => "link-too-many",
+                Close::WrongVersion | Close::BadMessage => "link-broken",
+            }),
+        }
+    }
+
     /// Why a source says nothing.
     pub fn failure(&self, failure: &Failure) -> String {
         let what = |id, what: &String| self.tell(id, &[("what", (&plain(what)).into())]);
         match failure {
             Failure::NoAnswer { deadline_ms } => {
-                self.tell("failure-no-answer", &[("ms", (*deadline_ms).into())])
+                self.tell("failure-no-answer", &[("time", (&self.waited(*deadline_ms)).into())])
             }
             Failure::Unreachable => self.say("failure-unreachable"),
             Failure::Refused { what: why } => what("failure-refused", why),
@@ -372,8 +419,9 @@ mod tests {
             late: false,
             old: None,
         };
-        let said = english().trouble(&card(state, &["balance", "oldest_due"]));
-        assert_eq!(said.as_deref(), Some("kept back until identified: balance, oldest due"));
+        let said = english().trouble(&card(state, &["overdue", "oldest_due", "our_own"]));
+        let expected = "kept back until identified: Overdue, oldest due date, our own";
+        assert_eq!(said.as_deref(), Some(expected));
     }
 
     #[test]
@@ -383,6 +431,8 @@ mod tests {
         };
         check(CardState::Waiting, None);
         check(CardState::Late { deadline_ms: 800 }, Some("no answer in 800 ms, still waiting"));
+        check(CardState::Late { deadline_ms: 15_000 }, Some("no answer in 15 s, still waiting"));
+        check(CardState::Late { deadline_ms: 2_540 }, Some("no answer in 2.5 s, still waiting"));
         let failure = Failure::Refused { what: "HTTP 403".to_owned() };
         check(CardState::Failed { failure, took_ms: 3 }, Some("refused: HTTP 403"));
         check(CardState::Nothing { took_ms: 3 }, None);

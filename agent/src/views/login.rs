@@ -76,7 +76,7 @@ pub fn data(model: &Model, now: Timestamp) -> Option<LoginData> {
         Question::Trying => Some((words.say("login-asks"), Tone::Dim)),
         Question::Refused(close) => Some((words.say(refusal(*close)), Tone::Bad)),
         Question::NoAnswer(why) => {
-            let why = words::plain(&why.to_string());
+            let why = words.link_ended(why);
             Some((words.tell("login-no-answer", &[("why", (&why).into())]), Tone::Warn))
         }
     };

@@ -173,7 +173,7 @@ fn link_words(model: &Model, now: Timestamp) -> (String, Tone) {
         LinkState::Dialling => (words.say("connecting"), Tone::Dim),
         LinkState::Connected { .. } => (words.say("connected"), Tone::Good),
         LinkState::Disconnected { since, why } => {
-            let (age, why) = (words.age(*since, now), words::plain(&why.to_string()));
+            let (age, why) = (words.age(*since, now), words.link_ended(why));
             (
                 words.tell("not-connected-because", &[("age", (&age).into()), ("why", (&why).into())]),
                 Tone::Bad,

@@ -126,8 +126,10 @@ fn row_ui(ui: &mut Ui, theme: &Theme, words: &Words, row: &MissedRow, wishes: &m
     let [last, who, number, queue, count, buttons] = columns(line);
     let tone = if row.handled.is_some() { Tone::Dim } else { Tone::Text };
     pen.text(last, Side::Start, &row.last, ink(theme::TEXT, Tone::Dim));
+    let has_number = row.number != row.name && number.width() > 1.0;
+    let who = if has_number { who } else { who.union(number) };
     pen.text(who, Side::Start, &row.name, ink(theme::TEXT, tone));
-    if row.number != row.name && number.width() > 1.0 {
+    if has_number {
         pen.text(number, Side::Start, &row.number, ink(theme::TEXT, Tone::Dim));
     }
     for (cell, text, tone) in [(queue, &row.queue, Tone::Dim), (count, &row.count, tone)] {

@@ -142,6 +142,10 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &SettingsData) -> Vec<Command> {
             line = beside(line, Side::Start, LABEL + theme::PAD);
             for option in &row.options {
                 let width = pen.button_width(&option.text);
+                if width > line.width() {
+                    pen.space(theme::STEP);
+                    line = beside(pen.padded_line(theme::TALL_ROW), Side::Start, LABEL + theme::PAD);
+                }
                 if option_ui(&mut pen, part(line, Side::Start, width), option) {
                     wishes.push(option.wish.clone());
                 }

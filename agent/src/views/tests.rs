@@ -27,6 +27,7 @@ mod in_use;
 mod lists;
 mod login;
 mod people;
+mod pictures;
 mod stories;
 
 fn model_with(update: Update) -> Model {

@@ -374,7 +374,7 @@ fn fact_id(fact: Fact) -> &'static str {
         Fact::OldestDue => "oldest-due",
         Fact::Limit => "limit-row",
         Fact::Available => "credit-left",
-        Fact::Days => "payment-term",
+        Fact::Days => "terms",
         Fact::Hold => "credit-stopped",
     }
 }

@@ -32,22 +32,38 @@ pub fn height(data: &PopupData) -> f32 {
     pen.y
 }
 
+/// Where less than this is left between head and foot, the head scrolls along, so that the cards can be reached.
+const LEAST_BETWEEN: f32 = 100.0;
+
 /// Draws the card into all of `ui`; its head and foot stay while what is between them scrolls.
 pub fn ui(ui: &mut Ui, theme: &Theme, data: &PopupData) -> Vec<Command> {
     let mut wishes = Vec::new();
     let whole = ui.max_rect();
     ui.painter().rect_filled(whole, 0.0, theme.panel);
+    let measured = |draw: &dyn Fn(&mut Pen<'_>)| {
+        let mut pen = Pen::measuring(theme, theme::CARD_WIDTH);
+        draw(&mut pen);
+        pen.y
+    };
+    let below = measured(&|pen| foot(pen, data, &mut Vec::new()));
+    let between = whole.height() - below - measured(&|pen| head(pen, data));
+    let scrolls =
+        between < LEAST_BETWEEN && between < measured(&|pen| body(pen, data, &mut Vec::new())) - 1.0;
     let mut pen = Pen::new(ui, theme);
-    head(&mut pen, data);
+    status_line(&mut pen, data);
+    if !scrolls {
+        about(&mut pen, data);
+    }
     let top = pen.y;
-    let mut measure = Pen::measuring(theme, theme::CARD_WIDTH);
-    foot(&mut measure, data, &mut Vec::new());
-    let bottom = (whole.bottom() - measure.y).max(top);
+    let bottom = (whole.bottom() - below).max(top);
     let middle = Rect::from_min_max(Pos2::new(whole.left(), top), Pos2::new(whole.right(), bottom));
     ui.scope_builder(egui::UiBuilder::new().max_rect(middle), |ui| {
         ui.set_clip_rect(middle.intersect(ui.clip_rect()));
         egui::ScrollArea::vertical().auto_shrink(false).id_salt("card body").show(ui, |ui| {
             let mut pen = Pen::new(ui, theme);
+            if scrolls {
+                about(&mut pen, data);
+            }
             body(&mut pen, data, &mut wishes);
         });
     });
@@ -82,7 +98,11 @@ pub(super) fn is_pressed(ui: &Ui, choice: &ChoiceData) -> bool {
 
 fn head(pen: &mut Pen<'_>, data: &PopupData) {
     status_line(pen, data);
-    pen.rule();
+    about(pen, data);
+}
+
+/// Who calls, and the figures.
+fn about(pen: &mut Pen<'_>, data: &PopupData) {
     let notices = [(&data.notice, Tone::Bad), (&data.not_ready, Tone::Warn)];
     for (notice, tone) in notices.into_iter().filter_map(|(notice, tone)| Some((notice.as_ref()?, tone))) {
         pen.space(6.0);
@@ -135,6 +155,7 @@ fn status_line(pen: &mut Pen<'_>, data: &PopupData) {
     }
     let words = beside(beside(line, Side::Start, 16.0), Side::End, 84.0);
     pen.text(words, Side::Start, &data.status, ink(theme::LABEL + 1.0, Tone::Dim));
+    pen.rule();
 }
 
 /// A tag's name and value; how much of the line they took.

@@ -76,6 +76,8 @@ fn wants_outcome(data: &PopupData) -> bool {
 
 /// Outcomes beside each other; a width of its own for each would not be known before the first frame.
 const OUTCOMES_IN_A_LINE: usize = 3;
+/// Between controls beside each other.
+const GAP: f32 = 8.0;
 /// Lines of the field for notes.
 const NOTE_ROWS: usize = 2;
 
@@ -84,7 +86,7 @@ fn writing_ui(pen: &mut Pen<'_>, data: &PopupData, writing: &WritingData, wishes
     pen.space(8.0);
     for line in writing.outcomes.chunks(OUTCOMES_IN_A_LINE) {
         let place = pen.padded_line(32.0);
-        for (outcome, cell) in line.iter().zip(columns::<OUTCOMES_IN_A_LINE>(place)) {
+        for (outcome, cell) in line.iter().zip(outcome_cells(pen, place, line)) {
             if outcome_ui(pen, cell, outcome) && !outcome.chosen {
                 let what = Written::Outcome { code: outcome.code.clone() };
                 wishes.push(Command::Write { call: data.call, what });
@@ -165,12 +167,28 @@ fn outcome_ui(pen: &mut Pen<'_>, place: Rect, outcome: &OutcomeData) -> bool {
     clicked
 }
 
+/// Equal parts of a line, unless one is too narrow for its label where the others have room to spare.
+fn outcome_cells(pen: &Pen<'_>, line: Rect, outcomes: &[OutcomeData]) -> [Rect; OUTCOMES_IN_A_LINE] {
+    let equal = columns::<OUTCOMES_IN_A_LINE>(line);
+    let needs = |n: usize| outcomes.get(n).map_or(0.0, |outcome| pen.button_width(&outcome.label));
+    let needs: [f32; OUTCOMES_IN_A_LINE] = std::array::from_fn(needs);
+    let spare = equal.iter().map(Rect::width).sum::<f32>() - needs.iter().sum::<f32>();
+    if spare < 0.0 || needs.iter().zip(&equal).all(|(need, cell)| *need <= cell.width()) {
+        return equal;
+    }
+    let mut left = line;
+    needs.map(|need| {
+        let cell = part(left, Side::Start, need + spare / OUTCOMES_IN_A_LINE as f32);
+        left = beside(left, Side::Start, cell.width() + GAP);
+        cell
+    })
+}
+
 /// Equal parts of a line.
 fn columns<const N: usize>(line: Rect) -> [Rect; N] {
-    let gap = 8.0;
-    let width = (line.width() - gap * (N as f32 - 1.0)) / N as f32;
+    let width = (line.width() - GAP * (N as f32 - 1.0)) / N as f32;
     std::array::from_fn(|i| {
-        let left = line.left() + i as f32 * (width + gap);
+        let left = line.left() + i as f32 * (width + GAP);
         Rect::from_min_size(egui::Pos2::new(left, line.top()), Vec2::new(width, line.height()))
     })
 }

@@ -214,3 +214,32 @@ fn a_row_with_a_page_opens_it_and_nothing_but_a_page_is_opened() {
     harness.run();
     assert_eq!(harness.state(), &[Command::Browse(Private("https://crm.example/7".to_owned()))]);
 }
+
+#[test]
+fn on_a_small_screen_the_cards_are_reached_while_one_can_write() {
+    let mut view = sample::arrived(call(1), "+48123456789", None, known("Zofia"), at(0));
+    view.cards = sample::cards("C-1", "PLN", ["Paint", "Boards", "Screws"], at(0));
+    let mut model = model_with(sample::rings_as(view, "101", at(0)));
+    model.apply(sample::update(2, sample::answered(call(1), "101")));
+    let data = PopupData::now(&model, at(4)).expect("a card");
+    let mut harness = shown_in(data, Shade::Dark, egui::Vec2::new(CARD_WIDTH, 440.0));
+    let note = harness.get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Note").rect();
+    let place = |harness: &Harness<'static, Vec<Command>>| {
+        harness.query_all_by_label("Recent purchases").next().expect("a card").rect()
+    };
+    assert!(place(&harness).top() > note.top(), "it is too small for all");
+    harness.hover_at(egui::Pos2::new(200.0, 150.0));
+    harness.run();
+    harness.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: egui::Vec2::new(0.0, -1000.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+        modifiers: egui::Modifiers::NONE,
+    });
+    harness.run();
+    let (found, status) = (place(&harness), harness.get_by_label("Talking on 101 · Support").rect());
+    assert!(found.top() > status.bottom() && found.bottom() < note.top(), "{found:?}");
+    let now = harness.get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Note").rect();
+    assert_eq!(now, note, "what one writes in stays");
+}
