@@ -11,6 +11,7 @@ pub mod drafts;
 pub mod fonts;
 pub mod headless;
 pub mod keyring;
+pub mod links;
 pub mod model;
 pub mod net;
 pub mod settings;

@@ -166,7 +166,7 @@ fn outcome_ui(pen: &mut Pen<'_>, place: Rect, outcome: &OutcomeData) -> bool {
 }
 
 /// Equal parts of a line.
-fn columns<const N: usize>(line: Rect) -> [Rect; N] {
+pub(super) fn columns<const N: usize>(line: Rect) -> [Rect; N] {
     let gap = 8.0;
     let width = (line.width() - gap * (N as f32 - 1.0)) / N as f32;
     std::array::from_fn(|i| {
