@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use pinkas_protocol::agent_link::{AgentSays, HubToAgent, Role};
+use pinkas_protocol::agent_link::{AgentSays, Candidate, HubToAgent, Role};
 use pinkas_protocol::board::{AdapterView, LineView, PauseView, Waiting};
 use pinkas_protocol::card::{CustomRow, Match, SourceNote};
-use pinkas_protocol::record::Entry;
-use pinkas_protocol::record::{Outcome, PAGE, Refusal, Searched, Settled};
+use pinkas_protocol::record::{Entry, Outcome, PAGE, Refusal, Searched, Settled};
 use pinkas_protocol::{
     AdapterId, AgentId, Board, CallFacts, CallId, CallView, CardState, Customer, CustomerKey, EndedHow,
     Facts, Failure, FollowUp, Gives, LineState, Number, OfferState, OwnState, Pause, PersonState, Private,
@@ -24,31 +23,8 @@ use uuid::Uuid;
 mod sample;
 
 /// Every scene, in the order in which `all` plays them.
-const SCENES: [&str; 23] = [
-    "known",
-    "hebrew",
-    "withheld",
-    "several",
-    "troubled",
-    "unknown",
-    "long",
-    "slow",
-    "hostile",
-    "two",
-    "elsewhere",
-    "answered",
-    "passed_on",
-    "held",
-    "forged",
-    "marked",
-    "guesses",
-    "talking",
-    "identify",
-    "disagree",
-    "wants_outcome",
-    "wrap_up",
-    "refused",
-];
+const SCENES: &str = "known hebrew withheld several troubled unknown long slow hostile two elsewhere answered \
+                      passed_on held forged marked guesses talking identify disagree wants_outcome wrap_up refused";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -59,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!(
         "pretend hub at ws://127.0.0.1:{port}, playing {scene}; scenes are all, quiet, {}",
-        SCENES.join(", ")
+        SCENES.replace(' ', ", ")
     );
     loop {
         let (stream, _) = listener.accept().await?;
@@ -105,7 +81,7 @@ async fn attend(stream: TcpStream, scene: &str, role: Role) -> anyhow::Result<()
         })
         .await?;
     loop {
-        let scenes: Vec<&str> = if scene == "all" { SCENES.to_vec() } else { vec![scene] };
+        let scenes: Vec<&str> = if scene == "all" { SCENES.split(' ').collect() } else { vec![scene] };
         for scene in scenes {
             play(&mut agent, scene).await?;
         }
@@ -138,6 +114,7 @@ impl Agent {
                     return Ok(());
                 }
                 AgentSays::Choose { call, customer: Some(customer) } => self.chosen(call, customer).await?,
+                AgentSays::FindCustomer { ask, call, text } => self.found(ask, call, &text.0).await?,
                 AgentSays::Write { id, .. } if self.refuses => {
                     self.say(&HubToAgent::Refused { id, why: Refusal::RecordStopped }).await?;
                 }
@@ -178,8 +155,32 @@ impl Agent {
     async fn chosen(&mut self, call: CallId, customer: CustomerKey) -> anyhow::Result<()> {
         println!("{call}: {customer} was chosen");
         let cards = sample::cards(customer.as_str(), "ILS", HEBREW_PRODUCTS, Timestamp::now());
-        let who = Who::Several { customers: self.customers.clone(), chosen: Some(customer) };
+        let found = self.customers.iter().find(|one| one.key == customer && one.matched == Match::Searched);
+        let who = match found {
+            Some(found) => Who::Known { customer: found.clone() },
+            None => Who::Several { customers: self.customers.clone(), chosen: Some(customer) },
+        };
         self.update(Update::Who { call, who, cards }).await
+    }
+
+    /// Whoever is looked for, there are the same few; for `nobody` there is nobody.
+    async fn found(&mut self, ask: u64, call: CallId, text: &str) -> anyhow::Result<()> {
+        let nobody = text == "nobody";
+        let some = [
+            ("C-5", "מאפיית לוי בע\"מ", Some("VIP")),
+            ("C-6", "Ruth Levi", None),
+            ("C-11", "Levi & Sons, building materials", Some("Gold")),
+            ("C-14", "Lewicki Budownictwo Żółkiew", None),
+        ];
+        let found = some.into_iter().filter(|_| !nobody).map(|(key, name, class)| Customer {
+            matched: Match::Searched,
+            ..sample::customer(key, name, class)
+        });
+        self.customers = found.collect();
+        let candidate = |Customer { key, name, class, source, .. }| Candidate { key, name, class, source };
+        let found = self.customers.iter().cloned().map(candidate).collect();
+        let searched = if nobody { Searched::Partly } else { Searched::Fully };
+        self.say(&HubToAgent::Customers { ask, call, found, searched }).await
     }
 }
 

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::drafts::folder::Folder;
 use crate::drafts::keeper::Keeper;
 use crate::keyring::{self, Keyring};
+use crate::links::Opener;
 use crate::model::Model;
 use crate::model::login::{Attempt, Login};
 use crate::net::{self, NetEvent, Pass};
@@ -88,6 +89,7 @@ struct App {
     wishes: mpsc::Receiver<Command>,
     says: mpsc::Sender<AgentSays>,
     call_back: dial::Template,
+    opener: Opener,
     /// Gone only once the window is closed.
     keeper: Option<Keeper>,
     /// Absent where the configuration names the secret.
@@ -102,6 +104,7 @@ impl App {
     fn new(ctx: &Context, mut config: Config, folder: Result<Folder, String>) -> anyhow::Result<Self> {
         fonts::install(ctx);
         let call_back = config.call_back.clone();
+        let links = std::mem::take(&mut config.links);
         let file = SettingsFile::new(&config.data, config.settings);
         let settings = file.load();
         let player = Player::new(config.sound.clone());
@@ -137,6 +140,7 @@ impl App {
         let mut model = Model::new(TimeZone::system());
         model.words = Words::of(settings.language);
         model.habits = settings.habits;
+        model.links = links;
         *model.login_mut() = login;
         Ok(App {
             model,
@@ -152,6 +156,7 @@ impl App {
             wishes,
             says,
             call_back,
+            opener: Opener::default(),
             keeper: Some(keeper),
             keyring,
             attempt,
@@ -253,6 +258,7 @@ impl App {
             Command::State(state) => self.tell(AgentSays::State { state }),
             Command::CallBack(number) => dial::call(&self.call_back, &number),
             Command::Browse(page) => dial::browse(&page.0),
+            Command::Launch(target) => self.opener.open(&target),
             Command::Details(call) => {
                 // The board knows it, or it is asked for.
                 if !self.model.board.calls.contains_key(&call) {

@@ -3,6 +3,7 @@
 use pinkas_protocol::{CallId, CustomerKey, Number, OwnState, Private, Written};
 use uuid::Uuid;
 
+use crate::links::Target;
 use crate::model::login::{Keep, Secret};
 use crate::settings::{Settings, Switch};
 
@@ -70,6 +71,8 @@ pub enum Command {
     CallBack(Number),
     /// Open this page, which a source names, in the person's browser.
     Browse(Private<String>),
+    /// Open what a button on the card is for: a page, or a program.
+    Launch(Target),
     /// Take this call's card off the screen.
     Close(CallId),
     /// A field in the pop-up was clicked: what is typed goes there.

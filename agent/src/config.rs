@@ -8,6 +8,7 @@ use pinkas_link::{HUB_URL_EXAMPLE, HubUrl};
 use pinkas_protocol::{AgentId, Private};
 
 use crate::dial::{TEMPLATE_EXAMPLE, Template};
+use crate::links::Links;
 use crate::model::Habits;
 use crate::settings::{Settings, Switch};
 use crate::sound::Sound;
@@ -29,6 +30,8 @@ pub struct Config {
     pub settings: Settings,
     /// By what a number is called back.
     pub call_back: Template,
+    /// What buttons on a card open.
+    pub links: Links,
     /// What a call that rings sounds like.
     pub sound: Sound,
     /// The file it was read from.
@@ -61,13 +64,14 @@ fn read(section: &mut Section<'_>, file: &Path) -> Option<Config> {
     }
     let pops = section.parsed("pops", POPS_EXAMPLE).unwrap_or_default();
     let call_back = section.parsed("call_back", TEMPLATE_EXAMPLE).unwrap_or_default();
+    let links = Links::read(section);
     let wrap_up = section.duration("wrap_up").and_then(|lasts| lasts.try_into().ok());
     let sound = section.texts("sound").into();
     let flash = if section.flag("flash") == Some(false) { Switch::Off } else { Switch::On };
     let habits = Habits { pops, wrap_up };
     let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash };
     let file = file.to_owned();
-    Some(Config { hub: hub?, agent: agent?, secret, settings, call_back, sound, file, data: data? })
+    Some(Config { hub: hub?, agent: agent?, secret, settings, call_back, links, sound, file, data: data? })
 }
 
 #[cfg(test)]

@@ -24,12 +24,8 @@ impl FromStr for Template {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let scheme = text.split_once(':').map(|(scheme, _)| scheme).ok_or(())?;
-        let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-        // One letter is a drive of Windows, and a file is no phone.
-        let dials = scheme.len() > 1 && !scheme.eq_ignore_ascii_case("file");
         let whole = !text.contains(|c: char| c.is_whitespace() || c.is_control());
-        let good = named && dials && whole && text.contains("{number}");
+        let good = is_scheme(scheme) && whole && text.contains("{number}");
         good.then(|| Template(text.to_owned())).ok_or(())
     }
 }
@@ -50,6 +46,19 @@ impl Template {
         }
         Some(self.0.replace("{number}", &encoded))
     }
+}
+
+/// Whether an address of this scheme may be opened: one letter is a drive of Windows, and a file is neither a phone
+/// nor a page.
+pub(crate) fn is_scheme(scheme: &str) -> bool {
+    let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    named && scheme.len() > 1 && !scheme.eq_ignore_ascii_case("file")
+}
+
+/// Whether it is a scheme of the web.
+pub(crate) fn is_web(scheme: &str) -> bool {
+    ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web))
 }
 
 /// Calls a number with the person's own phone program.

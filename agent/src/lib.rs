@@ -12,6 +12,7 @@ pub mod fonts;
 pub mod headless;
 pub mod icon;
 pub mod keyring;
+pub mod links;
 pub mod model;
 pub mod net;
 pub mod settings;

@@ -23,6 +23,7 @@ pub use past::Past;
 pub use pop::{Here, Pop};
 
 use crate::drafts::Drafts;
+use crate::links::Links;
 use crate::net::{Me, NetEvent};
 use crate::words::{Language, Words};
 use login::{Heard, Login};
@@ -97,6 +98,8 @@ pub struct Model {
     pub zone: TimeZone,
     /// The person's language.
     pub words: Words,
+    /// What buttons on a card open.
+    pub links: Links,
     /// The hub's clock minus ours.
     skew: SignedDuration,
     /// Cards the person closed.
@@ -136,6 +139,7 @@ impl Model {
             wanted: None,
             wrap_up: None,
             habits: Habits::default(),
+            links: Links::default(),
             drafts: Drafts::default(),
             outcomes: Vec::new(),
             reasons: Vec::new(),
@@ -225,6 +229,7 @@ impl Model {
         *self = Model {
             words: self.words.clone(),
             habits: self.habits,
+            links: self.links.clone(),
             drafts: std::mem::take(&mut self.drafts),
             login: self.login.clone(),
             ..Model::new(self.zone.clone())

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use pinkas_protocol::{Customer, CustomerKey, Facts, Failure, Number, NumberPlan, SourceName};
 use tokio::time::Instant;
 
@@ -17,10 +17,12 @@ use crate::gather::{of_answers, question};
 use crate::identify::{Before, Brought, Offered, Rules, offered};
 use crate::last::Last;
 use crate::sources::asking::{Asked, ms};
-use crate::sources::{Answer, ConfiguredSource, Needs, Question};
+use crate::sources::{Answer, ConfiguredSource, Needs, Question, Searchable};
 
 /// A number that no subscriber has: it is kept free for fiction.
 const NOBODYS_NUMBER: &str = "+12025550100";
+/// A name that no customer has.
+const NOBODYS_NAME: &str = "nobody of this name, asks pinkas-hub check";
 /// A customer that no company has; a number too, as keys often are.
 const NOBODYS_KEY: &str = "0";
 
@@ -93,18 +95,22 @@ async fn probe(
         let nobody = question(&brought, nobody(&sources));
         let asked = join_all(sources.iter().map(|source| {
             let question = if is_first(&source) { &by_call } else { &nobody };
-            async move { told(source, question, with).await.0 }
+            async move { join(told(source, question, with), searched(source, NOBODYS_NAME, with)).await }
         }));
-        for (source, found) in sources.iter().zip(asked.await) {
-            tell(source.name(), found)?;
+        for (source, (found, searched)) in sources.iter().zip(asked.await) {
+            tell(source.name(), found.0)?;
+            searched.map_or(Ok(()), |words| tell(source.name(), words))?;
         }
         return Ok(worst);
     }
-    let answers = join_all(first.iter().map(|source| told(source, &by_call, with))).await;
+    let text = brought.number.as_ref().and_then(Number::key).unwrap_or_default();
+    let answers =
+        join_all(first.iter().map(|source| join(told(source, &by_call, with), searched(source, text, with))));
     let mut directories = Vec::new();
     let mut found = Vec::new();
-    for (source, (words, answer)) in first.into_iter().zip(answers) {
+    for (source, ((words, answer), searched)) in first.into_iter().zip(answers.await) {
         tell(source.name(), words)?;
+        searched.map_or(Ok(()), |words| tell(source.name(), words))?;
         if source.is_directory() {
             directories.push(source.clone());
             found.push(answer.map(|answer| match answer {
@@ -166,6 +172,49 @@ async fn told(
         Err(failure) => failed(failure, with, took),
     };
     (words, answer)
+}
+
+/// Tries the question with which agents look for somebody, where the configuration has one. Once more when it was
+/// late, as [`told`] does.
+async fn searched(source: &Arc<Asked>, text: &str, with: With) -> Option<(Level, String)> {
+    if source.searching().kind() != Searchable::Asked {
+        return None;
+    }
+    let text = Arc::from(text);
+    let since = Instant::now();
+    let mut answer = source.searching().search(&text).await;
+    if matches!(answer, Err(Failure::NoAnswer { .. })) {
+        answer = source.searching().search(&text).await;
+    }
+    let took = ms(since.elapsed());
+    let (level, words) = match (&answer, with) {
+        (Ok(found), With::Nobody) if found.is_empty() => (
+            Level::Good,
+            format!("answered in {took} ms: finds nobody by a name that nobody has, as it should"),
+        ),
+        (Ok(found), With::Nobody) => (
+            Level::Unclear,
+            format!(
+                "answered in {took} ms: finds {} by a name that nobody has; look at `search`",
+                count(found.len())
+            ),
+        ),
+        (Ok(found), With::Sample) if found.is_empty() => {
+            (Level::Good, format!("answered in {took} ms: finds nobody by this number"))
+        }
+        (Ok(found), With::Sample) => {
+            (Level::Good, format!("answered in {took} ms: finds {} by this number", count(found.len())))
+        }
+        (Err(failure), with) => failed(failure, with, took),
+    };
+    Some((level, format!("search: {}", words.replace("`deadline`", "`search_deadline`"))))
+}
+
+fn count(customers: usize) -> String {
+    match customers {
+        1 => "one customer".to_owned(),
+        more => format!("{more} customers"),
+    }
 }
 
 async fn asked(source: &Arc<Asked>, question: &Question) -> (Result<Answer, Failure>, Duration) {
@@ -292,11 +341,7 @@ fn people(customers: &[Customer]) -> String {
         (*field, is)
     });
     let there: Vec<_> = there.collect();
-    let customers = match customers.len() {
-        1 => "one customer".to_owned(),
-        more => format!("{more} customers"),
-    };
-    format!("{customers}, {}", with_and_without(&there))
+    format!("{}, {}", count(customers.len()), with_and_without(&there))
 }
 
 fn with_and_without(there: &[(&str, bool)]) -> String {
@@ -414,6 +459,60 @@ mod tests {
         let (worst, text, _) = found(Some("+12025550100"), pick(&["people", "till"])).await;
         assert!(worst == Level::Unclear && text.contains("no directory knows this number"), "{text}");
         assert_eq!(found(None, Vec::new()).await, (Level::Good, String::new(), 0));
+    }
+
+    /// A directory that agents can search, which says this when they do.
+    struct Found(Result<Vec<&'static str>, Failure>);
+
+    impl Source for Found {
+        fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
+            Box::pin(async { Ok(Answer::Nothing) })
+        }
+
+        fn searchable(&self) -> Searchable {
+            Searchable::Asked
+        }
+
+        fn search<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<(u8, Customer)>, Failure>> {
+            let one = |key: &&str| {
+                let key = CustomerKey::parse(key).expect("a key");
+                (0, Customer::new(key, String::new(), SourceName::parse("s").expect("a name")))
+            };
+            Box::pin(async move { self.0.clone().map(|keys| keys.iter().map(one).collect()) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_question_of_a_search_is_tried_as_well() {
+        let number = Some("+972501234567");
+        let no_column = Failure::Refused { what: "no such column".to_owned() };
+        let late = Failure::NoAnswer { deadline_ms: 800 };
+        for (says, number, level, words) in [
+            (Ok(vec![]), None, Level::Good, "answered in 0 ms: finds nobody by a name that nobody has"),
+            (
+                Ok(vec!["7"]),
+                None,
+                Level::Unclear,
+                "finds one customer by a name that nobody has; look at `search`",
+            ),
+            (Ok(vec!["7", "8"]), number, Level::Good, "answered in 0 ms: finds 2 customers by this number"),
+            (Ok(vec![]), number, Level::Good, "answered in 0 ms: finds nobody by this number"),
+            (Err(no_column), None, Level::Broken, "was reached and refused in 0 ms: no such column"),
+            (
+                Err(late),
+                None,
+                Level::Broken,
+                "no answer in 800 ms, twice: it is too slow, or `search_deadline` is",
+            ),
+        ] {
+            let name = SourceName::parse("people").expect("a name");
+            let source = Arc::new(Found(says));
+            let source = ConfiguredSource::new(name, Gives::Customer, Duration::from_millis(800), source);
+            let (worst, text, _) = found(number, vec![source]).await;
+            let expected = format!("{level}  people: search: ");
+            assert!(text.contains(&expected) && text.contains(words), "{text}");
+            assert_eq!(worst, level);
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::identify::{self, Brought, Rules, Search};
 use crate::last::{Last, LastFigures};
 use crate::sources::asking::Asked;
 pub use crate::sources::figures::{SourceFigures, Standing};
-use crate::sources::{ConfiguredSource, Needs, Question};
+use crate::sources::{ConfiguredSource, Needs, Question, Searchable};
 
 /// What came back for a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,7 +191,7 @@ impl Figures {
 
 /// What a source is asked.
 pub(crate) fn question(brought: &Brought, customer: Option<Customer>) -> Question {
-    Question { number: brought.number.clone(), customer, tags: brought.tags.clone() }
+    Question { number: brought.number.clone(), customer, tags: brought.tags.clone(), sought: None }
 }
 
 /// Asks all directories, and makes of their answers who it may be.
@@ -220,16 +220,17 @@ pub(crate) async fn of_answers(
 
 /// Who fits best of all that the directories find for a person.
 async fn searched(directories: &[Arc<Asked>], text: &Arc<str>) -> (Vec<Customer>, Searched) {
-    let answers = join_all(directories.iter().map(|directory| directory.search(text))).await;
+    let searching = directories.iter().map(|directory| directory.searching());
+    let searching = searching.filter(|directory| directory.kind() != Searchable::No);
+    let answers = join_all(searching.map(|directory| directory.search(text))).await;
     let (mut found, mut can, mut late) = (Vec::new(), false, false);
     for answer in answers {
         match answer {
-            Ok(Some(some)) => {
+            Ok(some) => {
                 can = true;
                 found.extend(some);
             }
-            Ok(None) => {}
-            Err(()) => late = true,
+            Err(_) => late = true,
         }
     }
     // A stable sort: of those that fit alike, the first directory's come first.

@@ -27,7 +27,7 @@ fn source(dir: &Path, gives: &str, sql: &str, query: &str) -> ConfiguredSource {
 async fn ask(source: &ConfiguredSource, key: &str) -> Result<Answer, Failure> {
     let key = CustomerKey::parse(key).expect("a key");
     let customer = Customer::new(key, "x".to_owned(), SourceName::parse("directory").expect("a name"));
-    source.source.ask(&Question { number: None, customer: Some(customer), tags: Default::default() }).await
+    source.source.ask(&Question { customer: Some(customer), ..Question::default() }).await
 }
 
 /// Copies the sample sales into PostgreSQL, with the types a real sales database has.

@@ -48,7 +48,7 @@ fn customer(key: &str) -> Customer {
 
 fn question(key: &str) -> Question {
     let number = NumberPlan::new("IL", 4).unwrap().read("050-123-4567");
-    Question { number, customer: Some(customer(key)), tags: Default::default() }
+    Question { number, customer: Some(customer(key)), ..Question::default() }
 }
 
 async fn ask(source: &ConfiguredSource, question: &Question) -> String {

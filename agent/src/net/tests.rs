@@ -41,6 +41,7 @@ async fn desk_with(pass: Pass) -> Desk {
             flash: Default::default(),
         },
         call_back: Default::default(),
+        links: Default::default(),
         data: Default::default(),
         sound: Default::default(),
         file: Default::default(),

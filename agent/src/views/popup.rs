@@ -19,6 +19,7 @@ pub use cards::{CardBody, CardData, Figure, FigureValue, RowData};
 pub use draw::{by_key, height, ui};
 pub use find::{FindData, Found};
 
+use crate::links::Target;
 use crate::model::{Here, LinkState, Model, Pop};
 use crate::theme::Tone;
 use crate::views::own_state;
@@ -61,6 +62,10 @@ pub struct PopupData {
     pub choices: Vec<ChoiceData>,
     /// Where somebody else can be looked for.
     pub find: Option<FindData>,
+    /// Where a customer is made, when nobody was found.
+    pub new_customer: Option<Target>,
+    /// What else can be opened, and the words on its buttons.
+    pub links: Vec<(String, Target)>,
     /// A choice can be sent now.
     pub can_choose: bool,
     /// One for each source.
@@ -206,6 +211,8 @@ impl PopupData {
             figures: if known { cards::figures(words, &view.cards) } else { Vec::new() },
             choices,
             find,
+            new_customer: Some(view).filter(|_| !pop.fading).and_then(|view| model.links.new_customer(view)),
+            links: if pop.fading { Vec::new() } else { model.links.offered(view) },
             can_choose: matches!(model.link, LinkState::Connected { .. }),
             cards: reader.cards(view),
             banners: pop.others.iter().take(MOST_BANNERS).map(|other| banner(model, other, then)).collect(),
@@ -226,7 +233,9 @@ impl PopupData {
             && self.writing.is_none()
             && !self.has_tag_table()
             && !self.can_identify
-            && self.find.is_none();
+            && self.find.is_none()
+            && self.new_customer.is_none()
+            && self.links.is_empty();
         self.mood != Mood::Fading && !empty
     }
 

@@ -24,6 +24,7 @@ use crate::{fonts, text, theme, words};
 mod bad_input;
 mod find;
 mod in_use;
+mod links;
 mod lists;
 mod login;
 mod people;

@@ -482,3 +482,63 @@ async fn what_needs_only_the_call_is_asked_by_it_and_by_nothing_else() {
     drop(gather);
     assert_eq!(next(&mut landed, since).await, "the end");
 }
+
+/// A directory that agents can search and that nothing else finds anybody in.
+struct Searched(u64, Result<Vec<(u8, &'static str)>, Failure>);
+
+impl Source for Searched {
+    fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
+        Box::pin(async { Ok(Answer::Nothing) })
+    }
+
+    fn searchable(&self) -> Searchable {
+        Searchable::Asked
+    }
+
+    fn search<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<(u8, Customer)>, Failure>> {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(self.0)).await;
+            let found = self.1.clone()?;
+            Ok(found.into_iter().map(|(fits, key)| (fits, customer(key))).collect())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_all_directories_find_for_an_agent_is_one_list_the_best_first() {
+    let directory = |name: &str, after, says| {
+        let name = SourceName::parse(name).expect("a name");
+        ConfiguredSource::new(
+            name,
+            Gives::Customer,
+            Duration::from_millis(800),
+            Arc::new(Searched(after, says)),
+        )
+    };
+    let one = || directory("one", 300, Ok(vec![(2, "1"), (3, "2"), (4, "3")]));
+    let other = || directory("other", 10, Ok(vec![(0, "4"), (3, "5"), (1, "1")]));
+    let many = || directory("many", 10, Ok(["1", "2", "3", "4", "5", "6", "7"].map(|key| (2, key)).to_vec()));
+    let more = || directory("more", 10, Ok(["11", "12", "13", "14", "15"].map(|key| (2, key)).to_vec()));
+    let late = || directory("late", 900, Ok(vec![(0, "6")]));
+    let down = || directory("down", 0, Err(Failure::Unreachable));
+    let cannot = || source("cannot", Gives::Customer, Does::Never);
+    for (sources, expected) in [
+        (vec![one(), other()], "4 1 2 5 3 Fully"),
+        (vec![other(), one()], "4 1 5 2 3 Fully"),
+        (vec![one(), cannot()], "1 2 3 Fully"),
+        (vec![one(), late()], "1 2 3 Partly"),
+        (vec![down(), other()], "4 1 5 Partly"),
+        (vec![down(), cannot()], " Failed"),
+        (vec![many(), more()], "1 2 3 4 5 6 7 11 12 Fully"),
+    ] {
+        let (gather, mut landed) = gather(sources);
+        let seeker =
+            Seeker { agent: "ana".parse().expect("a name"), viewer: crate::core::ViewerId(1), ask: 1 };
+        gather.search(call(1), seeker, &Private("levi".to_owned()));
+        let Some(Landed { what: LandedWhat::Found { found, searched, .. }, .. }) = landed.recv().await else {
+            panic!("an answer")
+        };
+        let keys: Vec<_> = found.iter().map(|one| one.key.as_str()).collect();
+        assert_eq!(format!("{} {searched:?}", keys.join(" ")), expected);
+    }
+}

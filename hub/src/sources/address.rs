@@ -8,7 +8,7 @@ use pinkas_protocol::Failure;
 use url::Url;
 
 use super::Question;
-use super::template::{self, Braces, Piece, Place};
+use super::template::{self, Asks, Braces, Piece, Place};
 
 /// Where the service is, with places for what the question brings.
 pub struct Address {
@@ -19,8 +19,8 @@ pub struct Address {
 
 impl Address {
     /// Reads a template; the error is a sentence about what is wrong with it.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let pieces = template::pieces(text, Braces::Places)?;
+    pub fn new(text: &str, asks: Asks) -> Result<Self, String> {
+        let pieces = template::pieces(text, Braces::Places, asks)?;
         // The host ends where the path begins: a place before that would let a caller choose whom to ask.
         let fixed = match pieces.first() {
             Some(Piece::Text(text)) => text.as_str(),
@@ -50,6 +50,11 @@ impl Address {
     /// What has to be put in it.
     pub fn places(&self) -> Vec<Place> {
         template::places(&self.pieces)
+    }
+
+    /// Scheme, host and port of every address made from it.
+    pub fn origin(&self) -> &url::Origin {
+        &self.origin
     }
 
     /// The address for `question`; an error also when it does not bring all that belongs there.
@@ -110,7 +115,7 @@ mod tests {
     use crate::sources::testing::question;
 
     fn check(template: &str, key: &str, expected: &str) {
-        let address = Address::new(template).expect("a right template");
+        let address = Address::new(template, Asks::Lookup).expect("a right template");
         let found = match address.for_question(&question(key)) {
             Ok(url) => url.to_string(),
             Err(failure) => failure.to_string(),
@@ -139,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_question_without_the_value_is_not_asked() {
-        let address = Address::new("http://erp/{number}/{customer.id}").expect("right");
+        let address = Address::new("http://erp/{number}/{customer.id}", Asks::Lookup).expect("right");
         let mut question = question("7");
         question.number = Some(Number::Other { text: "../x".to_owned() });
         let said = address.for_question(&question).map_err(|failure| failure.to_string());
@@ -148,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_template_that_lets_a_caller_choose_the_host_is_refused() {
-        let wrong = |text: &str| Address::new(text).err().unwrap_or_default();
+        let wrong = |text: &str| Address::new(text, Asks::Lookup).err().unwrap_or_default();
         for text in ["https://{customer.id}/x", "https://erp.{customer.id}/x", "https://erp:{customer.id}"] {
             assert_eq!(wrong(text), "its host must be written out, without {…}");
         }
@@ -163,7 +168,7 @@ mod tests {
         #[test]
         fn whatever_the_key_the_path_has_the_shape_of_the_template(key in "[^\\pC]{1,64}") {
             let Ok(key) = CustomerKey::parse(&key) else { return Ok(()) };
-            let address = Address::new("http://erp/a/{customer.id}/b").expect("right");
+            let address = Address::new("http://erp/a/{customer.id}/b", Asks::Lookup).expect("right");
             if let Ok(url) = address.for_question(&question(key.as_str())) {
                 proptest::prop_assert_eq!(url.host_str(), Some("erp"));
                 let segments: Vec<_> = url.path_segments().into_iter().flatten().collect();

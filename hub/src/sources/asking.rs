@@ -19,6 +19,7 @@ use super::figures::{SourceFigures, Tally};
 use super::flights::{Flights, Turn};
 use super::fresh::Fresh;
 use super::same::{Same, Slot};
+use super::searching::Searching;
 use super::showing::{Course, shown, unfitting};
 use super::{Answer, ConfiguredSource, Needs, Question, give_up};
 use crate::identify::Search;
@@ -40,14 +41,17 @@ pub(crate) struct Asked {
     fresh: Option<Mutex<Fresh>>,
     last: Last,
     tally: Tally,
+    searching: Searching,
 }
 
 impl Asked {
     /// `last`: where its last figures are kept.
     pub(crate) fn new(source: ConfiguredSource, last: Last) -> Self {
+        let places = Arc::new(Semaphore::new(source.bounds.at_once));
         Asked {
             same: Same::new(&source.name, source.print, source.source.places()),
-            places: Arc::new(Semaphore::new(source.bounds.at_once)),
+            searching: Searching::new(&source, places.clone()),
+            places,
             began: Instant::now(),
             breaker: Mutex::new(Breaker::new(source.bounds.rest)),
             flights: Mutex::default(),
@@ -119,19 +123,9 @@ impl Asked {
         }
     }
 
-    /// Searches a directory for an agent, as [`Asked::find`] does; `Err`: it did not come to it in time, `Ok(None)`:
-    /// it cannot be searched.
-    pub(crate) async fn search(&self, text: &Arc<str>) -> Result<Option<Vec<(u8, Customer)>>, ()> {
-        let Ok(place) = self.places.clone().try_acquire_owned() else { return Err(()) };
-        let (source, text) = (self.source.source.clone(), text.clone());
-        let finding = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            source.search(&text)
-        });
-        match tokio::time::timeout(self.source.deadline, finding).await {
-            Ok(Ok(found)) => Ok(found),
-            _ => Err(()),
-        }
+    /// For agents who look for a customer in it.
+    pub(crate) fn searching(&self) -> &Searching {
+        &self.searching
     }
 
     /// Starts asking. Must be called inside a Tokio runtime.
@@ -389,7 +383,7 @@ impl Waiting {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -19,6 +19,8 @@ pub struct Bounds {
     pub fresh: Option<Duration>,
     /// For how long its last figures are kept, to be shown when it gives none; `None`: not at all.
     pub keep_last: Option<Duration>,
+    /// How long an agent who looks for a customer waits for it; `None`: as long as for anything else.
+    pub search: Option<Duration>,
 }
 
 /// The most questions a source has at a time, unless the configuration says otherwise.
@@ -30,6 +32,9 @@ pub const REST: Rule = Rule { after: 5, lasts: Duration::from_secs(15) };
 /// For how long last figures are kept, unless the configuration says otherwise.
 pub const KEEP_LAST: Duration = Duration::from_secs(7 * DAY);
 
+/// A person sits there and waits.
+const LONGEST_SEARCH: Duration = Duration::from_secs(10);
+
 const DAY: u64 = 24 * 60 * 60;
 /// More would be no bound.
 const MOST_AT_ONCE: i64 = 1000;
@@ -37,7 +42,7 @@ const MOST_DAYS: u64 = 3650;
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { at_once: AT_ONCE, rest: Some(REST), fresh: None, keep_last: Some(KEEP_LAST) }
+        Bounds { at_once: AT_ONCE, rest: Some(REST), fresh: None, keep_last: Some(KEEP_LAST), search: None }
     }
 }
 
@@ -62,7 +67,12 @@ impl Bounds {
             }
             _ => own.unwrap_or(keep_last),
         };
-        Bounds { at_once: at_once.unwrap_or(AT_ONCE), rest, fresh: table.duration("fresh"), keep_last }
+        let search = table.duration("search_deadline");
+        if search.is_some_and(|search| search > LONGEST_SEARCH) {
+            table.note("search_deadline", "`search_deadline` can be at most \"10s\": somebody waits for it");
+        }
+        let at_once = at_once.unwrap_or(AT_ONCE);
+        Bounds { at_once, rest, fresh: table.duration("fresh"), keep_last, search }
     }
 }
 
@@ -101,12 +111,11 @@ mod tests {
             );
             match pinkas_config::parse(Path::new("hub.toml"), &text, |s| Some(read(s, &plan))) {
                 Ok(sources) => {
-                    let Bounds { at_once, rest, fresh, keep_last } = sources[0].bounds;
+                    let Bounds { at_once, rest, fresh, keep_last, search } = sources[0].bounds;
                     let rest = rest.map(|rule| (rule.after, rule.lasts));
-                    format!(
-                        "{at_once} {rest:?} {fresh:?} {:?}",
-                        keep_last.map(|keep| keep.as_secs() / 86_400)
-                    )
+                    let keep_last = keep_last.map(|keep| keep.as_secs() / 86_400);
+                    let search = search.map(|search| format!(" {search:?}")).unwrap_or_default();
+                    format!("{at_once} {rest:?} {fresh:?} {keep_last:?}{search}")
                 }
                 Err(told) => told.mistakes.iter().map(|m| format!("{}: {};", m.line, m.what)).collect(),
             }
@@ -124,6 +133,24 @@ mod tests {
                 "4 Some((3, 60s)) Some(30s) Some(2)",
             ),
             ("", "rest_after = 0\n", "custom", "16 None None Some(7)"),
+            (
+                "",
+                "search = \"select id, name from t where name like {text.contains}\"\nsearch_deadline = \"3s\"\n",
+                "customer",
+                "16 Some((5, 15s)) None None 3s",
+            ),
+            (
+                "",
+                "search_deadline = \"1m\"\n",
+                "customer",
+                "6: `search_deadline` needs `search`;6: `search_deadline` can be at most \"10s\": somebody waits for it;",
+            ),
+            (
+                "",
+                "search = \"x\"\n",
+                "custom",
+                "6: `search` is for directories (gives = \"customer\"): remove it here;",
+            ),
             (
                 "keep_last = \"a week\"\n",
                 "at_once = 0\nrest_after = 0\nrest = \"1m\"\nkeep_last = \"0 days\"\n",

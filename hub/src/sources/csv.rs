@@ -9,11 +9,13 @@ use encoding_rs::Encoding;
 use futures_util::future::BoxFuture;
 use pinkas_config::Section;
 use pinkas_protocol::{Customer, Failure, Gives, Number};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::csv_table::{Layout, Stamp, Table};
-use super::template::{self, Braces, Piece, Place};
-use super::{About, Answer, Needs, Question, Source};
+use super::sought::Sought;
+use super::template::{self, Asks, Braces, Piece, Place};
+use super::{About, Answer, Needs, Question, Searchable, Source};
 use crate::identify::Search;
 
 /// The keys of this kind of source.
@@ -25,6 +27,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a question waits for a changed file to be read before it is answered from the old one.
 const WAIT_FOR_NEW: Duration = Duration::from_millis(250);
 
+/// How many are searched for at a time.
+const SEARCHES: usize = 2;
+
 /// A CSV file.
 pub struct Csv {
     held: Arc<Held>,
@@ -32,6 +37,8 @@ pub struct Csv {
 
 struct Held {
     layout: Layout,
+    /// For those who search it, each in a thread.
+    seats: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -100,7 +107,7 @@ fn by(table: &mut Section<'_>, gives: Gives) -> Option<(Place, Needs)> {
     let text = table
         .text("by")
         .unwrap_or_else(|| if gives == Gives::Customer { "{number}" } else { "{customer.id}" }.to_owned());
-    let place = match template::pieces(&text, Braces::Places) {
+    let place = match template::pieces(&text, Braces::Places, Asks::Lookup) {
         Ok(pieces) => match <[Piece; 1]>::try_from(pieces) {
             Ok([Piece::Place(place)]) => Ok(place),
             _ => Err("it must be one place and nothing else, such as \"{customer.id}\"".to_owned()),
@@ -117,7 +124,13 @@ fn by(table: &mut Section<'_>, gives: Gives) -> Option<(Place, Needs)> {
 impl Csv {
     fn new(layout: Layout, table: Table) -> Self {
         let state = State { looked: Instant::now(), tried: table.stamp, table: Arc::new(table) };
-        Csv { held: Arc::new(Held { layout, state: Mutex::new(state) }) }
+        Csv {
+            held: Arc::new(Held {
+                layout,
+                seats: Arc::new(Semaphore::new(SEARCHES)),
+                state: Mutex::new(state),
+            }),
+        }
     }
 }
 
@@ -201,10 +214,27 @@ impl Source for Csv {
         table.find(search)
     }
 
-    fn search(&self, text: &str) -> Option<Vec<(u8, Customer)>> {
-        let number = self.held.layout.about.plan.read(text);
-        let table = self.held.state(|state| state.table.clone());
-        table.search(&text.to_lowercase(), number.as_ref().and_then(Number::key))
+    fn searchable(&self) -> Searchable {
+        match self.held.layout.about.gives {
+            Gives::Customer => Searchable::InMemory,
+            _ => Searchable::No,
+        }
+    }
+
+    fn search<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<(u8, Customer)>, Failure>> {
+        Box::pin(async move {
+            let Some(sought) = Sought::new(text, &self.held.layout.about.plan) else { return Ok(Vec::new()) };
+            // Held until it is through every row, also when nobody waits for it any more.
+            let Ok(seat) = self.held.seats.clone().acquire_owned().await else { return Ok(Vec::new()) };
+            let table = self.held.state(|state| state.table.clone());
+            let searching = tokio::task::spawn_blocking(move || {
+                let _seat = seat;
+                let number = sought.number().and_then(Number::key);
+                table.search(&sought.text().to_lowercase(), number)
+            });
+            let fault = |_| Failure::NotUnderstood { what: "a fault inside the hub".to_owned() };
+            searching.await.map_err(fault)
+        })
     }
 }
 

@@ -165,10 +165,10 @@ impl Table {
         found.map(|(matched, customer)| Customer { matched, ..customer.clone() }).collect()
     }
 
-    /// The customers who fit best what an agent looks for, at most [`MOST_FOUND`]; `None` where there are none at
-    /// all. Looks at every number of the file.
-    pub fn search(&self, text: &str, number: Option<&str>) -> Option<Vec<(u8, Customer)>> {
-        let Rows::Customers(by_number) = &self.rows else { return None };
+    /// The customers who fit best what an agent looks for, at most [`MOST_FOUND`]. Looks at every
+    /// number of the file.
+    pub fn search(&self, text: &str, number: Option<&str>) -> Vec<(u8, Customer)> {
+        let Rows::Customers(by_number) = &self.rows else { return Vec::new() };
         let mut found: BTreeMap<&CustomerKey, (u8, &Customer)> = BTreeMap::new();
         for (theirs, customers) in by_number {
             for customer in customers {
@@ -179,7 +179,7 @@ impl Table {
         }
         let mut found: Vec<(u8, &Customer)> = found.into_values().collect();
         found.sort_by_key(|(fits, customer)| (*fits, customer.name.0.as_str(), &customer.key));
-        Some(found.into_iter().take(MOST_FOUND).map(|(fits, found)| (fits, found.clone())).collect())
+        found.into_iter().take(MOST_FOUND).map(|(fits, found)| (fits, found.clone())).collect()
     }
 }
 

@@ -6,22 +6,20 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use pinkas_config::Section;
-use pinkas_protocol::{Failure, Gives};
+use pinkas_protocol::{Customer, Failure};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 
-use super::address::Address;
 use super::breaker::BROKE_OFF;
-use super::fields::Field;
 use super::http_auth::{self, OAuth};
-use super::http_body::Body;
-use super::json::{self, Rows, Shape};
+use super::http_request::{self, Request};
 use super::template::Place;
-use super::{About, Answer, Needs, Question, Source, give_up, template};
+use super::{About, Answer, Needs, Question, Searchable, Source, give_up, sought};
 
 /// The keys of this kind of source, without those of [`http_auth`].
-pub const KEYS: &[&str] = &["http", "method", "body", "rows", "fields"];
+pub const KEYS: &[&str] =
+    &["http", "method", "body", "rows", "search", "search_body", "search_rows", "fields"];
 
 /// The largest answer read, in bytes.
 pub const LARGEST: usize = 1024 * 1024;
@@ -33,39 +31,28 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub struct Http {
     about: About,
     client: Client,
-    address: Address,
-    /// What is posted; nothing is when the service is only asked to give.
-    body: Option<Body>,
+    lookup: Request,
+    /// Finds customers for an agent.
+    search: Option<Request>,
     /// A parameter that holds a secret.
     parameter: Option<(String, pinkas_config::Secret)>,
     oauth: Option<OAuth>,
-    shape: Shape,
 }
 
 /// Reads the keys of this kind, noting every mistake; `named` are the paths of what has names of its own.
 pub fn read(table: &mut Section<'_>, about: About, named: &[String]) -> Option<(Http, Needs)> {
-    let address = table.text("http").and_then(|text| {
-        Address::new(&text)
-            .map_err(|what| table.note("http", format!("this address cannot be used: {what}")))
-            .ok()
-    });
-    let body = body(table);
-    let needs = address.as_ref().zip(body.as_ref()).and_then(|(address, body)| {
-        let places = places(address, body.as_ref());
-        template::fitting(&places, about.gives == Gives::Customer)
-            .map_err(|what| table.note("http", format!("this address cannot be used: {what}")))
-            .ok()
-    });
-    let rows = match table.text("rows").map(|text| Rows::new(&text)) {
-        None => Some(None),
-        Some(Ok(rows)) => Some(Some(rows)),
-        Some(Err(what)) => {
-            table.note("rows", format!("`rows`: {what}"));
+    let request = http_request::read(table, &about, named);
+    let search = match &request {
+        Some((request, _)) => http_request::read_search(table, &about, request),
+        None => {
+            // What belongs to an address that is wrong is no mistake of its own.
+            for key in ["search", "search_body", "search_rows"] {
+                table.has(key);
+            }
             None
         }
     };
     let auth = http_auth::read(table);
-    let shape = shape(table, &about, named, rows);
     let auth = auth?;
     // Ignored when it is there already: every program of the workspace uses this one provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -80,89 +67,26 @@ pub fn read(table: &mut Section<'_>, about: About, named: &[String]) -> Option<(
         .default_headers(auth.headers)
         .build();
     let client = client.map_err(|e| table.note("http", format!("no web client can be made: {e}"))).ok()?;
-    let http = Http {
-        address: address?,
-        body: body?,
-        parameter: auth.parameter,
-        oauth: auth.oauth,
-        shape: shape?,
-        client,
-        about,
-    };
-    Some((http, needs?))
-}
-
-fn places(address: &Address, body: Option<&Body>) -> Vec<Place> {
-    let mut places = address.places();
-    places.extend(body.into_iter().flat_map(Body::places));
-    places
-}
-
-/// `method` and `body`: nothing is posted unless there is something to post.
-fn body(table: &mut Section<'_>) -> Option<Option<Body>> {
-    let post = match table.text("method").as_deref() {
-        None => None,
-        Some("GET") => Some(false),
-        Some("POST") => Some(true),
-        Some(_) => {
-            table.note("method", "`method` must be \"GET\" or \"POST\": a source is only asked");
-            return None;
-        }
-    };
-    match (post, table.text("body")) {
-        (None | Some(false), None) => Some(None),
-        (Some(true), None) => {
-            table.note(
-                "method",
-                "a POST needs `body`: write the JSON to send, such as '{\"customer\": \"{customer.id}\"}'",
-            );
-            None
-        }
-        (Some(false), Some(_)) => {
-            table.note("body", "a GET sends no `body`: write method = \"POST\"");
-            None
-        }
-        (_, Some(text)) => match Body::new(&text) {
-            Ok(body) => Some(Some(body)),
-            Err(what) => {
-                table.note("body", format!("`body` cannot be used: {what}"));
-                None
-            }
-        },
-    }
-}
-
-fn shape(
-    table: &mut Section<'_>,
-    about: &About,
-    named: &[String],
-    rows: Option<Option<Rows>>,
-) -> Option<Shape> {
-    let fields = super::mapping(table, about.gives, json::path);
-    let named: Result<Vec<_>, String> = named.iter().map(|text| json::path(text)).collect();
-    let names = if about.gives == Gives::Customer { "keys" } else { "show" };
-    let named = named.map_err(|what| table.note(names, format!("[source.{names}]: {what}"))).ok();
-    let fields = fields?;
-    let mapped = |field: &Field| fields.iter().any(|(mapped, _)| mapped == field);
-    let missing: Vec<_> =
-        Field::needed(about.gives).iter().filter(|field| !mapped(field)).map(|f| f.word()).collect();
-    if (!missing.is_empty() || fields.is_empty()) && !about.has_own_rows() {
-        let example = missing.first().unwrap_or(&"limit");
-        let what = format!("[source.fields] does not say where `{example}` is: write {example} = \"$.…\"");
-        table.note("fields", what);
-        return None;
-    }
-    Some(Shape { rows: rows?, fields, named: named? })
+    let (lookup, needs) = request?;
+    let (parameter, oauth) = (auth.parameter, auth.oauth);
+    Some((Http { about, client, lookup, search: search?, parameter, oauth }, needs))
 }
 
 impl Http {
+    async fn answered(&self, request: &Request, question: &Question) -> Result<Answer, Failure> {
+        match self.asked(request, question).await? {
+            Some(body) => request.shape.answer(&self.about.asked(), &body),
+            None => Ok(Answer::Nothing),
+        }
+    }
+
     /// One question and its answer; nothing when the service says that there is nothing.
-    async fn asked(&self, question: &Question) -> Result<Option<Vec<u8>>, Failure> {
-        let mut url = self.address.for_question(question)?;
+    async fn asked(&self, request: &Request, question: &Question) -> Result<Option<Vec<u8>>, Failure> {
+        let mut url = request.address.for_question(question)?;
         if let Some((name, secret)) = &self.parameter {
             url.query_pairs_mut().append_pair(name, &secret.0);
         }
-        let body = self.body.as_ref().map(|body| body.for_question(question)).transpose()?;
+        let body = request.body.as_ref().map(|body| body.for_question(question)).transpose()?;
         let send = async |token: Option<&HeaderValue>| {
             let mut request = match &body {
                 Some(body) => {
@@ -224,16 +148,23 @@ pub(super) fn broken(error: &reqwest::Error) -> Failure {
 
 impl Source for Http {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(async move {
-            match self.asked(question).await? {
-                Some(body) => self.shape.answer(&self.about.asked(), &body),
-                None => Ok(Answer::Nothing),
-            }
-        })
+        Box::pin(self.answered(&self.lookup, question))
     }
 
     fn places(&self) -> Option<Vec<Place>> {
-        Some(places(&self.address, self.body.as_ref()))
+        Some(self.lookup.places())
+    }
+
+    fn searchable(&self) -> Searchable {
+        Searchable::asked_if(&self.search)
+    }
+
+    fn search<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<(u8, Customer)>, Failure>> {
+        Box::pin(async move {
+            let question = self.search.as_ref().zip(sought::question(text, &self.about.plan));
+            let Some((request, question)) = question else { return Ok(Vec::new()) };
+            sought::found(&question, self.answered(request, &question).await)
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use super::cell::Cell;
 use super::fields::{self, Asked, Field, Row};
 
 /// Where to find what in an answer.
+#[derive(Clone)]
 pub struct Shape {
     /// Where the records are, when the answer is not itself one.
     pub rows: Option<Rows>,
@@ -77,6 +78,7 @@ fn cell(path: &JsonPath, row: &Value) -> Cell {
 }
 
 /// Where the records are in the answer, when it is not itself one.
+#[derive(Clone)]
 pub struct Rows {
     path: JsonPath,
     /// The path may rightly find nothing: it filters, or takes all of a list that may be empty.

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use ldap3_proto::proto::{LdapDerefAliases, LdapSearchRequest, LdapSearchResultEntry, LdapSearchScope};
 use pinkas_config::Section;
-use pinkas_protocol::Failure;
 use pinkas_protocol::card::MOST_NUMBERS;
+use pinkas_protocol::{Customer, Failure};
 use url::Url;
 
 use super::cell::{Cell, LONGEST_CELL};
@@ -16,11 +16,21 @@ use super::fields::{self, Field, Row};
 use super::ldap_filter::Filter;
 use super::ldap_link::{self, Broken, Link, Server};
 use super::template::Place;
-use super::{About, Answer, Needs, Question, Source, give_up};
+use super::{About, Answer, Needs, Question, Searchable, Source, give_up, sought};
 
 /// The keys of this kind of source.
-pub const KEYS: &[&str] =
-    &["ldap", "bind", "password_env", "password_file", "ca_file", "base", "scope", "filter", "fields"];
+pub const KEYS: &[&str] = &[
+    "ldap",
+    "bind",
+    "password_env",
+    "password_file",
+    "ca_file",
+    "base",
+    "scope",
+    "filter",
+    "search",
+    "fields",
+];
 
 /// The most connections that are kept for the next question.
 const KEPT: usize = 4;
@@ -32,6 +42,8 @@ pub struct Ldap {
     base: String,
     scope: LdapSearchScope,
     filter: Filter,
+    /// Finds customers for an agent.
+    search: Option<Filter>,
     /// The attributes each field is in; only numbers may be in several.
     fields: Vec<(Field, Vec<String>)>,
     named: Vec<String>,
@@ -59,6 +71,7 @@ pub fn read(table: &mut Section<'_>, about: About, named: Vec<String>) -> Option
         let read = Filter::new(&text, about.gives);
         read.map_err(|what| table.note("filter", format!("`filter` cannot be used: {what}"))).ok()
     });
+    let search = sought::read(table, &about, Filter::search);
     let mapping = super::mapping(table, about.gives, |text| Ok(text.to_owned()))?;
     let mapped = |field: &Field| mapping.iter().any(|(mapped, _)| mapped == field);
     let missing = Field::needed(about.gives).iter().find(|field| !mapped(field));
@@ -79,6 +92,7 @@ pub fn read(table: &mut Section<'_>, about: About, named: Vec<String>) -> Option
         base: base?,
         scope: scope?,
         filter,
+        search: search?,
         fields: mapping.into_iter().map(attributes).collect(),
         named,
         kept: Mutex::default(),
@@ -139,7 +153,12 @@ fn server(table: &mut Section<'_>) -> Option<Server> {
 }
 
 impl Ldap {
-    async fn rows(&self, question: &Question) -> Result<Vec<Row>, Failure> {
+    async fn answered(&self, filter: &Filter, question: &Question) -> Result<Answer, Failure> {
+        let rows = self.rows(filter, question).await?;
+        fields::answer(&self.about.asked(), &rows)
+    }
+
+    async fn rows(&self, filter: &Filter, question: &Question) -> Result<Vec<Row>, Failure> {
         let most = fields::most_rows(self.about.gives);
         let seconds = give_up(self.about.deadline).as_secs();
         let mut attrs: Vec<String> = self.fields.iter().flat_map(|(_, names)| names.clone()).collect();
@@ -151,7 +170,7 @@ impl Ldap {
             sizelimit: i32::try_from(most).unwrap_or(i32::MAX),
             timelimit: i32::try_from(seconds).unwrap_or(i32::MAX),
             typesonly: false,
-            filter: self.filter.for_question(question)?,
+            filter: filter.for_question(question)?,
             attrs,
         };
         // One that was kept may have been closed by the server meanwhile; then a new one is made.
@@ -244,14 +263,23 @@ fn generalized_time(text: &str) -> Option<jiff::Timestamp> {
 
 impl Source for Ldap {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(async move {
-            let rows = self.rows(question).await?;
-            fields::answer(&self.about.asked(), &rows)
-        })
+        Box::pin(self.answered(&self.filter, question))
     }
 
     fn places(&self) -> Option<Vec<Place>> {
         Some(self.filter.places().to_vec())
+    }
+
+    fn searchable(&self) -> Searchable {
+        Searchable::asked_if(&self.search)
+    }
+
+    fn search<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<(u8, Customer)>, Failure>> {
+        Box::pin(async move {
+            let question = self.search.as_ref().zip(sought::question(text, &self.about.plan));
+            let Some((filter, question)) = question else { return Ok(Vec::new()) };
+            sought::found(&question, self.answered(filter, &question).await)
+        })
     }
 }
 

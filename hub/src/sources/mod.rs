@@ -1,7 +1,7 @@
 //! Where the hub looks things up: the shape every source has, and reading `[[source]]` tables.
 //! One file per kind (`http`, `sql`, `ldap`, `csv`; `sample` is there to copy). They share `template` (where
-//! a question's values go), `cell` and `fields` (what an answer must look like) and `asking` (deadlines, with
-//! `breaker`, `flights`, `fresh`, `bounds`: what is not asked, and `showing`: what a card then says).
+//! a question's values go), `cell` and `fields` (what an answer must look like), `sought` (whom an agent looks for)
+//! and `asking` (deadlines, with `breaker`, `flights`, `fresh`, `bounds`, `searching`, and `showing` for cards).
 //! A source is never trusted: it may be slow, hung, huge or wrong, and may only ever cost its own card.
 
 pub mod sample;
@@ -19,6 +19,7 @@ pub mod fields;
 pub mod figures;
 pub mod same;
 pub mod showing;
+pub mod sought;
 pub mod sql_query;
 pub mod template;
 
@@ -28,9 +29,11 @@ mod flights;
 mod fresh;
 mod http_auth;
 mod http_body;
+mod http_request;
 mod json;
 mod ldap_filter;
 mod ldap_link;
+mod searching;
 mod sql_bound;
 mod sql_mysql;
 mod sql_values;
@@ -53,12 +56,13 @@ use sha2::{Digest, Sha256};
 
 use self::bounds::Bounds;
 use self::fields::{Field, Named};
+use self::sought::Sought;
 use self::template::Place;
 use crate::core::CardPlace;
 use crate::identify::Search;
 
-/// What a source is asked: by number for a directory, by customer for everything else.
-#[derive(Clone)]
+/// What a source is asked: by number for a directory, by customer for everything else, or whom an agent looks for.
+#[derive(Clone, Default)]
 pub struct Question {
     /// The caller's number, as claimed.
     pub number: Option<Number>,
@@ -66,6 +70,8 @@ pub struct Question {
     pub customer: Option<Customer>,
     /// What the phone system says of the call besides, such as a customer number that was keyed in.
     pub tags: BTreeMap<TagName, Private<String>>,
+    /// Whom an agent looks for; then there is nothing else.
+    pub sought: Option<Sought>,
 }
 
 impl fmt::Debug for Question {
@@ -118,10 +124,32 @@ pub trait Source: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Finds customers for an agent by part of a name, a whole key or a whole number, each with how well it fits
-    /// ([`crate::identify::fits`]), the best first. `None`: it cannot be searched so. Called as `find` is.
-    fn search(&self, _text: &str) -> Option<Vec<(u8, Customer)>> {
-        None
+    /// Whether agents can look for a customer in it.
+    fn searchable(&self) -> Searchable {
+        Searchable::No
+    }
+
+    /// Finds customers for an agent, each with how well it fits ([`crate::identify::fits`]). Called, dropped and
+    /// bounded as [`Source::ask`] is.
+    fn search<'a>(&'a self, _text: &'a str) -> BoxFuture<'a, Result<Vec<(u8, Customer)>, Failure>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}
+
+/// Whether agents can look for a customer in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Searchable {
+    /// No.
+    No,
+    /// Yes: its customers are in memory.
+    InMemory,
+    /// Yes: it is asked the question that the configuration has for it.
+    Asked,
+}
+
+impl Searchable {
+    fn asked_if<T>(search: &Option<T>) -> Searchable {
+        if search.is_some() { Searchable::Asked } else { Searchable::No }
     }
 }
 
@@ -225,6 +253,7 @@ fn one(
             return known_elsewhere(table);
         }
     };
+    sought::search_fits(table, gives, kind);
     // Which fields there are depends on what it gives: without that the rest could only be guessed at.
     let Some(gives) = gives else { return known_elsewhere(table) };
     // A missing name has been noted; the rest is read all the same, for its own mistakes.
@@ -330,8 +359,12 @@ fn names(table: &mut Section<'_>, gives: Gives) -> (Named, Vec<String>) {
             let mut read = Vec::new();
             for (written, place) in entries.into_iter().take(MOST_KEYS) {
                 // What cannot be written in a place could never be asked with.
-                match template::pieces(&format!("{{customer.{written}}}"), template::Braces::Places)
-                    .as_deref()
+                match template::pieces(
+                    &format!("{{customer.{written}}}"),
+                    template::Braces::Places,
+                    template::Asks::Lookup,
+                )
+                .as_deref()
                 {
                     Ok([template::Piece::Place(template::Place::CustomerKey(name))]) => {
                         read.push((name.clone(), place));
@@ -510,7 +543,7 @@ ldapp = "ldap://x"
         let file = dir.path().join("hub.toml");
         let plan = NumberPlan::default();
         match pinkas_config::parse(&file, &examples, |section| Some(read(section, &plan))) {
-            Ok(sources) => assert_eq!(sources.len(), 9),
+            Ok(sources) => assert_eq!(sources.len(), 12),
             Err(mistakes) => panic!("{mistakes}"),
         }
     }
@@ -518,7 +551,7 @@ ldapp = "ldap://x"
     #[test]
     fn a_question_never_prints_what_it_holds() {
         let number = NumberPlan::default().read("+48123456789");
-        let question = Question { number, customer: None, tags: BTreeMap::new() };
+        let question = Question { number, ..Question::default() };
         assert_eq!(format!("{question:?}"), "Question(…)");
     }
 }

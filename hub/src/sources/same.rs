@@ -105,7 +105,7 @@ mod tests {
 
     use pinkas_protocol::{NumberPlan, Private, TagName};
 
-    use crate::sources::template::{Braces, pieces, places};
+    use crate::sources::template::{Asks, Braces, pieces, places};
     use crate::sources::testing;
 
     fn names(value: &str) -> std::collections::BTreeMap<TagName, Private<String>> {
@@ -128,7 +128,8 @@ mod tests {
     }
 
     fn of(template: Option<&str>) -> Same {
-        let places = template.map(|text| places(&pieces(text, Braces::Places).expect("a template")));
+        let places =
+            template.map(|text| places(&pieces(text, Braces::Places, Asks::Lookup).expect("a template")));
         Same::new(&SourceName::parse("s").expect("a name"), 1, places)
     }
 

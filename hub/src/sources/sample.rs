@@ -51,7 +51,7 @@ mod tests {
             Ok(Answer::Facts { facts: Facts::Credit(credit), .. }) => assert_eq!(credit.days, Some(30)),
             other => panic!("terms expected, not {other:?}"),
         }
-        let nobody = Question { number: None, customer: None, tags: Default::default() };
+        let nobody = Question::default();
         assert!(matches!(sample.ask(&nobody).await, Ok(Answer::Nothing)));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use pinkas_config::{Secret, Section};
-use pinkas_protocol::Failure;
+use pinkas_protocol::{Customer, Failure};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgStatement};
@@ -22,10 +22,10 @@ use super::fields::{self, Row};
 use super::sql_query::{Dialect, Query};
 use super::sql_values::{self, Columns};
 use super::template::Place;
-use super::{About, Answer, Needs, Question, Source, give_up, sql_bound, sql_mysql};
+use super::{About, Answer, Needs, Question, Searchable, Source, give_up, sought, sql_bound, sql_mysql};
 
 /// The keys of this kind of source.
-pub const KEYS: &[&str] = &["sql", "query", "password_env", "password_file", "fields"];
+pub const KEYS: &[&str] = &["sql", "query", "search", "password_env", "password_file", "fields"];
 
 /// The most connections to one database.
 const CONNECTIONS: u32 = 4;
@@ -41,6 +41,8 @@ pub struct Sql {
     about: About,
     pool: Pool,
     query: Query,
+    /// Finds customers for an agent.
+    search: Option<Query>,
     columns: Columns,
 }
 
@@ -97,11 +99,18 @@ pub fn read(table: &mut Section<'_>, about: About, named: Vec<String>) -> Option
         let query = Query::new(&text, database.dialect(), about.gives);
         query.map_err(|what| table.note("query", format!("`query` cannot be used: {what}"))).ok()
     });
+    let search = sought::read(table, &about, |text| match &database {
+        Some(database) => Query::search(text, database.dialect()).map(Some),
+        // It has been told what is wrong with the address.
+        None => Ok(None),
+    });
     let mapping = super::mapping(table, about.gives, |column| Ok(column.to_owned()));
     let (query, needs) = query?;
+    let search = search?.flatten();
     let columns = Columns { gives: about.gives, mapping: mapping?, named };
     let built = Sql::new(about, &database?, password.as_ref(), query, columns);
-    Some((built.map_err(|what| table.note("sql", what)).ok()?, needs))
+    let built = built.map_err(|what| table.note("sql", what)).ok()?;
+    Some((Sql { search, ..built }, needs))
 }
 
 fn database(table: &mut Section<'_>) -> Result<Database, String> {
@@ -187,19 +196,32 @@ impl Sql {
                 Pool::Sqlite(Lazy::new(options))
             }
         };
-        Ok(Sql { about, pool, query, columns })
+        Ok(Sql { about, pool, query, search: None, columns })
     }
 
-    async fn rows(&self, values: &[Cow<'_, str>]) -> Result<Option<Vec<Row>>, Failure> {
+    async fn answered(&self, query: &Query, question: &Question) -> Result<Answer, Failure> {
+        match self.rows(query, &query.values(question)?).await? {
+            Some(rows) => fields::answer(&self.about.asked(), &rows),
+            None => Ok(Answer::Nothing),
+        }
+    }
+
+    async fn rows(
+        &self,
+        query: &Query,
+        values: &[Option<Cow<'_, str>>],
+    ) -> Result<Option<Vec<Row>>, Failure> {
         let most = fields::most_rows(self.about.gives);
-        let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
         let values = values.as_slice();
         // One body for both drivers: their types differ, the steps do not.
         macro_rules! rows {
             ($connection:expr, $arguments:path, $cut:expr) => {{
-                let sql = AssertSqlSafe(self.query.sql()).into_sql_str();
+                let sql = AssertSqlSafe(query.sql()).into_sql_str();
                 let mut statement = $connection.prepare(sql).await?;
-                let Some(arguments) = $arguments(&statement, values) else { return Ok(Ok(None)) };
+                let Some(arguments) = $arguments(&statement, values, query.asks()) else {
+                    return Ok(Ok(None));
+                };
                 if let Some(cut) = $cut(&statement) {
                     statement = $connection.prepare(AssertSqlSafe(cut).into_sql_str()).await?;
                 }
@@ -221,8 +243,8 @@ impl Sql {
             rows!(connection, sql_values::postgres_arguments, |statement: &PgStatement| {
                 let columns =
                     statement.columns().iter().map(|column| (column.name(), column.type_info().name()));
-                let cuts = self.query.reads() && columns.len() > 0;
-                cuts.then(|| sql_bound::bounded(&self.query.sql(), columns, most))
+                let cuts = query.reads() && columns.len() > 0;
+                cuts.then(|| sql_bound::bounded(&query.sql(), columns, most))
             })
         };
         let mysql = async |pool: &MySqlPool| {
@@ -280,17 +302,23 @@ fn failure(error: &sqlx::Error, dialect: Dialect) -> Failure {
 
 impl Source for Sql {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(async move {
-            let values = self.query.values(question)?;
-            match self.rows(&values).await? {
-                Some(rows) => fields::answer(&self.about.asked(), &rows),
-                None => Ok(Answer::Nothing),
-            }
-        })
+        Box::pin(self.answered(&self.query, question))
     }
 
     fn places(&self) -> Option<Vec<Place>> {
         Some(self.query.places().to_vec())
+    }
+
+    fn searchable(&self) -> Searchable {
+        Searchable::asked_if(&self.search)
+    }
+
+    fn search<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<(u8, Customer)>, Failure>> {
+        Box::pin(async move {
+            let question = self.search.as_ref().zip(sought::question(text, &self.about.plan));
+            let Some((query, question)) = question else { return Ok(Vec::new()) };
+            sought::found(&question, self.answered(query, &question).await)
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use sqlx::{Arguments, AssertSqlSafe, Column, Decode, Executor, MySql, Row as _, 
 
 use super::cell::{Cell, LONGEST_CELL};
 use super::sql_values::Cells;
+use super::template::Asks;
 
 /// Makes a new session one that can only read, stops a question after `limit` and gives no more than
 /// `rows` rows.
@@ -30,7 +31,7 @@ pub async fn prepare(connection: &mut MySqlConnection, limit: Duration, rows: us
 
 /// Binds `values` as text: the server does not say what type it wants. It compares text with a column
 /// of numbers loosely, which the guide tells how to avoid.
-pub fn arguments(_: &MySqlStatement, values: &[&str]) -> Option<MySqlArguments> {
+pub fn arguments(_: &MySqlStatement, values: &[Option<&str>], _: Asks) -> Option<MySqlArguments> {
     let mut arguments = MySqlArguments::default();
     for value in values {
         arguments.add(*value).ok()?;

@@ -15,6 +15,7 @@ use sqlx::{Arguments, Column, Decode, Either, Postgres, Row as _, Sqlite, Statem
 
 use super::cell::Cell;
 use super::fields::{Field, Row};
+use super::template::Asks;
 
 /// Which columns hold which fields.
 pub struct Columns {
@@ -142,33 +143,46 @@ fn sqlite_cell(value: SqliteValueRef<'_>) -> Option<Cell> {
     }
 }
 
-/// Binds `values` in the types the server wants; `None` when one cannot be of its type, so that no record
-/// can have it (a key with letters in a column of integers).
-pub fn postgres_arguments(statement: &PgStatement, values: &[&str]) -> Option<PgArguments> {
+/// Binds `values` in the types the server wants; where one cannot be of its type, so that no record can have it (a key
+/// with letters in a column of integers), it is NULL in a search and `None` comes back otherwise.
+pub fn postgres_arguments(
+    statement: &PgStatement,
+    values: &[Option<&str>],
+    asks: Asks,
+) -> Option<PgArguments> {
     let types = match statement.parameters() {
         Some(Either::Left(types)) => types,
         _ => &[],
     };
     let mut arguments = PgArguments::default();
     for (i, value) in values.iter().enumerate() {
-        let added = match types.get(i).map(TypeInfo::name) {
-            Some("INT2") => arguments.add(value.parse::<i16>().ok()?),
-            Some("INT4") => arguments.add(value.parse::<i32>().ok()?),
-            Some("INT8") => arguments.add(value.parse::<i64>().ok()?),
-            Some("NUMERIC") => arguments.add(Cell::of_text(value).decimal().ok()??),
-            _ if value.contains('\0') => return None,
-            _ => arguments.add(*value),
-        };
-        added.ok()?;
+        let kind = types.get(i).map(TypeInfo::name);
+        match (value.and_then(|value| add(&mut arguments, kind, value)), asks) {
+            (Some(()), _) => {}
+            (None, Asks::Lookup) => return None,
+            (None, Asks::Search) => arguments.add(None::<&str>).ok()?,
+        }
     }
     Some(arguments)
 }
 
+fn add(arguments: &mut PgArguments, kind: Option<&str>, value: &str) -> Option<()> {
+    let added = match kind {
+        Some("INT2") => arguments.add(value.parse::<i16>().ok()?),
+        Some("INT4") => arguments.add(value.parse::<i32>().ok()?),
+        Some("INT8") => arguments.add(value.parse::<i64>().ok()?),
+        Some("NUMERIC") => arguments.add(Cell::of_text(value).decimal().ok()??),
+        _ if value.contains('\0') => return None,
+        _ => arguments.add(value),
+    };
+    added.ok()
+}
+
 /// Binds `values` as text; SQLite itself compares them as numbers where the column holds numbers.
-pub fn sqlite_arguments(_: &SqliteStatement, values: &[&str]) -> Option<SqliteArguments> {
+pub fn sqlite_arguments(_: &SqliteStatement, values: &[Option<&str>], _: Asks) -> Option<SqliteArguments> {
     let mut arguments = SqliteArguments::default();
     for value in values {
-        arguments.add((*value).to_owned()).ok()?;
+        arguments.add(value.map(str::to_owned)).ok()?;
     }
     Some(arguments)
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use pinkas_protocol::{Failure, TagName};
 
+use super::sought::like;
 use super::{Needs, Question};
 
 /// What a place in a template stands for.
@@ -21,12 +22,41 @@ pub enum Place {
     CustomerKey(TagName),
     /// What the phone system says of the call.
     Tag(TagName),
+    /// What an agent looks for, as typed.
+    Text,
+    /// The same as a pattern of SQL's `like`, for whatever holds it.
+    TextContains,
+    /// The same for whatever begins with it.
+    TextBegins,
+    /// What an agent looks for, where it reads as a phone number; written as [`Place::Number`] is.
+    TextNumber,
+    /// The same, written as [`Place::National`] is.
+    TextNational,
+}
+
+/// What is asked with a template: it decides which places there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// About a call or a customer.
+    Lookup,
+    /// For whom an agent looks.
+    Search,
 }
 
 impl Place {
     /// The place that `written`, such as `{number}`, stands for.
-    fn read(written: &str) -> Option<Place> {
+    fn read(written: &str, asks: Asks) -> Option<Place> {
         let inner = written.strip_prefix('{')?.strip_suffix('}')?;
+        if asks == Asks::Search {
+            return match inner {
+                "text" => Some(Place::Text),
+                "text.contains" => Some(Place::TextContains),
+                "text.begins" => Some(Place::TextBegins),
+                "text.number" => Some(Place::TextNumber),
+                "text.number.national" => Some(Place::TextNational),
+                _ => None,
+            };
+        }
         match inner {
             "number" => Some(Place::Number),
             "number.national" => Some(Place::National),
@@ -49,12 +79,20 @@ impl Place {
             Place::CustomerId => "{customer.id}".to_owned(),
             Place::CustomerKey(name) => format!("{{customer.{name}}}"),
             Place::Tag(name) => format!("{{tag.{name}}}"),
+            Place::Text => "{text}".to_owned(),
+            Place::TextContains => "{text.contains}".to_owned(),
+            Place::TextBegins => "{text.begins}".to_owned(),
+            Place::TextNumber => "{text.number}".to_owned(),
+            Place::TextNational => "{text.number.national}".to_owned(),
         }
     }
 
     /// What the question brings for it; else what is lacking, in words.
     pub fn value<'a>(&self, question: &'a Question) -> Result<Cow<'a, str>, Failure> {
         let customer = question.customer.as_ref();
+        let sought = question.sought.as_ref();
+        let no_text = || "nobody is looked for".to_owned();
+        let no_number = || "what is looked for is no phone number".to_owned();
         let (value, lacking) = match self {
             Place::Number => (
                 question.number.as_ref().and_then(|number| number.key()).map(Cow::Borrowed),
@@ -78,6 +116,19 @@ impl Place {
                 question.tags.get(name).map(|value| Cow::Borrowed(value.0.as_str())),
                 format!("the call brings no {name}"),
             ),
+            Place::Text => (sought.map(|sought| Cow::Borrowed(sought.text())), no_text()),
+            Place::TextContains => {
+                (sought.map(|sought| Cow::Owned(format!("%{}%", like(sought.text())))), no_text())
+            }
+            Place::TextBegins => {
+                (sought.map(|sought| Cow::Owned(format!("{}%", like(sought.text())))), no_text())
+            }
+            Place::TextNumber => {
+                (sought.and_then(|sought| sought.number()?.key()).map(Cow::Borrowed), no_number())
+            }
+            Place::TextNational => {
+                (sought.and_then(|sought| sought.number()?.national()).map(Cow::Owned), no_number())
+            }
         };
         value.ok_or(Failure::NotAsked { what: lacking })
     }
@@ -87,9 +138,20 @@ impl Place {
         matches!(self, Place::Number | Place::National)
     }
 
+    /// Whether it is a pattern of SQL's `like`.
+    pub fn is_pattern(&self) -> bool {
+        matches!(self, Place::TextContains | Place::TextBegins)
+    }
+
     fn needs(&self) -> Needs {
         match self {
             Place::Number | Place::National | Place::Tag(_) => Needs::Call,
+            // Never asked about: a search has places of its own.
+            Place::Text
+            | Place::TextContains
+            | Place::TextBegins
+            | Place::TextNumber
+            | Place::TextNational => Needs::Call,
             Place::CustomerId | Place::CustomerKey(_) => Needs::Customer,
         }
     }
@@ -120,7 +182,7 @@ pub enum Braces {
 }
 
 /// Splits `text` at its places. The error is a sentence about the first `{…}` that is no place.
-pub fn pieces(text: &str, braces: Braces) -> Result<Vec<Piece>, String> {
+pub fn pieces(text: &str, braces: Braces, asks: Asks) -> Result<Vec<Piece>, String> {
     let mut pieces: Vec<Piece> = Vec::new();
     let add_text = |pieces: &mut Vec<Piece>, text: &str| match pieces.last_mut() {
         _ if text.is_empty() => {}
@@ -133,17 +195,29 @@ pub fn pieces(text: &str, braces: Braces) -> Result<Vec<Piece>, String> {
         add_text(&mut pieces, before);
         let close = from.find('}');
         let written = close.and_then(|close| from.get(..=close));
-        if let Some(place) = written.and_then(Place::read) {
+        if let Some(place) = written.and_then(|written| Place::read(written, asks)) {
             pieces.push(Piece::Place(place));
             rest = &from[written.map_or(0, str::len)..];
             continue;
         }
-        let meant = ["{number", "{customer.", "{tag."].iter().any(|start| from.starts_with(start));
+        let starts: &[&str] = match asks {
+            Asks::Lookup => &["{number", "{customer.", "{tag."],
+            Asks::Search => &["{text.", "{number", "{customer.", "{tag."],
+        };
+        let meant = starts.iter().any(|start| from.starts_with(start));
         if braces == Braces::Places || meant {
             let Some(written) = written else { return Err("a `{` is not closed".to_owned()) };
-            return Err(format!(
-                "{written} is not known; {{number}}, {{number.national}}, {{customer.id}}, {{customer.KEY}} and {{tag.NAME}} are"
-            ));
+            return Err(match asks {
+                Asks::Lookup if written.starts_with("{text") => {
+                    format!("{written} is what an agent looks for: it belongs in `search`")
+                }
+                Asks::Lookup => format!(
+                    "{written} is not known; {{number}}, {{number.national}}, {{customer.id}}, {{customer.KEY}} and {{tag.NAME}} are"
+                ),
+                Asks::Search => format!(
+                    "{written} is not known in a search; {{text}}, {{text.contains}}, {{text.begins}}, {{text.number}} and {{text.number.national}} are"
+                ),
+            });
         }
         add_text(&mut pieces, "{");
         rest = &from[1..];
@@ -179,6 +253,14 @@ pub fn fitting(places: &[Place], asks_who: bool) -> Result<Needs, String> {
     }
 }
 
+/// Whether a search asks for what the agent typed; the error says what to write.
+pub fn searching(places: &[Place]) -> Result<(), String> {
+    match places {
+        [] => Err("it holds no {text}, so it would find the same customers whoever is looked for".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +274,8 @@ mod tests {
 
     #[test]
     fn a_template_is_split_at_its_places() {
-        let found = pieces("a/{customer.id}?n={number}&t={tag.vip}{customer.tax_id}", Braces::Places);
+        let found =
+            pieces("a/{customer.id}?n={number}&t={tag.vip}{customer.tax_id}", Braces::Places, Asks::Lookup);
         let expected = vec![
             Piece::Text("a/".to_owned()),
             Piece::Place(Place::CustomerId),
@@ -203,7 +286,7 @@ mod tests {
             Piece::Place(Place::CustomerKey(name("tax_id"))),
         ];
         assert_eq!(found, Ok(expected));
-        let graph = pieces("query { balance(of: \"{number.national}\") }", Braces::Text);
+        let graph = pieces("query { balance(of: \"{number.national}\") }", Braces::Text, Asks::Lookup);
         let expected = vec![
             Piece::Text("query { balance(of: \"".to_owned()),
             Piece::Place(Place::National),
@@ -215,11 +298,30 @@ mod tests {
     #[test]
     fn what_is_no_place_is_told() {
         for wrong in ["{customer.name}", "{number.e164}", "{tag.}", "{customer.a b}", "{tag.a'b}", "{x}"] {
-            let told = pieces(&format!("x{wrong}"), Braces::Places).expect_err("no place");
+            let told = pieces(&format!("x{wrong}"), Braces::Places, Asks::Lookup).expect_err("no place");
             assert!(told.starts_with(&format!("{wrong} is not known; {{number}}")), "{told}");
         }
-        assert_eq!(pieces("x{number", Braces::Places), Err("a `{` is not closed".to_owned()));
-        assert!(pieces("{ \"x\": {customer.name} }", Braces::Text).is_err());
+        assert_eq!(pieces("x{number", Braces::Places, Asks::Lookup), Err("a `{` is not closed".to_owned()));
+        assert!(pieces("{ \"x\": {customer.name} }", Braces::Text, Asks::Lookup).is_err());
+    }
+
+    #[test]
+    fn a_search_has_places_of_its_own_and_no_others() {
+        let found = pieces("{text}{text.contains}{text.begins}{text.number}", Braces::Places, Asks::Search);
+        let written: Vec<_> = places(&found.expect("places")).iter().map(|place| place.written()).collect();
+        assert_eq!(written, ["{text}", "{text.contains}", "{text.begins}", "{text.number}"]);
+        for wrong in ["{number}", "{customer.id}", "{tag.vip}", "{text.ends}"] {
+            let told = pieces(wrong, Braces::Text, Asks::Search).expect_err("no place of a search");
+            assert!(told.starts_with(&format!("{wrong} is not known in a search; {{text}}")), "{told}");
+        }
+        let told = pieces("{text}", Braces::Places, Asks::Lookup).expect_err("a place of a search");
+        assert!(told.contains("belongs in `search`"), "{told}");
+        // GraphQL, squeezed.
+        assert!(pieces("notes{text date}", Braces::Text, Asks::Search).is_ok());
+        assert!(
+            pieces("notes{text}", Braces::Text, Asks::Lookup).is_ok_and(|found| places(&found).is_empty())
+        );
+        assert!(searching(&[]).is_err() && searching(&[Place::Text]).is_ok());
     }
 
     #[test]

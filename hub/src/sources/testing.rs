@@ -1,7 +1,6 @@
 //! What the tests of all kinds of source share: a question, sources out of a configuration text, and an
 //! answer as one line to compare.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,7 +25,7 @@ pub(crate) fn question(key: &str) -> Question {
     Question {
         number: Some(Number::E164 { e164: "+972501234567".to_owned() }),
         customer: Some(customer),
-        tags: BTreeMap::new(),
+        ..Question::default()
     }
 }
 

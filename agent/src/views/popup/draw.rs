@@ -288,11 +288,11 @@ fn body(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
         choices(pen, data, wishes);
         first = true;
     }
-    if let Some(find) = &data.find {
+    if data.find.is_some() || data.new_customer.is_some() || !data.links.is_empty() {
         if first {
             pen.rule();
         }
-        find::ui(pen, data, find, wishes);
+        find::ui(pen, data, wishes);
         first = true;
     }
     if data.can_identify {

@@ -1,11 +1,12 @@
 //! "Someone else…": a field in which the person says whom to look for, and those found, chosen by key or
 //! pointer. Opened by a button on the card, closed by Escape.
 
-use egui::{Id, Key, Ui};
+use egui::{Id, Key, Rect, Ui};
 use pinkas_protocol::record::{LONGEST_FIND, Searched};
 use pinkas_protocol::{CallId, CallView, Private, Who};
 
 use super::draw::choice_row;
+use super::foot::columns;
 use super::{ChoiceData, PopupData};
 use crate::command::Command;
 use crate::model::Model;
@@ -81,22 +82,64 @@ fn field_id(call: CallId) -> Id {
     Id::unique(("find a customer", call))
 }
 
-/// Draws the button, or the field and what was found.
-pub(super) fn ui(pen: &mut Pen<'_>, data: &PopupData, find: &FindData, wishes: &mut Vec<Command>) {
-    let (words, id) = (&data.words, field_id(data.call));
-    let live = if data.can_choose { Live::Yes } else { Live::No };
+/// Draws the button to look for somebody, or the field and what was found; and what else can be opened.
+pub(super) fn ui(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command>) {
     pen.space(theme::STEP);
-    let Some(found) = &find.open else {
-        let line = pen.padded_line(32.0);
-        let width = pen.button_width(&find.label);
-        if pen.button(part(line, Side::Start, width), &find.label, live) {
-            pen.forget_text(id);
-            pen.write_in(id);
-            wishes.extend([Command::OpenFind(data.call), Command::TakeKeyboard]);
+    let open = data.find.as_ref().and_then(|find| find.open.as_ref());
+    if let Some(found) = open {
+        open_ui(pen, data, found, wishes);
+        pen.space(theme::STEP);
+    }
+    let find = data.find.as_ref().filter(|_| open.is_none());
+    if find.is_some() || data.new_customer.is_some() {
+        let mut line = pen.padded_line(32.0);
+        if let Some(find) = find {
+            line = find_button(pen, line, data, find, wishes);
+        }
+        if let Some(target) = &data.new_customer {
+            let label = data.words.say("new-customer");
+            let width = pen.button_width(&label);
+            if pen.button(part(line, Side::Start, width), &label, Live::Yes) {
+                wishes.push(Command::Launch(target.clone()));
+            }
         }
         pen.space(theme::STEP);
-        return;
-    };
+    }
+    for links in data.links.chunks(LINKS_IN_A_LINE) {
+        let line = pen.padded_line(32.0);
+        for ((label, target), cell) in links.iter().zip(columns::<LINKS_IN_A_LINE>(line)) {
+            if pen.button(cell, label, Live::Yes) {
+                wishes.push(Command::Launch(target.clone()));
+            }
+        }
+        pen.space(theme::STEP);
+    }
+}
+
+/// Buttons beside each other; a width of its own for each would not be known before the first frame.
+const LINKS_IN_A_LINE: usize = 3;
+
+/// The button by which somebody is looked for; what is left of the line.
+fn find_button(
+    pen: &mut Pen<'_>,
+    line: Rect,
+    data: &PopupData,
+    find: &FindData,
+    wishes: &mut Vec<Command>,
+) -> Rect {
+    let (width, id) = (pen.button_width(&find.label), field_id(data.call));
+    let live = if data.can_choose { Live::Yes } else { Live::No };
+    if pen.button(part(line, Side::Start, width), &find.label, live) {
+        pen.forget_text(id);
+        pen.write_in(id);
+        wishes.extend([Command::OpenFind(data.call), Command::TakeKeyboard]);
+    }
+    beside(line, Side::Start, width + 8.0)
+}
+
+fn open_ui(pen: &mut Pen<'_>, data: &PopupData, found: &Found, wishes: &mut Vec<Command>) {
+    let (words, id) = (&data.words, field_id(data.call));
+    let live = if data.can_choose { Live::Yes } else { Live::No };
     let line = pen.padded_line(Field::height(1));
     let button = words.say("find");
     let width = pen.button_width(&button);
@@ -125,7 +168,6 @@ pub(super) fn ui(pen: &mut Pen<'_>, data: &PopupData, find: &FindData, wishes: &
             wishes.extend(picks(data, row));
         }
     }
-    pen.space(theme::STEP);
 }
 
 fn picks(data: &PopupData, row: &ChoiceData) -> [Command; 3] {

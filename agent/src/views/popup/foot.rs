@@ -185,7 +185,7 @@ fn outcome_cells(pen: &Pen<'_>, line: Rect, outcomes: &[OutcomeData]) -> [Rect; 
 }
 
 /// Equal parts of a line.
-fn columns<const N: usize>(line: Rect) -> [Rect; N] {
+pub(super) fn columns<const N: usize>(line: Rect) -> [Rect; N] {
     let width = (line.width() - GAP * (N as f32 - 1.0)) / N as f32;
     std::array::from_fn(|i| {
         let left = line.left() + i as f32 * (width + GAP);
