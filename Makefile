@@ -21,5 +21,5 @@ bench: ## sets up what is needed, then how fast and at what cost, beside floors 
 	@./tests/setup/bench.sh
 
 soak: ## a minute of junk beside real calls: none is lost and memory stays; not part of the tests
-	cargo build --locked --profile bench --workspace --bins --bench soak
+	cargo build --locked --release --workspace --bins
 	cargo bench --locked --workspace --bench soak
