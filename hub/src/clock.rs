@@ -28,7 +28,7 @@ impl Clock {
 fn told(by: SignedDuration) -> String {
     let way = if by.is_negative() { "back" } else { "ahead" };
     let seconds = by.abs().as_secs();
-    let span = if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) };
+    let span = if seconds < 120 { format!("{seconds} s") } else { format!("{} min", (seconds + 30) / 60) };
     format!(
         "this machine's clock went {way} by {span}. No call lasts less than nothing because of it, and what is kept \
          stays in order, but times told before and after do not fit together: let the clock be kept by NTP"

@@ -25,12 +25,13 @@ declare -A PACKAGES=(
   [postgres]="postgresql"
   [valgrind]="valgrind"
   [keyring]="gnome-keyring dbus-daemon"
+  [clock]="libfaketime"
   [xvfb]="xvfb xdotool openbox wmctrl x11-utils scrot imagemagick libgl1 libgl1-mesa-dri libegl1 libx11-6
           libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon-x11-0 libfontconfig1 fonts-noto-core"
 )
 
 # Those that are provided: what is named on the command line besides the usual.
-WANTED=(sipp postgres xvfb keyring "$@")
+WANTED=(sipp postgres xvfb keyring clock "$@")
 
 # Releases that are unpacked: the Debian suite and the packages each is taken from, and its program.
 UNPACKED="asterisk-16 asterisk-22 kamailio mariadb slapd"

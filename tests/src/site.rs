@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use pinkas_protocol::{Board, CallId, CallView, Line, Update};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::lab::clock::Clock;
 use crate::lab::process::{Running, bounded, output, until};
 
 /// Long enough for a loaded machine; nothing waits so long when all is well.
@@ -110,6 +112,22 @@ impl Site {
         self.start("pinkas-sip-adapter", "adapter.log", &self.office.adapter)
     }
 
+    /// Starts the hub by a clock of its own.
+    pub fn hub_by(&self, clock: &Clock) -> anyhow::Result<Running> {
+        start(
+            clock.bounded(&program("pinkas-hub")?),
+            "pinkas-hub",
+            &self.office.hub,
+            &self.dir().join("hub.log"),
+        )
+    }
+
+    /// Starts the adapter by a clock of its own.
+    pub fn adapter_by(&self, clock: &Clock) -> anyhow::Result<Running> {
+        let (name, log) = ("pinkas-sip-adapter", self.dir().join("adapter.log"));
+        start(clock.bounded(&program(name)?), name, &self.office.adapter, &log)
+    }
+
     /// Starts the adapter where no file may grow beyond so many KiB: the shell lets it see that as an error,
     /// as a full disk would be.
     pub fn adapter_on_a_disk_of(&self, kib: u32) -> anyhow::Result<Running> {
@@ -177,10 +195,13 @@ impl Site {
     }
 
     fn start(&self, name: &'static str, log: &str, config: &Path) -> anyhow::Result<Running> {
-        let mut command = bounded(program(name)?);
-        command.arg("--config").arg(config).env("RUST_LOG", "info");
-        Running::start(name, command, &self.dir().join(log))
+        start(bounded(program(name)?), name, config, &self.dir().join(log))
     }
+}
+
+fn start(mut command: Command, name: &'static str, config: &Path, log: &Path) -> anyhow::Result<Running> {
+    command.arg("--config").arg(config).env("RUST_LOG", "info");
+    Running::start(name, command, log)
 }
 
 /// A headless desktop, and what it has said so far.

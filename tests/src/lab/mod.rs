@@ -4,6 +4,7 @@
 //! that is there and does not work always fails the test.
 
 pub mod asterisk;
+pub mod clock;
 pub mod handset;
 pub mod kamailio;
 pub mod keyring;
@@ -45,6 +46,8 @@ pub enum Part {
     Slapd,
     /// A session bus and GNOME's keyring.
     Keyring,
+    /// The library that gives a program a clock of its own.
+    Clock,
 }
 
 /// A part that this machine lacks.
@@ -75,6 +78,7 @@ pub fn need(part: Part) -> Result<PathBuf, Skip> {
         Part::Xvfb => program("Xvfb"),
         Part::Keyring => program("dbus-daemon").and(program("gnome-keyring-daemon")),
         Part::Postgres => postgres_programs(),
+        Part::Clock => faketime(),
     };
     found.ok_or_else(|| Skip { part, reason: noted_reason(part) })
 }
@@ -127,6 +131,7 @@ impl Part {
             Part::MariaDb => "mariadb",
             Part::Slapd => "slapd",
             Part::Keyring => "keyring",
+            Part::Clock => "clock",
         }
     }
 }
@@ -169,6 +174,12 @@ fn noted_reason(part: Part) -> String {
         .map(|reason| reason.trim().to_owned())
         .filter(|reason| !reason.is_empty())
         .unwrap_or_else(|| "run tests/setup/setup.sh first".to_owned())
+}
+
+/// Debian has it below the folder of the machine's kind.
+fn faketime() -> Option<PathBuf> {
+    let kinds = std::fs::read_dir("/usr/lib").ok()?.flatten();
+    kinds.map(|kind| kind.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file())
 }
 
 fn program(name: &str) -> Option<PathBuf> {
