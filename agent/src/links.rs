@@ -163,6 +163,14 @@ fn page(text: &str) -> Result<Template, String> {
     if !dial::is_scheme(scheme) || runs || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(format!("it must be {PAGE_EXAMPLE}"));
     }
+    // With any value the button would never be offered.
+    let written = template.0.iter().map(|piece| match piece {
+        Piece::Text(text) => text,
+        Piece::Place(_) => "x",
+    });
+    if climbs(&written.collect::<String>()) {
+        return Err("write it without . and .. between slashes".to_owned());
+    }
     match rest.strip_prefix("//") {
         // Whoever calls must not choose whom the page is asked of.
         Some(host) if template.0.len() > 1 && !host.contains(['/', '?', '#']) => {
@@ -179,6 +187,12 @@ fn page(text: &str) -> Result<Template, String> {
         None if dial::is_web(scheme) => Err(format!("it must be {PAGE_EXAMPLE}")),
         _ => Ok(template),
     }
+}
+
+/// Whether a part of the path means "here" or "one up" (WHATWG URL, "double-dot path segment").
+fn climbs(address: &str) -> bool {
+    let path = address.split(['?', '#']).next().unwrap_or_default();
+    path.split('/').any(|part| matches!(part, "." | ".."))
 }
 
 fn run(words: Vec<String>) -> Result<Opens, String> {
@@ -237,10 +251,7 @@ impl Template {
     /// The address for this call; `None` when a place has no value, or one that would make it another path.
     fn address(&self, view: &CallView) -> Option<Private<String>> {
         let address = self.filled(view, |value| utf8_percent_encode(value, ENCODED).to_string())?;
-        // `.` and `..` mean another path however they are written (WHATWG URL, "double-dot path segment").
-        let path = address.split(['?', '#']).next().unwrap_or_default();
-        let climbs = path.split('/').any(|part| matches!(part, "." | ".."));
-        (!climbs).then_some(Private(address))
+        (!climbs(&address)).then_some(Private(address))
     }
 
     /// The argument for this call; `None` when a place has no value, or one that could be taken for an option.
@@ -436,6 +447,16 @@ mod tests {
     }
 
     #[test]
+    fn the_guides_example_is_right() {
+        let guide = include_str!("../../docs/desktop.md");
+        let blocks = guide.split("```conf\n").filter_map(|rest| rest.split("```").next());
+        let example: Vec<&str> =
+            blocks.filter(|block| block.contains("[[open]]\n") || block.contains("[[open]] ")).collect();
+        let found = example.first().map(|text| links(text).map(|links| links.each.len()));
+        assert_eq!(found, Some(Ok(2)));
+    }
+
+    #[test]
     fn mistakes_are_told_with_their_lines() {
         let told = |text: &str| links(text).err().unwrap_or_default();
         for (text, expected) in [
@@ -452,6 +473,7 @@ mod tests {
             ("new_customer = \"{name}:x\"", "it must be an address such as"),
             ("new_customer = \"file:///etc/{name}\"", "it must be an address such as"),
             ("new_customer = \"javascript:x('{name}')\"", "it must be an address such as"),
+            ("new_customer = \"https://crm/../{name}\"", "without . and .. between slashes"),
             ("new_customer = \"https://crm/{phone}\"", "{phone} is not known; {number}"),
             ("new_customer = \"https://crm/{number\"", "a `{` is not closed"),
             ("[[open]]\nurl = \"https://crm/\"", "1: `label` is missing"),
