@@ -179,6 +179,9 @@ finish = Finish
 extend = 30 s more
 close = Close
 move-aside = Move aside
+show-window = Show Pinkas
+back-to-edge = Back to the edge
+move-card = Move the card
 
 ## Settings
 # How this language calls itself.
@@ -196,10 +199,12 @@ until-closed = Until I close it
 edge = Edge of the screen
 edge-left = Left
 edge-right = Right
+edge-put = Where I put it
 on = On
 off = Off
 sound-at-ring = Sound when a call rings
 flash-at-ring = Taskbar flashes when a call rings
+notify-at-ring = Notification when a call rings
 starts-with-session = Opens when I log in
 settings = Settings
 

@@ -171,6 +171,9 @@ finish = סיום
 extend = עוד 30 שנ׳
 close = סגירה
 move-aside = הזזה הצידה
+show-window = הצגת Pinkas
+back-to-edge = חזרה לצד
+move-card = הזזת הכרטיס
 
 language-name = עברית
 language = שפה
@@ -186,10 +189,12 @@ until-closed = עד שאסגור
 edge = צד המסך
 edge-left = שמאל
 edge-right = ימין
+edge-put = המקום שבחרתי
 on = פועל
 off = כבוי
 sound-at-ring = צליל כששיחה מצלצלת
 flash-at-ring = הבהוב בשורת המשימות
+notify-at-ring = התראה כששיחה מצלצלת
 starts-with-session = נפתח עם הכניסה למחשב
 settings = הגדרות
 

@@ -23,14 +23,17 @@ use crate::keyring::{self, Keyring};
 use crate::model::Model;
 use crate::model::login::{Attempt, Login};
 use crate::net::{self, NetEvent, Pass};
-use crate::settings::{Settings, SettingsFile, Switch};
+use crate::notice;
+use crate::outside::{self, Outside};
+use crate::place::Stand;
+use crate::settings::{Edge, Settings, SettingsFile, Switch};
 use crate::sound::Player;
 use crate::theme::Theme;
 use crate::views::login::{self, Typed};
 use crate::views::main_window::{self, Looks};
 use crate::views::popup::{self, PopupData};
 use crate::views::settings::{Machine, Offered};
-use crate::window::{Bell, PopupWindow};
+use crate::window::{Bell, PopupWindow, Screens};
 use crate::words::Words;
 use crate::{dial, fonts, window};
 
@@ -50,7 +53,7 @@ pub fn start(config: Config) -> anyhow::Result<()> {
     let made = eframe::run_native(
         "pinkas-agent",
         window::options(),
-        Box::new(move |creation| Ok(Box::new(App::new(&creation.egui_ctx, config, folder)?))),
+        Box::new(move |creation| Ok(Box::new(App::new(creation, config, folder)?))),
     );
     // eframe's error is not Sync, which anyhow wants.
     made.map_err(|e| {
@@ -82,6 +85,7 @@ struct App {
     machine: Machine,
     looks: Looks,
     popup: PopupWindow,
+    outside: Outside,
     events: mpsc::Receiver<NetEvent>,
     wishes: mpsc::Receiver<Command>,
     says: mpsc::Sender<AgentSays>,
@@ -97,16 +101,23 @@ struct App {
 }
 
 impl App {
-    fn new(ctx: &Context, mut config: Config, folder: Result<Folder, String>) -> anyhow::Result<Self> {
+    fn new(
+        creation: &eframe::CreationContext<'_>,
+        mut config: Config,
+        folder: Result<Folder, String>,
+    ) -> anyhow::Result<Self> {
+        let ctx = &creation.egui_ctx;
         fonts::install(ctx);
         let call_back = config.call_back.clone();
         let file = SettingsFile::new(&config.data, config.settings);
-        let settings = file.load();
+        let (settings, places) = file.load();
         let player = Player::new(config.sound.clone());
         let autostart = Autostart::of(&config.file);
         let machine = Machine {
             sound: if player.has_sound() { Offered::Yes } else { Offered::No },
             autostart: autostart.as_ref().map(Autostart::now),
+            notify: outside::NOTIFICATIONS,
+            stand: Stand::default(),
         };
         let theme = theme(&settings);
         theme.apply(ctx);
@@ -127,11 +138,12 @@ impl App {
                 (Pass::Asked(asked), Some(keyring), Login::asked(who, hub, Timestamp::now()))
             }
         };
-        net::spawn(config, pass, out, says_out, wake, stop.clone())
+        net::spawn(config, pass, out, says_out, wake.clone(), stop.clone())
             .context("the network thread did not start")?;
         // The number tables take a tenth of a second to load: better now than at the first call.
         std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;
-        let popup = PopupWindow::new(theme, settings.edge, popup_wishes);
+        let screens = Screens::of(creation.winit_window());
+        let popup = PopupWindow::new(theme, (settings.edge, places), screens, popup_wishes);
         let mut model = Model::new(TimeZone::system());
         model.words = Words::of(settings.language);
         model.habits = settings.habits;
@@ -146,6 +158,7 @@ impl App {
             machine,
             looks: Looks::default(),
             popup,
+            outside: Outside::new(wake),
             events,
             wishes,
             says,
@@ -262,13 +275,22 @@ impl App {
             Command::GoOn => self.model.past_mut().go_on(),
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
+            Command::Raise => window::raise(ctx),
             Command::TakeKeyboard => self.popup.take_keyboard(ctx),
             Command::GiveKeyboardBack => self.popup.give_keyboard_back(),
             Command::Extend(call) => self.model.extend(call),
-            Command::Aside => {
-                let edge = self.settings.edge.other();
-                self.set(ctx, Settings { edge, ..self.settings });
+            Command::Aside if self.popup.stands() == Stand::WherePut => {
+                self.popup.back_to_edge(ctx);
+                self.keep_settings();
             }
+            Command::Aside => self.set_edge(ctx, self.settings.edge.other()),
+            Command::Edge(edge) => self.set_edge(ctx, edge),
+            Command::Put { x, y } => {
+                self.popup.put(ctx, egui::Pos2::new(x as f32, y as f32));
+                self.keep_settings();
+            }
+            // The pop-up's own frames do that.
+            Command::Pull(_) => {}
             Command::Set(settings) => self.set(ctx, settings),
             Command::Autostart(to) => self.start_with_session(to),
             Command::LogIn { secret, keep } => self.model.login_mut().enter(secret, keep),
@@ -295,12 +317,23 @@ impl App {
         self.theme.apply(ctx);
         self.model.words = Words::of(settings.language);
         self.model.habits = settings.habits;
-        self.popup.set_look(ctx, self.theme, settings.edge);
-        // It stays in force while the program runs; a full disk is no reason to refuse a colour.
-        if let Err(e) = self.file.save(&settings) {
+        self.popup.set_look(ctx, self.theme);
+        self.keep_settings();
+        ctx.request_repaint();
+    }
+
+    fn set_edge(&mut self, ctx: &Context, edge: Edge) {
+        self.settings.edge = edge;
+        self.popup.set_edge(ctx, edge);
+        self.keep_settings();
+        ctx.request_repaint();
+    }
+
+    /// They stay in force while the program runs; a full disk is no reason to refuse a colour.
+    fn keep_settings(&self) {
+        if let Err(e) = self.file.save(&self.settings, self.popup.places()) {
             tracing::warn!("the settings were not kept: {e}");
         }
-        ctx.request_repaint();
     }
 
     /// Shows the card that belongs on the screen now and asks to be woken when it next changes.
@@ -308,6 +341,8 @@ impl App {
         let data = PopupData::now(&self.model, now);
         let ticks = data.as_ref().is_some_and(|data| data.clock.is_some() || data.notice.is_some());
         let heard = data.as_ref().is_some_and(|data| self.model.is_heard(data.call));
+        let wanted = self.settings.notify == Switch::On;
+        self.outside.notify(if wanted { notice::of(data.as_ref()) } else { None });
         match self.popup.set(ctx, data) {
             Bell::Begins if !heard => {}
             Bell::Begins => {
@@ -343,6 +378,9 @@ impl eframe::App for App {
         while let Ok(wish) = self.wishes.try_recv() {
             self.obey(ctx, now, wish);
         }
+        while let Some(wish) = self.outside.said() {
+            self.obey(ctx, now, wish);
+        }
         self.hand_out(ctx, now);
         self.pop(ctx, now);
     }
@@ -361,7 +399,9 @@ impl eframe::App for App {
         }
         self.typed.wipe();
         let (tab, beside) = (self.looks.tab(&self.model), self.looks.details.is_some());
-        let data = main_window::data(&self.model, (&self.settings, self.machine), tab, now);
+        let put = if self.popup.places().is_empty() { Stand::AtEdge } else { Stand::WherePut };
+        let machine = Machine { stand: put, ..self.machine };
+        let data = main_window::data(&self.model, (&self.settings, machine), tab, now);
         let known = (&self.model, now);
         let mut wishes = main_window::ui(ui, &self.theme, known, &data, &mut self.looks);
         if self.looks.tab(&self.model) != tab {

@@ -11,6 +11,7 @@ use crate::dial::{TEMPLATE_EXAMPLE, Template};
 use crate::model::Habits;
 use crate::settings::{Settings, Switch};
 use crate::sound::Sound;
+use crate::window;
 use crate::words::Language;
 
 /// Where the hub is unless the configuration says otherwise.
@@ -64,8 +65,15 @@ fn read(section: &mut Section<'_>, file: &Path) -> Option<Config> {
     let wrap_up = section.duration("wrap_up").and_then(|lasts| lasts.try_into().ok());
     let sound = section.texts("sound").into();
     let flash = if section.flag("flash") == Some(false) { Switch::Off } else { Switch::On };
+    let notify = match section.flag("notifications") {
+        Some(true) => Switch::On,
+        Some(false) => Switch::Off,
+        // Where the pop-up may stand on top, a second sign of the same call is too much.
+        None if window::stands_on_top() => Switch::Off,
+        None => Switch::On,
+    };
     let habits = Habits { pops, wrap_up };
-    let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash };
+    let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash, notify };
     let file = file.to_owned();
     Some(Config { hub: hub?, agent: agent?, secret, settings, call_back, sound, file, data: data? })
 }

@@ -39,6 +39,7 @@ async fn desk_with(pass: Pass) -> Desk {
             habits: Default::default(),
             sound: Default::default(),
             flash: Default::default(),
+            notify: Default::default(),
         },
         call_back: Default::default(),
         data: Default::default(),

@@ -5,6 +5,7 @@ mod cards;
 mod draw;
 mod find;
 mod foot;
+mod grip;
 mod who;
 mod written;
 
@@ -20,6 +21,7 @@ pub use draw::{by_key, height, ui};
 pub use find::{FindData, Found};
 
 use crate::model::{Here, LinkState, Model, Pop};
+use crate::place::Stand;
 use crate::theme::Tone;
 use crate::views::own_state;
 use crate::words::{self, Words};
@@ -75,6 +77,8 @@ pub struct PopupData {
     pub writing: Option<WritingData>,
     /// The customer is shown more of once the person says how the caller was identified.
     pub can_identify: bool,
+    /// How it came to stand where it stands, as the window says.
+    pub stand: Stand,
     /// The person's language, for what stands on every card.
     pub words: Words,
 }
@@ -214,6 +218,7 @@ impl PopupData {
             entries: written::entries(model, view, &reader),
             writing: (!pop.fading).then(|| written::writing(model, view, &reader)).flatten(),
             can_identify: who::can_identify(model, view),
+            stand: Stand::default(),
             words: words.clone(),
             name,
         }

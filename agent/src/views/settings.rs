@@ -8,6 +8,7 @@ use super::pen::{Live, Pen, Side, beside, part, strong};
 use crate::command::Command;
 use crate::model::login::Login;
 use crate::model::{Habits, Pops};
+use crate::place::Stand;
 use crate::settings::{Edge, Settings, Shade, Switch};
 use crate::theme::{self, Theme, Tone};
 use crate::words::{Language, Words};
@@ -46,8 +47,12 @@ pub struct ChoiceOption {
 pub struct Machine {
     /// A sound is configured.
     pub sound: Offered,
+    /// Notifications can be shown.
+    pub notify: Offered,
     /// Whether the desktop starts with the session; `None`: the system has no place to say so.
     pub autostart: Option<Switch>,
+    /// Whether the person has put the pop-up elsewhere than at the edge, on any monitor.
+    pub stand: Stand,
 }
 
 /// Whether there is something to choose.
@@ -83,8 +88,15 @@ pub fn data(words: &Words, now: &Settings, machine: Machine, login: &Login) -> S
         .map(|language| (Words::of(language).say("language-name"), Settings { language, ..now }));
     let shades = [("dark", Shade::Dark), ("light", Shade::Light)]
         .map(|(id, shade)| (words.say(id), Settings { shade, ..now }));
-    let edges = [("edge-left", Edge::Left), ("edge-right", Edge::Right)]
-        .map(|(id, edge)| (words.say(id), Settings { edge, ..now }));
+    let edge = |id, edge| {
+        let chosen = machine.stand == Stand::AtEdge && now.edge == edge;
+        ChoiceOption { text: words.say(id), chosen, wish: Command::Edge(edge) }
+    };
+    let mut edges = vec![edge("edge-left", Edge::Left), edge("edge-right", Edge::Right)];
+    if machine.stand == Stand::WherePut {
+        let wish = Command::Set(now);
+        edges.push(ChoiceOption { text: words.say("edge-put"), chosen: true, wish });
+    }
     let pops = [("pops-ring", Pops::AtRing), ("pops-answer", Pops::AtAnswer), ("pops-never", Pops::Never)];
     let pops = pops.map(|(id, pops)| {
         let habits = Habits { pops, ..now.habits };
@@ -104,17 +116,21 @@ pub fn data(words: &Words, now: &Settings, machine: Machine, login: &Login) -> S
     let switch = [("on", Switch::On), ("off", Switch::Off)];
     let sounds = switch.map(|(id, sound)| (words.say(id), Settings { sound, ..now }));
     let flashes = switch.map(|(id, flash)| (words.say(id), Settings { flash, ..now }));
+    let notices = switch.map(|(id, notify)| (words.say(id), Settings { notify, ..now }));
     let mut rows = vec![
         row("language", languages.collect()),
         row("colours", shades.into()),
         row("pops-when", pops.into()),
         row("stays-after-talk", wrap_ups.collect()),
-        row("edge", edges.into()),
+        ChoiceRow { label: words.say("edge"), options: edges },
     ];
     if machine.sound == Offered::Yes {
         rows.push(row("sound-at-ring", sounds.into()));
     }
     rows.push(row("flash-at-ring", flashes.into()));
+    if machine.notify == Offered::Yes {
+        rows.push(row("notify-at-ring", notices.into()));
+    }
     if let Some(starts) = machine.autostart {
         let options = switch.map(|(id, to)| ChoiceOption {
             text: words.say(id),

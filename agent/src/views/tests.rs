@@ -15,6 +15,7 @@ use super::popup::{self, CardBody, FigureValue, PopupData};
 use super::settings::{Machine, Offered};
 use crate::command::Command;
 use crate::model::Model;
+use crate::place::Stand;
 use crate::sample::{self, at, call};
 use crate::settings::{Edge, Settings, Shade, Switch};
 use crate::theme::{CARD_WIDTH, Theme};
@@ -424,9 +425,11 @@ const SETTINGS: Settings = Settings {
     habits: crate::model::Habits { pops: crate::model::Pops::AtRing, wrap_up: None },
     sound: Switch::On,
     flash: Switch::On,
+    notify: Switch::On,
 };
 
-const MACHINE: Machine = Machine { sound: Offered::Yes, autostart: Some(Switch::Off) };
+const MACHINE: Machine =
+    Machine { sound: Offered::Yes, notify: Offered::No, autostart: Some(Switch::Off), stand: Stand::AtEdge };
 
 const MAIN_SIZE: egui::Vec2 = egui::Vec2::new(880.0, 560.0);
 
@@ -588,7 +591,7 @@ fn sounds_flashes_and_starting_with_the_session_are_switched_in_the_settings() {
 #[test]
 fn what_a_machine_does_not_offer_is_no_setting() {
     let words = Words::of(Language::ENGLISH);
-    let machine = Machine { sound: Offered::No, autostart: None };
+    let machine = Machine { sound: Offered::No, notify: Offered::No, autostart: None, stand: Stand::AtEdge };
     let rows =
         super::settings::data(&words, &SETTINGS, machine, &crate::model::login::Login::configured()).rows;
     let labels: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();

@@ -8,6 +8,7 @@ use pinkas_protocol::record::LONGEST_NOTE;
 
 use super::find;
 use super::foot::{entry_ui, foot, keyboard};
+use super::grip;
 use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData};
 use crate::command::Command;
 use crate::theme::{self, Theme, Tone};
@@ -37,6 +38,9 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &PopupData) -> Vec<Command> {
     let mut wishes = Vec::new();
     let whole = ui.max_rect();
     ui.painter().rect_filled(whole, 0.0, theme.panel);
+    let mut measure = Pen::measuring(theme, theme::CARD_WIDTH);
+    head(&mut measure, data);
+    wishes.extend(grip::ui(ui, whole.with_max_y(whole.top() + measure.y), &data.words));
     let mut pen = Pen::new(ui, theme);
     head(&mut pen, data);
     let top = pen.y;
