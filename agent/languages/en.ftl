@@ -180,6 +180,7 @@ extend = 30 s more
 close = Close
 move-aside = Move aside
 show-window = Show Pinkas
+quit = Quit
 back-to-edge = Back to the edge
 move-card = Move the card
 
@@ -206,6 +207,7 @@ sound-at-ring = Sound when a call rings
 flash-at-ring = Taskbar flashes when a call rings
 notify-at-ring = Notification when a call rings
 starts-with-session = Opens when I log in
+in-the-tray = In the tray, also when closed
 settings = Settings
 
 ## What the person writes

@@ -172,6 +172,7 @@ extend = עוד 30 שנ׳
 close = סגירה
 move-aside = הזזה הצידה
 show-window = הצגת Pinkas
+quit = יציאה
 back-to-edge = חזרה לצד
 move-card = הזזת הכרטיס
 
@@ -196,6 +197,7 @@ sound-at-ring = צליל כששיחה מצלצלת
 flash-at-ring = הבהוב בשורת המשימות
 notify-at-ring = התראה כששיחה מצלצלת
 starts-with-session = נפתח עם הכניסה למחשב
+in-the-tray = במגש המערכת, גם כשסגור
 settings = הגדרות
 
 none-of-these = אף אחד מהם

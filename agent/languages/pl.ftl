@@ -171,6 +171,7 @@ extend = 30 s więcej
 close = Zamknij
 move-aside = Na bok
 show-window = Pokaż Pinkas
+quit = Zakończ
 back-to-edge = Wróć do brzegu
 move-card = Przesuń kartę
 
@@ -195,6 +196,7 @@ sound-at-ring = Dźwięk, gdy dzwoni
 flash-at-ring = Pasek zadań miga, gdy dzwoni
 notify-at-ring = Powiadomienie, gdy dzwoni
 starts-with-session = Otwiera się po zalogowaniu
+in-the-tray = W zasobniku, też po zamknięciu
 settings = Ustawienia
 
 none-of-these = Żaden z nich

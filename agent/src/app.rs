@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use egui::{Context, Key};
+use egui::{Context, Key, ViewportCommand, ViewportId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pinkas_protocol::agent_link::AgentSays;
@@ -29,6 +29,7 @@ use crate::place::Stand;
 use crate::settings::{Edge, Settings, SettingsFile, Switch};
 use crate::sound::Player;
 use crate::theme::Theme;
+use crate::tray;
 use crate::views::login::{self, Typed};
 use crate::views::main_window::{self, Looks};
 use crate::views::popup::{self, PopupData};
@@ -98,6 +99,8 @@ struct App {
     attempt: watch::Sender<Option<Attempt>>,
     typed: Typed,
     stop: CancellationToken,
+    /// The person wants the program to end, not only its window to go.
+    quits: bool,
 }
 
 impl App {
@@ -116,7 +119,7 @@ impl App {
         let machine = Machine {
             sound: if player.has_sound() { Offered::Yes } else { Offered::No },
             autostart: autostart.as_ref().map(Autostart::now),
-            notify: outside::NOTIFICATIONS,
+            session: outside::SESSION,
             stand: Stand::default(),
         };
         let theme = theme(&settings);
@@ -168,6 +171,7 @@ impl App {
             attempt,
             typed: Typed::default(),
             stop,
+            quits: false,
         })
     }
 
@@ -276,6 +280,10 @@ impl App {
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
             Command::Raise => window::raise(ctx),
+            Command::Quit => {
+                self.quits = true;
+                ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Close);
+            }
             Command::TakeKeyboard => self.popup.take_keyboard(ctx),
             Command::GiveKeyboardBack => self.popup.give_keyboard_back(),
             Command::Extend(call) => self.model.extend(call),
@@ -297,6 +305,18 @@ impl App {
             Command::LogOut => {
                 self.model.log_out();
                 (self.looks, self.typed) = (Looks::default(), Typed::default());
+            }
+        }
+    }
+
+    /// Behind a sign in the tray that is really there, a closed window only hides.
+    fn stand_by(&mut self, ctx: &Context) {
+        let wanted = self.settings.tray == Switch::On;
+        self.outside.sign(wanted.then(|| tray::of(&self.model)));
+        let closes = ctx.input(|input| input.viewport().close_requested());
+        if closes && wanted && !self.quits && self.outside.has_sign() {
+            for command in [ViewportCommand::CancelClose, ViewportCommand::Visible(false)] {
+                ctx.send_viewport_cmd_to(ViewportId::ROOT, command);
             }
         }
     }
@@ -378,6 +398,7 @@ impl eframe::App for App {
         while let Ok(wish) = self.wishes.try_recv() {
             self.obey(ctx, now, wish);
         }
+        self.stand_by(ctx);
         while let Some(wish) = self.outside.said() {
             self.obey(ctx, now, wish);
         }

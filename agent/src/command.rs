@@ -112,6 +112,8 @@ pub enum Command {
     Open(CallId),
     /// Bring the main window to the front.
     Raise,
+    /// End the program.
+    Quit,
     /// From now on these settings.
     Set(Settings),
     /// Start with the person's session from now on, or no more.

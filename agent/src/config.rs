@@ -72,8 +72,9 @@ fn read(section: &mut Section<'_>, file: &Path) -> Option<Config> {
         None if window::stands_on_top() => Switch::Off,
         None => Switch::On,
     };
+    let tray = if section.flag("tray") == Some(true) { Switch::On } else { Switch::Off };
     let habits = Habits { pops, wrap_up };
-    let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash, notify };
+    let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash, notify, tray };
     let file = file.to_owned();
     Some(Config { hub: hub?, agent: agent?, secret, settings, call_back, sound, file, data: data? })
 }

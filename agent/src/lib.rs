@@ -20,6 +20,7 @@ pub mod settings;
 pub mod sound;
 pub mod text;
 pub mod theme;
+pub mod tray;
 pub mod views;
 pub mod window;
 pub mod words;

@@ -117,16 +117,18 @@ impl Places {
         self.kept.iter().find(|(kept, _)| *kept == key).map(|(_, put)| *put)
     }
 
-    /// The person let go of a card with its corner here, in pixels of the whole desktop, `width` pixels wide.
-    pub fn put(&mut self, monitors: &[Monitor], main: Option<&str>, corner: Pos2, width: f32) {
-        let head = corner + Vec2::new(width / 2.0, GRIP);
+    /// The person let go of a card of this size with its corner here, both in pixels of the whole desktop. Where it
+    /// was let go of half off the screen it is put beside the edge.
+    pub fn put(&mut self, monitors: &[Monitor], main: Option<&str>, corner: Pos2, size: Vec2) {
+        let head = corner + Vec2::new(size.x / 2.0, GRIP);
         let Some(monitor) =
             monitors.iter().min_by(|one, other| one.distance(head).total_cmp(&other.distance(head)))
         else {
             return;
         };
         let key = monitor.key();
-        let put = ((corner - monitor.origin) / monitor.scale).round().clamp(Vec2::ZERO, monitor.room());
+        let free = (monitor.size - size).max(Vec2::ZERO);
+        let put = ((corner - monitor.origin).clamp(Vec2::ZERO, free) / monitor.scale).round();
         self.on = Some(key.clone()).filter(|key| main.is_some_and(|main| main != key));
         self.keep(key, put);
     }
@@ -189,6 +191,10 @@ mod tests {
         Monitor { name: name.to_owned(), origin: Pos2::new(x, 0.0), size: size.into(), scale }
     }
 
+    fn card() -> Vec2 {
+        Vec2::new(CARD_WIDTH, 300.0)
+    }
+
     fn screen(width: f32, height: f32) -> Monitor {
         monitor("one", 0.0, (width, height), 1.0)
     }
@@ -240,8 +246,8 @@ mod tests {
         let monitors = [screen(1920.0, 1080.0), monitor("two", 1920.0, (3840.0, 2160.0), 2.0)];
         let [one, two] = monitors.clone().map(|monitor| monitor.key());
         let mut places = Places::default();
-        places.put(&monitors, Some(&one), Pos2::new(300.0, 200.0), CARD_WIDTH);
-        places.put(&monitors, Some(&two), Pos2::new(1920.0 + 200.0, 100.0), 2.0 * CARD_WIDTH);
+        places.put(&monitors, Some(&one), Pos2::new(300.0, 200.0), card());
+        places.put(&monitors, Some(&two), Pos2::new(1920.0 + 200.0, 100.0), 2.0 * card());
         let stands = |places: &Places, main: &str| {
             let on = places.monitor(&monitors, Some(main)).expect("a monitor");
             let place = place(on, 300.0, Edge::Right, places.on(on));
@@ -260,7 +266,7 @@ mod tests {
         let main = monitors[0].key();
         let mut places = Places::default();
         // More of its head is there than here.
-        places.put(&monitors, Some(&main), Pos2::new(-300.0, 60.0), CARD_WIDTH);
+        places.put(&monitors, Some(&main), Pos2::new(-300.0, 60.0), card());
         let on = |monitors: &[Monitor], places: &Places| {
             places.monitor(monitors, Some(&main)).map(|monitor| monitor.name.clone())
         };
@@ -269,8 +275,19 @@ mod tests {
         assert_eq!(cut.position.x + cut.size.x, 0.0, "all of it on that monitor");
         assert_eq!(on(&monitors[..1], &places).as_deref(), Some("one"));
         // Back beside the main window it goes with that again.
-        places.put(&monitors, Some(&main), Pos2::new(100.0, 60.0), CARD_WIDTH);
+        places.put(&monitors, Some(&main), Pos2::new(100.0, 60.0), card());
         assert_eq!(on(&monitors, &places).as_deref(), Some("one"));
+    }
+
+    #[test]
+    fn let_go_of_half_off_the_screen_it_is_put_beside_the_edge_and_stays_there_for_lower_cards() {
+        let monitors = [screen(1280.0, 800.0)];
+        let mut places = Places::default();
+        places.put(&monitors, None, Pos2::new(-74.0, 776.0), card());
+        for height in [300.0, 100.0] {
+            let found = place(&monitors[0], height, Edge::Right, places.on(&monitors[0]));
+            assert_eq!(found.position, Pos2::new(0.0, 500.0));
+        }
     }
 
     #[test]
@@ -293,8 +310,8 @@ mod tests {
         let monitors = [screen(1920.0, 1080.0), monitor("Łódź 4K", 1920.0, (3840.0, 2160.0), 2.0)];
         let mut places = Places::default();
         let main = monitors[0].key();
-        places.put(&monitors, Some(&main), Pos2::new(10.0, 20.0), CARD_WIDTH);
-        places.put(&monitors, Some(&main), Pos2::new(2500.0, 20.0), CARD_WIDTH);
+        places.put(&monitors, Some(&main), Pos2::new(10.0, 20.0), card());
+        places.put(&monitors, Some(&main), Pos2::new(2500.0, 20.0), card());
         let mut said = Map::new();
         places.write(&mut said);
         assert_eq!(Places::read(&said), places);

@@ -30,6 +30,8 @@ pub struct Settings {
     pub flash: Switch,
     /// A call that rings here shows a notification of the desktop.
     pub notify: Switch,
+    /// There is a sign in the tray, behind which a closed window stays.
+    pub tray: Switch,
 }
 
 /// Something is done or not.
@@ -120,7 +122,7 @@ impl Settings {
     /// These settings with what a file says instead.
     pub fn changed_by(self, said: &Map<String, Value>) -> Settings {
         let text = |key: &str| said.get(key).and_then(Value::as_str);
-        let Settings { shade, edge, language, habits, sound, flash, notify } = self;
+        let Settings { shade, edge, language, habits, sound, flash, notify, tray } = self;
         let wrap_up = match said.get("wrap_up_s") {
             Some(Value::Null) => None,
             Some(seconds) => seconds.as_u64().and_then(wrap_up).or(habits.wrap_up),
@@ -134,6 +136,7 @@ impl Settings {
             sound: text("sound").and_then(Switch::named).unwrap_or(sound),
             flash: text("flash").and_then(Switch::named).unwrap_or(flash),
             notify: text("notify").and_then(Switch::named).unwrap_or(notify),
+            tray: text("tray").and_then(Switch::named).unwrap_or(tray),
         }
     }
 
@@ -146,7 +149,7 @@ impl Settings {
                 said.insert(key.to_owned(), value);
             }
         };
-        let Settings { shade, edge, language, habits, sound, flash, notify } = *self;
+        let Settings { shade, edge, language, habits, sound, flash, notify, tray } = *self;
         say("theme", shade != others.shade, json!(shade.name()));
         say("popup", edge != others.edge, json!(edge.name()));
         say("language", language != others.language, json!(language.code()));
@@ -154,6 +157,7 @@ impl Settings {
         say("sound", sound != others.sound, json!(sound.name()));
         say("flash", flash != others.flash, json!(flash.name()));
         say("notify", notify != others.notify, json!(notify.name()));
+        say("tray", tray != others.tray, json!(tray.name()));
         let seconds = habits.wrap_up.map(|lasts| lasts.as_secs());
         say("wrap_up_s", habits.wrap_up != others.habits.wrap_up, json!(seconds));
         said
@@ -220,13 +224,14 @@ mod tests {
         sound: Switch::On,
         flash: Switch::On,
         notify: Switch::On,
+        tray: Switch::On,
     };
 
     fn chosen() -> Settings {
         let language = "he".parse().expect("a language");
         let habits = Habits { pops: Pops::AtAnswer, wrap_up: wrap_up(45) };
-        let [sound, flash, notify] = [Switch::Off; 3];
-        Settings { shade: Shade::Light, edge: Edge::Left, language, habits, sound, flash, notify }
+        let [sound, flash, notify, tray] = [Switch::Off; 4];
+        Settings { shade: Shade::Light, edge: Edge::Left, language, habits, sound, flash, notify, tray }
     }
 
     #[test]
@@ -242,7 +247,7 @@ mod tests {
             scale: 1.0,
         };
         let mut somewhere = nowhere.clone();
-        somewhere.put(&[monitor], None, egui::Pos2::new(7.0, 8.0), 440.0);
+        somewhere.put(&[monitor], None, egui::Pos2::new(7.0, 8.0), egui::Vec2::splat(440.0));
         file.save(&chosen(), &somewhere).expect("written");
         assert_eq!(file.load(), (chosen(), somewhere));
         file.save(&Settings { shade: Shade::Light, ..CONFIGURED }, &nowhere).expect("written");

@@ -183,6 +183,8 @@ impl PopupWindow {
         drop(shown);
         if other {
             self.keyboard.give_back();
+            // Another call's card goes to where cards belong now.
+            self.monitor.clear();
         }
         match height {
             Some(height) => self.stand(ctx, height),
@@ -223,8 +225,8 @@ impl PopupWindow {
     /// The person let go of it here, in pixels of the whole desktop.
     pub fn put(&mut self, ctx: &Context, corner: Pos2) {
         let seen = self.screens.now(ctx);
-        let width = self.place.size.x * self.scale(ctx);
-        self.places.put(&seen.monitors, seen.main.as_deref(), corner, width);
+        let size = self.place.size * self.scale(ctx);
+        self.places.put(&seen.monitors, seen.main.as_deref(), corner, size);
         // It goes where it was let go of, but whole.
         self.monitor.clear();
         self.place.position = corner;
@@ -245,7 +247,7 @@ impl PopupWindow {
         self.move_there(ctx);
     }
 
-    /// The monitor for it: while it is seen it goes to no other by itself.
+    /// The monitor for it: while a call's card is seen it goes to no other by itself.
     fn monitor<'a>(&self, seen: &'a Seen) -> Option<&'a Monitor> {
         let here = || seen.monitors.iter().find(|monitor| monitor.key() == self.monitor);
         let here = if self.visible { here() } else { None };

@@ -40,6 +40,7 @@ async fn desk_with(pass: Pass) -> Desk {
             sound: Default::default(),
             flash: Default::default(),
             notify: Default::default(),
+            tray: Default::default(),
         },
         call_back: Default::default(),
         data: Default::default(),

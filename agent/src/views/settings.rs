@@ -47,8 +47,8 @@ pub struct ChoiceOption {
 pub struct Machine {
     /// A sound is configured.
     pub sound: Offered,
-    /// Notifications can be shown.
-    pub notify: Offered,
+    /// Notifications and a sign in the tray can be had.
+    pub session: Offered,
     /// Whether the desktop starts with the session; `None`: the system has no place to say so.
     pub autostart: Option<Switch>,
     /// Whether the person has put the pop-up elsewhere than at the edge, on any monitor.
@@ -117,6 +117,7 @@ pub fn data(words: &Words, now: &Settings, machine: Machine, login: &Login) -> S
     let sounds = switch.map(|(id, sound)| (words.say(id), Settings { sound, ..now }));
     let flashes = switch.map(|(id, flash)| (words.say(id), Settings { flash, ..now }));
     let notices = switch.map(|(id, notify)| (words.say(id), Settings { notify, ..now }));
+    let trays = switch.map(|(id, tray)| (words.say(id), Settings { tray, ..now }));
     let mut rows = vec![
         row("language", languages.collect()),
         row("colours", shades.into()),
@@ -128,8 +129,11 @@ pub fn data(words: &Words, now: &Settings, machine: Machine, login: &Login) -> S
         rows.push(row("sound-at-ring", sounds.into()));
     }
     rows.push(row("flash-at-ring", flashes.into()));
-    if machine.notify == Offered::Yes {
+    if machine.session == Offered::Yes {
         rows.push(row("notify-at-ring", notices.into()));
+    }
+    if machine.session == Offered::Yes {
+        rows.push(row("in-the-tray", trays.into()));
     }
     if let Some(starts) = machine.autostart {
         let options = switch.map(|(id, to)| ChoiceOption {

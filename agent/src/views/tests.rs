@@ -426,10 +426,11 @@ const SETTINGS: Settings = Settings {
     sound: Switch::On,
     flash: Switch::On,
     notify: Switch::On,
+    tray: Switch::On,
 };
 
 const MACHINE: Machine =
-    Machine { sound: Offered::Yes, notify: Offered::No, autostart: Some(Switch::Off), stand: Stand::AtEdge };
+    Machine { sound: Offered::Yes, session: Offered::No, autostart: Some(Switch::Off), stand: Stand::AtEdge };
 
 const MAIN_SIZE: egui::Vec2 = egui::Vec2::new(880.0, 560.0);
 
@@ -591,7 +592,7 @@ fn sounds_flashes_and_starting_with_the_session_are_switched_in_the_settings() {
 #[test]
 fn what_a_machine_does_not_offer_is_no_setting() {
     let words = Words::of(Language::ENGLISH);
-    let machine = Machine { sound: Offered::No, notify: Offered::No, autostart: None, stand: Stand::AtEdge };
+    let machine = Machine { sound: Offered::No, session: Offered::No, autostart: None, stand: Stand::AtEdge };
     let rows =
         super::settings::data(&words, &SETTINGS, machine, &crate::model::login::Login::configured()).rows;
     let labels: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
