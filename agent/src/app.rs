@@ -111,7 +111,7 @@ impl App {
     ) -> anyhow::Result<Self> {
         let ctx = &creation.egui_ctx;
         fonts::install(ctx);
-        let call_back = config.call_back.clone();
+        let (call_back, shortcuts) = (config.call_back.clone(), config.shortcuts);
         let file = SettingsFile::new(&config.data, config.settings);
         let (settings, places) = file.load();
         let player = Player::new(config.sound.clone());
@@ -161,7 +161,7 @@ impl App {
             machine,
             looks: Looks::default(),
             popup,
-            outside: Outside::new(wake),
+            outside: Outside::new(wake, &shortcuts),
             events,
             wishes,
             says,
@@ -280,6 +280,12 @@ impl App {
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
             Command::Raise => window::raise(ctx),
+            Command::CloseCard => {
+                if let Some(call) = self.model.pop(now).map(|pop| pop.view.id) {
+                    self.model.close(call);
+                }
+            }
+            Command::WriteNote => self.popup.write_note(ctx),
             Command::Quit => {
                 self.quits = true;
                 ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Close);

@@ -112,6 +112,10 @@ pub enum Command {
     Open(CallId),
     /// Bring the main window to the front.
     Raise,
+    /// Take the card that is seen off the screen.
+    CloseCard,
+    /// Write in the note of the card that is seen.
+    WriteNote,
     /// End the program.
     Quit,
     /// From now on these settings.

@@ -10,6 +10,7 @@ use pinkas_protocol::{AgentId, Private};
 use crate::dial::{TEMPLATE_EXAMPLE, Template};
 use crate::model::Habits;
 use crate::settings::{Settings, Switch};
+use crate::shortcuts::{self, Shortcuts};
 use crate::sound::Sound;
 use crate::window;
 use crate::words::Language;
@@ -32,6 +33,8 @@ pub struct Config {
     pub call_back: Template,
     /// What a call that rings sounds like.
     pub sound: Sound,
+    /// Keys that are heard whichever program has the keyboard.
+    pub shortcuts: Shortcuts,
     /// The file it was read from.
     pub file: PathBuf,
     /// Where the person's own things are kept on this machine.
@@ -75,8 +78,27 @@ fn read(section: &mut Section<'_>, file: &Path) -> Option<Config> {
     let tray = if section.flag("tray") == Some(true) { Switch::On } else { Switch::Off };
     let habits = Habits { pops, wrap_up };
     let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash, notify, tray };
+    let mut keys = section.table("shortcuts");
+    let shortcuts = Shortcuts {
+        show: keys.parsed("show", shortcuts::EXAMPLE),
+        close_card: keys.parsed("close_card", shortcuts::EXAMPLE),
+        write_note: keys.parsed("write_note", shortcuts::EXAMPLE),
+    };
+    if let Some((one, other)) = shortcuts.twice() {
+        keys.note(other, format!("`{one}` and `{other}` are the same keys: choose others for one of them"));
+    }
     let file = file.to_owned();
-    Some(Config { hub: hub?, agent: agent?, secret, settings, call_back, sound, file, data: data? })
+    Some(Config {
+        hub: hub?,
+        agent: agent?,
+        secret,
+        settings,
+        call_back,
+        sound,
+        shortcuts,
+        file,
+        data: data?,
+    })
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod notice;
 pub mod outside;
 pub mod place;
 pub mod settings;
+pub mod shortcuts;
 pub mod sound;
 pub mod text;
 pub mod theme;

@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(now(&model, 2), Some(rings), "a clock that goes on is no news");
         model.apply(sample::update(3, sample::withdrawn(call(1), "101", Some("bea"))));
         let over = now(&model, 4).expect("why it stopped");
-        assert!(!over.rings && over.body.starts_with("Answered by"), "{over:?}");
+        assert!(!over.rings && over.body.starts_with("Answered"), "{over:?}");
         assert_eq!(now(&model, 60), None);
     }
 

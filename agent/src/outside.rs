@@ -1,10 +1,11 @@
 //! What the desktop shows of this program besides its windows: a notification of the call that rings, a sign in the
-//! tray. Each is started only when somebody wants it; where it cannot be had, that is said in the log and all else
+//! tray, keys that are heard everywhere. Each is started only when somebody wants it; where it cannot be had, that is said in the log and all else
 //! goes on.
 
 use crate::command::Command;
 use crate::net::Wake;
 use crate::notice::Notice;
+use crate::shortcuts::Shortcuts;
 use crate::tray::Sign;
 use crate::views::settings::Offered;
 
@@ -16,15 +17,21 @@ pub use session::Outside;
 
 #[cfg(target_os = "linux")]
 mod session {
-    use super::{Command, Notice, Sign, Wake};
+    use tokio::sync::mpsc;
+
+    use super::{Command, Notice, Shortcuts, Sign, Wake};
     use crate::notice::bus::Notifier;
+    use crate::shortcuts::grab;
     use crate::tray::bus::Tray;
+    use crate::window;
 
     /// What was started.
     pub struct Outside {
         wake: Wake,
         notifier: Start<Notifier>,
         tray: Start<Tray>,
+        /// What the keys ask for, where there are any.
+        keys: Option<mpsc::Receiver<Command>>,
     }
 
     /// Something that is started when it is first wanted.
@@ -54,9 +61,10 @@ mod session {
     }
 
     impl Outside {
-        /// Nothing is started yet.
-        pub fn new(wake: Wake) -> Self {
-            Outside { wake, notifier: Start::NotYet, tray: Start::NotYet }
+        /// Only the keys are listened for, where there are any.
+        pub fn new(wake: Wake, shortcuts: &Shortcuts) -> Self {
+            let keys = keys(shortcuts, &wake);
+            Outside { wake, notifier: Start::NotYet, tray: Start::NotYet, keys }
         }
 
         /// Shows this notification, or none.
@@ -86,10 +94,33 @@ mod session {
                 Start::Runs(notifier) => notifier.said.try_recv().ok().map(|_clicked| Command::Raise),
                 Start::NotYet | Start::Failed => None,
             };
-            clicked.or_else(|| match &mut self.tray {
+            let chosen = || match &mut self.tray {
                 Start::Runs(tray) => tray.said.try_recv().ok(),
                 Start::NotYet | Start::Failed => None,
-            })
+            };
+            clicked.or_else(chosen).or_else(|| self.keys.as_mut()?.try_recv().ok())
+        }
+    }
+
+    fn keys(shortcuts: &Shortcuts, wake: &Wake) -> Option<mpsc::Receiver<Command>> {
+        shortcuts.all().next()?;
+        if !window::stands_on_top() {
+            tracing::warn!(
+                "`shortcuts`: a desktop with Wayland alone lets no program hear keys that are not its own"
+            );
+            return None;
+        }
+        if std::env::var_os("WAYLAND_DISPLAY").is_some() {
+            tracing::info!(
+                "`shortcuts`: on a desktop with Wayland they are heard only while a program for X has the keyboard"
+            );
+        }
+        match grab::start(shortcuts, wake.clone()) {
+            Ok(said) => Some(said),
+            Err(error) => {
+                tracing::warn!("no global shortcut can be listened for: {error}");
+                None
+            }
         }
     }
 }
@@ -101,7 +132,10 @@ pub struct Outside;
 #[cfg(not(target_os = "linux"))]
 impl Outside {
     /// Nothing is started.
-    pub fn new(_: Wake) -> Self {
+    pub fn new(_: Wake, shortcuts: &Shortcuts) -> Self {
+        if shortcuts.all().next().is_some() {
+            tracing::warn!("`shortcuts`: there are none on this system yet");
+        }
         Outside
     }
 

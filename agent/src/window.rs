@@ -11,6 +11,7 @@ mod x11;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use egui::{Context, Key, Pos2, UserAttentionType, ViewportBuilder, ViewportCommand, ViewportId};
+use pinkas_protocol::CallId;
 use tokio::sync::mpsc;
 
 use crate::command::Command;
@@ -48,6 +49,8 @@ pub struct PopupWindow {
     /// The key of the monitor it is on.
     monitor: String,
     grip: Arc<Mutex<Grip>>,
+    /// In the note of this call's card the person wants to write at once.
+    writes: Arc<Mutex<Option<CallId>>>,
     life: Life,
     keyboard: Keyboard,
 }
@@ -153,6 +156,7 @@ impl PopupWindow {
             at: place.position,
             monitor: String::new(),
             grip: Arc::new(Mutex::new(Grip::new(life))),
+            writes: Arc::default(),
             life,
             keyboard: Keyboard::new(Self::id(), TITLE),
         }
@@ -299,6 +303,16 @@ impl PopupWindow {
         self.keyboard.take(ctx);
     }
 
+    /// What the person types goes to the note of the card that is seen, where it has one.
+    pub fn write_note(&mut self, ctx: &Context) {
+        let call = lock(&self.shown).as_ref().filter(|data| data.writing.is_some()).map(|data| data.call);
+        if let Some(call) = call {
+            *lock(&self.writes) = Some(call);
+            self.keyboard.take(ctx);
+            ctx.request_repaint_of(Self::id());
+        }
+    }
+
     /// What the person types goes where it went before.
     pub fn give_keyboard_back(&mut self) {
         self.keyboard.give_back();
@@ -310,10 +324,13 @@ impl PopupWindow {
             return;
         }
         let (shown, theme, wishes) = (self.shown.clone(), self.theme, self.wishes.clone());
-        let grip = self.grip.clone();
+        let (grip, writes) = (self.grip.clone(), self.writes.clone());
         ctx.show_viewport_deferred(Self::id(), self.builder(), move |ui, _| {
             let data = lock(&shown).clone();
             let Some(data) = data else { return };
+            if lock(&writes).take() == Some(data.call) {
+                ui.memory_mut(|memory| memory.request_focus(popup::note_id(data.call)));
+            }
             let mut asked = popup::ui(ui, &theme, &data);
             // Escape ends writing first; Tab from a field to a button keeps the keyboard.
             let left = asked.contains(&Command::GiveKeyboardBack);

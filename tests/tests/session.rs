@@ -1,9 +1,10 @@
 //! What a person's desktop session shows of the agent besides its windows, on a bus of the test's own: the call that
-//! rings as a notification, and the sign in the tray behind which a closed window stays.
+//! rings as a notification, the sign in the tray behind which a closed window stays, and keys heard everywhere.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pinkas_demo::company::customers::LEVI;
@@ -15,6 +16,9 @@ use pinkas_tests::or_skip;
 use pinkas_tests::site::{Site, line, program};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{ConnectionExt, GrabMode, ModMask};
+use x11rb::rust_connection::RustConnection;
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{ObjectPath, OwnedValue, Value};
 
@@ -109,7 +113,10 @@ impl Session {
         let site = Site::open().await.unwrap();
         let file = &site.office.agents["ana"];
         let said = std::fs::read_to_string(file).unwrap();
-        std::fs::write(file, format!("{lines}\n{said}")).unwrap();
+        // Keys of the file itself stand before its tables.
+        let said =
+            if lines.starts_with('[') { format!("{said}\n{lines}") } else { format!("{lines}\n{said}") };
+        std::fs::write(file, said).unwrap();
         let (hub, adapter, _) = site.all(&[]).await.unwrap();
         let mut command = bounded(program("pinkas-agent").unwrap());
         command.arg("--config").arg(file);
@@ -120,6 +127,13 @@ impl Session {
         opened.site.logs("window.log", "connected to the hub").await.unwrap();
         opened.main(true).await;
         opened
+    }
+
+    async fn minimise(&self) {
+        let found = self.screen.run("xdotool", &["search", "--onlyvisible", "--name", MAIN]).await.unwrap();
+        let id = found.lines().last().unwrap().trim();
+        self.screen.run("xdotool", &["windowminimize", id]).await.unwrap();
+        self.main(false).await;
     }
 
     /// Waits until the main window is seen, or is not.
@@ -156,8 +170,7 @@ async fn a_call_is_a_notification_that_moves_on_with_it_and_a_click_brings_the_w
     assert!(body.starts_with("Ringing on 101"), "{body}");
     assert_eq!(actions, ["default", "Show Pinkas"]);
 
-    desk.screen.run("xdotool", &["search", "--name", MAIN, "windowminimize"]).await.unwrap();
-    desk.main(false).await;
+    desk.minimise().await;
     let emitter = SignalEmitter::new(&bus, path).unwrap();
     Notifications::action_invoked(&emitter, 7, "default").await.unwrap();
     Notifications::action_invoked(&emitter, 41, "default").await.unwrap();
@@ -239,4 +252,71 @@ async fn a_closed_window_stays_behind_its_sign_in_the_tray_and_comes_back_when_t
     assert!(format!("{properties:?}").contains("Quit"), "{properties:?}");
     let _unused: () = menu.call("Event", &(*quit, "clicked", Value::from(""), 0_u32)).await.unwrap();
     desk.agent.end(SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_are_heard_whichever_program_has_the_keyboard_and_one_that_is_taken_is_named() {
+    let session = or_skip!(Keyring::none_on_a_bus().await);
+    let screen = or_skip!(screen().await);
+    let other = other_program_has(&screen, "x");
+    let desk = Session::open(
+        screen,
+        &session,
+        "[shortcuts]\nshow = \"Ctrl+Alt+P\"\nclose_card = \"Ctrl+Alt+X\"\nwrite_note = \"Super+Shift+F7\"",
+    )
+    .await;
+    desk.site.logs("window.log", "another program has Ctrl+Alt+X already").await.unwrap();
+    drop(other);
+
+    desk.minimise().await;
+    desk.screen.run("xdotool", &["key", "ctrl+alt+p"]).await.unwrap();
+    desk.main(true).await;
+
+    let call = desk.site.pbx().call(PretendCaller::new(LEVI.e164, LEVI.name), &[line("101")]).await;
+    call.answer(&line("101")).await;
+    let drafts = || {
+        let mut said = Vec::new();
+        for entry in walk(desk.site.dir()) {
+            said.extend(std::fs::read(entry).unwrap_or_default());
+        }
+        String::from_utf8_lossy(&said).contains("paid twice")
+    };
+    // Pressed and typed until it arrives: a loaded window may not show the field yet.
+    until("the note to be on the disk", SOON, async || {
+        desk.screen.run("xdotool", &["key", "super+shift+F7"]).await.ok()?;
+        desk.screen.run("xdotool", &["type", "--delay", "40", "paid twice "]).await.ok()?;
+        until("a second", Duration::from_secs(3), async || drafts().then_some(())).await.ok()
+    })
+    .await
+    .unwrap();
+}
+
+/// Every file below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(walk(&path));
+        } else if path.extension().is_none_or(|kind| kind != "log") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Another program that has taken Ctrl+Alt and this letter, while it is held.
+fn other_program_has(screen: &Xvfb, letter: &str) -> RustConnection {
+    let (connection, number) = x11rb::connect(Some(screen.display())).unwrap();
+    let setup = connection.setup();
+    let (root, first) = (setup.roots[number].root, setup.min_keycode);
+    let count = setup.max_keycode - first + 1;
+    let mapping = connection.get_keyboard_mapping(first, count).unwrap().reply().unwrap();
+    let sign = u32::from(letter.bytes().next().unwrap());
+    let width = usize::from(mapping.keysyms_per_keycode);
+    let row = mapping.keysyms.chunks(width).position(|signs| signs.contains(&sign)).unwrap();
+    let key = first + u8::try_from(row).unwrap();
+    let held = ModMask::CONTROL | ModMask::M1;
+    connection.grab_key(false, root, held, key, GrabMode::ASYNC, GrabMode::ASYNC).unwrap().check().unwrap();
+    connection
 }

@@ -45,6 +45,7 @@ async fn desk_with(pass: Pass) -> Desk {
         call_back: Default::default(),
         data: Default::default(),
         sound: Default::default(),
+        shortcuts: Default::default(),
         file: Default::default(),
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);

@@ -19,6 +19,7 @@ use cards::Reader;
 pub use cards::{CardBody, CardData, Figure, FigureValue, RowData};
 pub use draw::{by_key, height, ui};
 pub use find::{FindData, Found};
+pub use foot::note_id;
 
 use crate::model::{Here, LinkState, Model, Pop};
 use crate::place::Stand;

@@ -181,3 +181,68 @@ fn option_ui(pen: &mut Pen<'_>, place: Rect, option: &ChoiceOption) -> bool {
     }
     clicked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Settings = Settings {
+        shade: Shade::Dark,
+        edge: Edge::Left,
+        language: Language::ENGLISH,
+        habits: Habits { pops: Pops::AtRing, wrap_up: None },
+        sound: Switch::On,
+        flash: Switch::On,
+        notify: Switch::Off,
+        tray: Switch::Off,
+    };
+
+    fn rows(machine: Machine) -> Vec<ChoiceRow> {
+        data(&Words::of(Language::ENGLISH), &NOW, machine, &Login::configured()).rows
+    }
+
+    fn row(machine: Machine, label: &str) -> Option<Vec<(String, bool, Command)>> {
+        let row = rows(machine).into_iter().find(|row| row.label == label)?;
+        Some(row.options.into_iter().map(|option| (option.text, option.chosen, option.wish)).collect())
+    }
+
+    const MACHINE: Machine =
+        Machine { sound: Offered::No, session: Offered::No, autostart: None, stand: Stand::AtEdge };
+
+    #[test]
+    fn a_place_of_ones_own_is_neither_edge_until_one_of_them_is_chosen() {
+        let chosen = |machine| {
+            let row = row(machine, "Edge of the screen").expect("a row");
+            row.into_iter().map(|(text, chosen, wish)| (text, chosen, matches!(wish, Command::Edge(_))))
+        };
+        let said = |text: &str, chosen, edge| (text.to_owned(), chosen, edge);
+        assert!(chosen(MACHINE).eq([said("Left", true, true), said("Right", false, true)]));
+        let put = Machine { stand: Stand::WherePut, ..MACHINE };
+        let own = said("Where I put it", true, false);
+        assert!(chosen(put).eq([said("Left", false, true), said("Right", false, true), own]));
+    }
+
+    #[test]
+    fn what_a_machine_does_not_offer_is_no_setting() {
+        let labels: Vec<String> = rows(MACHINE).into_iter().map(|row| row.label).collect();
+        assert!(labels.iter().any(|label| label == "Taskbar flashes when a call rings"), "{labels:?}");
+        assert!(
+            !labels.iter().any(|label| label.contains("Sound") || label.contains("log in")),
+            "{labels:?}"
+        );
+    }
+
+    #[test]
+    fn notification_and_tray_are_switched_where_the_system_has_them() {
+        let session = Machine { session: Offered::Yes, ..MACHINE };
+        for (label, on) in [
+            ("Notification when a call rings", Settings { notify: Switch::On, ..NOW }),
+            ("In the tray, also when closed", Settings { tray: Switch::On, ..NOW }),
+        ] {
+            assert_eq!(row(MACHINE, label), None, "{label}");
+            let expected =
+                [("On".to_owned(), false, Command::Set(on)), ("Off".to_owned(), true, Command::Set(NOW))];
+            assert_eq!(row(session, label).as_deref(), Some(&expected[..]), "{label}");
+        }
+    }
+}

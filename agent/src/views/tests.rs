@@ -588,14 +588,3 @@ fn sounds_flashes_and_starting_with_the_session_are_switched_in_the_settings() {
     ];
     assert_eq!(harness.state().1, expected);
 }
-
-#[test]
-fn what_a_machine_does_not_offer_is_no_setting() {
-    let words = Words::of(Language::ENGLISH);
-    let machine = Machine { sound: Offered::No, session: Offered::No, autostart: None, stand: Stand::AtEdge };
-    let rows =
-        super::settings::data(&words, &SETTINGS, machine, &crate::model::login::Login::configured()).rows;
-    let labels: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
-    assert!(labels.contains(&"Taskbar flashes when a call rings"), "{labels:?}");
-    assert!(!labels.iter().any(|label| label.contains("Sound") || label.contains("log in")), "{labels:?}");
-}

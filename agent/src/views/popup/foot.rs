@@ -128,7 +128,8 @@ fn writing_ui(pen: &mut Pen<'_>, data: &PopupData, writing: &WritingData, wishes
     pen.space(8.0);
 }
 
-fn note_id(call: CallId) -> Id {
+/// The field for a note on this call.
+pub fn note_id(call: CallId) -> Id {
     Id::unique(("note", call))
 }
 
