@@ -194,6 +194,10 @@ finish = Finish
 extend = 30 s more
 close = Close
 move-aside = Move aside
+show-window = Show Pinkas
+quit = Quit
+back-to-edge = Back to the edge
+move-card = Move the card
 
 ## Settings
 # How this language calls itself.
@@ -211,11 +215,14 @@ until-closed = Until I close it
 edge = Edge of the screen
 edge-left = Left
 edge-right = Right
+edge-put = Where I put it
 on = On
 off = Off
 sound-at-ring = Sound when a call rings
 flash-at-ring = Taskbar flashes when a call rings
+notify-at-ring = Notification when a call rings
 starts-with-session = Opens when I log in
+in-the-tray = In the tray, also when closed
 settings = Settings
 
 ## What the person writes

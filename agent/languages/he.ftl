@@ -186,6 +186,10 @@ finish = סיום
 extend = עוד 30 שנ׳
 close = סגירה
 move-aside = הזזה הצידה
+show-window = הצגת Pinkas
+quit = יציאה
+back-to-edge = חזרה לצד
+move-card = הזזת הכרטיס
 
 language-name = עברית
 language = שפה
@@ -201,11 +205,14 @@ until-closed = עד שאסגור
 edge = צד המסך
 edge-left = שמאל
 edge-right = ימין
+edge-put = המקום שבחרתי
 on = פועל
 off = כבוי
 sound-at-ring = צליל כששיחה מצלצלת
 flash-at-ring = הבהוב בשורת המשימות
+notify-at-ring = התראה כששיחה מצלצלת
 starts-with-session = נפתח עם הכניסה למחשב
+in-the-tray = במגש המערכת, גם כשסגור
 settings = הגדרות
 
 none-of-these = אף אחד מהם

@@ -185,6 +185,10 @@ finish = Zakończ
 extend = 30 s więcej
 close = Zamknij
 move-aside = Na bok
+show-window = Pokaż Pinkas
+quit = Zakończ
+back-to-edge = Wróć do brzegu
+move-card = Przesuń kartę
 
 language-name = Polski
 language = Język
@@ -200,11 +204,14 @@ until-closed = Aż ją zamknę
 edge = Brzeg ekranu
 edge-left = Lewy
 edge-right = Prawy
+edge-put = Własne miejsce
 on = Włączone
 off = Wyłączone
 sound-at-ring = Dźwięk, gdy dzwoni
 flash-at-ring = Pasek zadań miga, gdy dzwoni
+notify-at-ring = Powiadomienie, gdy dzwoni
 starts-with-session = Otwiera się po zalogowaniu
+in-the-tray = W zasobniku, też po zamknięciu
 settings = Ustawienia
 
 none-of-these = Żaden z nich

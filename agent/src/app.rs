@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use egui::{Context, Key};
+use egui::{Context, Key, ViewportCommand, ViewportId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pinkas_protocol::agent_link::AgentSays;
@@ -24,14 +24,18 @@ use crate::links::Opener;
 use crate::model::Model;
 use crate::model::login::{Attempt, Login};
 use crate::net::{self, NetEvent, Pass};
-use crate::settings::{Settings, SettingsFile, Switch};
+use crate::notice;
+use crate::outside::{self, Outside};
+use crate::place::Stand;
+use crate::settings::{Edge, Settings, SettingsFile, Switch};
 use crate::sound::Player;
 use crate::theme::Theme;
+use crate::tray;
 use crate::views::login::{self, Typed};
 use crate::views::main_window::{self, Looks};
 use crate::views::popup::{self, PopupData};
 use crate::views::settings::{Machine, Offered};
-use crate::window::{Bell, PopupWindow};
+use crate::window::{Bell, PopupWindow, Screens};
 use crate::words::Words;
 use crate::{dial, fonts, window};
 
@@ -53,7 +57,7 @@ pub fn start(config: Config) -> anyhow::Result<()> {
     let made = eframe::run_native(
         "pinkas-agent",
         window::options(),
-        Box::new(move |creation| Ok(Box::new(App::new(&creation.egui_ctx, config, folder)?))),
+        Box::new(move |creation| Ok(Box::new(App::new(creation, config, folder)?))),
     );
     // eframe's error is not Sync, which anyhow wants.
     made.map_err(|e| {
@@ -85,6 +89,7 @@ struct App {
     machine: Machine,
     looks: Looks,
     popup: PopupWindow,
+    outside: Outside,
     events: mpsc::Receiver<NetEvent>,
     wishes: mpsc::Receiver<Command>,
     says: mpsc::Sender<AgentSays>,
@@ -98,20 +103,29 @@ struct App {
     attempt: watch::Sender<Option<Attempt>>,
     typed: Typed,
     stop: CancellationToken,
+    /// The person wants the program to end, not only its window to go.
+    quits: bool,
 }
 
 impl App {
-    fn new(ctx: &Context, mut config: Config, folder: Result<Folder, String>) -> anyhow::Result<Self> {
+    fn new(
+        creation: &eframe::CreationContext<'_>,
+        mut config: Config,
+        folder: Result<Folder, String>,
+    ) -> anyhow::Result<Self> {
+        let ctx = &creation.egui_ctx;
         fonts::install(ctx);
-        let call_back = config.call_back.clone();
+        let (call_back, shortcuts) = (config.call_back.clone(), config.shortcuts);
         let links = std::mem::take(&mut config.links);
         let file = SettingsFile::new(&config.data, config.settings);
-        let settings = file.load();
+        let (settings, places) = file.load();
         let player = Player::new(config.sound.clone());
         let autostart = Autostart::of(&config.file);
         let machine = Machine {
             sound: if player.has_sound() { Offered::Yes } else { Offered::No },
             autostart: autostart.as_ref().map(Autostart::now),
+            session: outside::SESSION,
+            stand: Stand::default(),
         };
         let theme = theme(&settings);
         theme.apply(ctx);
@@ -132,11 +146,12 @@ impl App {
                 (Pass::Asked(asked), Some(keyring), Login::asked(who, hub, Timestamp::now()))
             }
         };
-        net::spawn(config, pass, out, says_out, wake, stop.clone())
+        net::spawn(config, pass, out, says_out, wake.clone(), stop.clone())
             .context("the network thread did not start")?;
         // The number tables take a tenth of a second to load: better now than at the first call.
         std::thread::Builder::new().name("warm up".to_owned()).spawn(pinkas_protocol::number::warm_up)?;
-        let popup = PopupWindow::new(theme, settings.edge, popup_wishes);
+        let screens = Screens::of(creation.winit_window());
+        let popup = PopupWindow::new(theme, (settings.edge, places), screens, popup_wishes);
         let mut model = Model::new(TimeZone::system());
         model.words = Words::of(settings.language);
         model.habits = settings.habits;
@@ -152,6 +167,7 @@ impl App {
             machine,
             looks: Looks::default(),
             popup,
+            outside: Outside::new(wake, &shortcuts),
             events,
             wishes,
             says,
@@ -162,6 +178,7 @@ impl App {
             attempt,
             typed: Typed::default(),
             stop,
+            quits: false,
         })
     }
 
@@ -270,19 +287,50 @@ impl App {
             Command::GoOn => self.model.past_mut().go_on(),
             Command::Close(call) => self.model.close(call),
             Command::Open(call) => self.model.open(call),
+            Command::Raise => window::raise(ctx),
+            Command::CloseCard => {
+                if let Some(call) = self.model.pop(now).map(|pop| pop.view.id) {
+                    self.model.close(call);
+                }
+            }
+            Command::WriteNote => self.popup.write_note(ctx),
+            Command::Quit => {
+                self.quits = true;
+                ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Close);
+            }
             Command::TakeKeyboard => self.popup.take_keyboard(ctx),
             Command::GiveKeyboardBack => self.popup.give_keyboard_back(),
             Command::Extend(call) => self.model.extend(call),
-            Command::Aside => {
-                let edge = self.settings.edge.other();
-                self.set(ctx, Settings { edge, ..self.settings });
+            Command::Aside if self.popup.stands() == Stand::WherePut => {
+                self.popup.back_to_edge(ctx);
+                self.keep_settings();
             }
+            Command::Aside => self.set_edge(ctx, self.settings.edge.other()),
+            Command::Edge(edge) => self.set_edge(ctx, edge),
+            Command::Put { x, y } => {
+                self.popup.put(ctx, egui::Pos2::new(x as f32, y as f32));
+                self.keep_settings();
+            }
+            // The pop-up's own frames do that.
+            Command::Pull(_) => {}
             Command::Set(settings) => self.set(ctx, settings),
             Command::Autostart(to) => self.start_with_session(to),
             Command::LogIn { secret, keep } => self.model.login_mut().enter(secret, keep),
             Command::LogOut => {
                 self.model.log_out();
                 (self.looks, self.typed) = (Looks::default(), Typed::default());
+            }
+        }
+    }
+
+    /// Behind a sign in the tray that is really there, a closed window only hides.
+    fn stand_by(&mut self, ctx: &Context) {
+        let wanted = self.settings.tray == Switch::On;
+        self.outside.sign(wanted.then(|| tray::of(&self.model)));
+        let closes = ctx.input(|input| input.viewport().close_requested());
+        if closes && wanted && !self.quits && self.outside.has_sign() {
+            for command in [ViewportCommand::CancelClose, ViewportCommand::Visible(false)] {
+                ctx.send_viewport_cmd_to(ViewportId::ROOT, command);
             }
         }
     }
@@ -303,12 +351,23 @@ impl App {
         self.theme.apply(ctx);
         self.model.words = Words::of(settings.language);
         self.model.habits = settings.habits;
-        self.popup.set_look(ctx, self.theme, settings.edge);
-        // It stays in force while the program runs; a full disk is no reason to refuse a colour.
-        if let Err(e) = self.file.save(&settings) {
+        self.popup.set_look(ctx, self.theme);
+        self.keep_settings();
+        ctx.request_repaint();
+    }
+
+    fn set_edge(&mut self, ctx: &Context, edge: Edge) {
+        self.settings.edge = edge;
+        self.popup.set_edge(ctx, edge);
+        self.keep_settings();
+        ctx.request_repaint();
+    }
+
+    /// They stay in force while the program runs; a full disk is no reason to refuse a colour.
+    fn keep_settings(&self) {
+        if let Err(e) = self.file.save(&self.settings, self.popup.places()) {
             tracing::warn!("the settings were not kept: {e}");
         }
-        ctx.request_repaint();
     }
 
     /// Shows the card that belongs on the screen now and asks to be woken when it next changes.
@@ -316,6 +375,8 @@ impl App {
         let data = PopupData::now(&self.model, now);
         let ticks = data.as_ref().is_some_and(|data| data.clock.is_some() || data.notice.is_some());
         let heard = data.as_ref().is_some_and(|data| self.model.is_heard(data.call));
+        let wanted = self.settings.notify == Switch::On;
+        self.outside.notify(if wanted { notice::of(data.as_ref()) } else { None });
         match self.popup.set(ctx, data) {
             Bell::Begins if !heard => {}
             Bell::Begins => {
@@ -357,6 +418,10 @@ impl eframe::App for App {
         while let Ok(wish) = self.wishes.try_recv() {
             self.obey(ctx, now, wish);
         }
+        self.stand_by(ctx);
+        while let Some(wish) = self.outside.said() {
+            self.obey(ctx, now, wish);
+        }
         self.hand_out(ctx, now);
         self.pop(ctx, now);
     }
@@ -375,7 +440,9 @@ impl eframe::App for App {
         }
         self.typed.wipe();
         let (tab, beside) = (self.looks.tab(&self.model), self.looks.details.is_some());
-        let data = main_window::data(&self.model, (&self.settings, self.machine), tab, now);
+        let put = if self.popup.places().is_empty() { Stand::AtEdge } else { Stand::WherePut };
+        let machine = Machine { stand: put, ..self.machine };
+        let data = main_window::data(&self.model, (&self.settings, machine), tab, now);
         let known = (&self.model, now);
         let mut wishes = main_window::ui(ui, &self.theme, known, &data, &mut self.looks);
         if self.looks.tab(&self.model) != tab {

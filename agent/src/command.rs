@@ -5,7 +5,23 @@ use uuid::Uuid;
 
 use crate::links::Target;
 use crate::model::login::{Keep, Secret};
-use crate::settings::{Settings, Switch};
+use crate::settings::{Edge, Settings, Switch};
+
+/// How far moving the pop-up is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pull {
+    /// Its head was taken hold of, at this point of the window, in tenths of a point.
+    Begins {
+        /// From the left.
+        x: i32,
+        /// From the top.
+        y: i32,
+    },
+    /// The pointer moved.
+    Goes,
+    /// It was let go of.
+    Ends,
+}
 
 /// One wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +97,30 @@ pub enum Command {
     GiveKeyboardBack,
     /// More time for what is left to do after this call.
     Extend(CallId),
-    /// Put the pop-up at the other edge of the screen: it covers what is worked on.
+    /// Put the pop-up at the other edge of the screen: it covers what is worked on. Where the person has put it
+    /// elsewhere: back to the edge.
     Aside,
+    /// The pop-up stands at this edge from now on, and nowhere else it was put.
+    Edge(Edge),
+    /// The person moves the pop-up by its head.
+    Pull(Pull),
+    /// The pop-up was let go of with its upper left corner here, in pixels of the whole desktop.
+    Put {
+        /// From the left.
+        x: i32,
+        /// From the top.
+        y: i32,
+    },
     /// Show this call's card again.
     Open(CallId),
+    /// Bring the main window to the front.
+    Raise,
+    /// Take the card that is seen off the screen.
+    CloseCard,
+    /// Write in the note of the card that is seen.
+    WriteNote,
+    /// End the program.
+    Quit,
     /// From now on these settings.
     Set(Settings),
     /// Start with the person's session from now on, or no more.

@@ -11,7 +11,9 @@ use crate::dial::{TEMPLATE_EXAMPLE, Template};
 use crate::links::Links;
 use crate::model::Habits;
 use crate::settings::{Settings, Switch};
+use crate::shortcuts::{self, Shortcuts};
 use crate::sound::Sound;
+use crate::window;
 use crate::words::Language;
 
 /// Where the hub is unless the configuration says otherwise.
@@ -34,6 +36,8 @@ pub struct Config {
     pub links: Links,
     /// What a call that rings sounds like.
     pub sound: Sound,
+    /// Keys that are heard whichever program has the keyboard.
+    pub shortcuts: Shortcuts,
     /// The file it was read from.
     pub file: PathBuf,
     /// Where the person's own things are kept on this machine.
@@ -68,10 +72,38 @@ fn read(section: &mut Section<'_>, file: &Path) -> Option<Config> {
     let wrap_up = section.duration("wrap_up").and_then(|lasts| lasts.try_into().ok());
     let sound = section.texts("sound").into();
     let flash = if section.flag("flash") == Some(false) { Switch::Off } else { Switch::On };
+    let notify = match section.flag("notifications") {
+        Some(true) => Switch::On,
+        Some(false) => Switch::Off,
+        // Where the pop-up may stand on top, a second sign of the same call is too much.
+        None if window::stands_on_top() => Switch::Off,
+        None => Switch::On,
+    };
+    let tray = if section.flag("tray") == Some(true) { Switch::On } else { Switch::Off };
     let habits = Habits { pops, wrap_up };
-    let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash };
+    let settings = Settings { shade, edge, language, habits, sound: Switch::On, flash, notify, tray };
+    let mut keys = section.table("shortcuts");
+    let shortcuts = Shortcuts {
+        show: keys.parsed("show", shortcuts::EXAMPLE),
+        close_card: keys.parsed("close_card", shortcuts::EXAMPLE),
+        write_note: keys.parsed("write_note", shortcuts::EXAMPLE),
+    };
+    if let Some((one, other)) = shortcuts.twice() {
+        keys.note(other, format!("`{one}` and `{other}` are the same keys: choose others for one of them"));
+    }
     let file = file.to_owned();
-    Some(Config { hub: hub?, agent: agent?, secret, settings, call_back, links, sound, file, data: data? })
+    Some(Config {
+        hub: hub?,
+        agent: agent?,
+        secret,
+        settings,
+        call_back,
+        links,
+        sound,
+        shortcuts,
+        file,
+        data: data?,
+    })
 }
 
 #[cfg(test)]

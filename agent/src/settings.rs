@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use crate::model::{Habits, Pops};
+use crate::place::Places;
 use crate::words::Language;
 
 /// What a person may choose.
@@ -27,6 +28,10 @@ pub struct Settings {
     pub sound: Switch,
     /// A call that rings here makes the taskbar flash.
     pub flash: Switch,
+    /// A call that rings here shows a notification of the desktop.
+    pub notify: Switch,
+    /// There is a sign in the tray, behind which a closed window stays.
+    pub tray: Switch,
 }
 
 /// Something is done or not.
@@ -114,11 +119,10 @@ macro_rules! read_by_name {
 read_by_name!(Edge, Shade, Pops, Switch);
 
 impl Settings {
-    /// These settings with what the text of a file says instead.
-    pub fn changed_by(self, file: &str) -> Settings {
-        let Ok(Value::Object(said)) = serde_json::from_str(file) else { return self };
+    /// These settings with what a file says instead.
+    pub fn changed_by(self, said: &Map<String, Value>) -> Settings {
         let text = |key: &str| said.get(key).and_then(Value::as_str);
-        let Settings { shade, edge, language, habits, sound, flash } = self;
+        let Settings { shade, edge, language, habits, sound, flash, notify, tray } = self;
         let wrap_up = match said.get("wrap_up_s") {
             Some(Value::Null) => None,
             Some(seconds) => seconds.as_u64().and_then(wrap_up).or(habits.wrap_up),
@@ -131,28 +135,32 @@ impl Settings {
             habits: Habits { pops: text("pops").and_then(Pops::named).unwrap_or(habits.pops), wrap_up },
             sound: text("sound").and_then(Switch::named).unwrap_or(sound),
             flash: text("flash").and_then(Switch::named).unwrap_or(flash),
+            notify: text("notify").and_then(Switch::named).unwrap_or(notify),
+            tray: text("tray").and_then(Switch::named).unwrap_or(tray),
         }
     }
 
     /// What a file says of these settings, if `others` are those without it: only what differs, so that a
     /// changed configuration still reaches who never chose.
-    pub fn beside(&self, others: &Settings) -> String {
+    pub fn beside(&self, others: &Settings) -> Map<String, Value> {
         let mut said = Map::new();
         let mut say = |key: &str, differs: bool, value: Value| {
             if differs {
                 said.insert(key.to_owned(), value);
             }
         };
-        let Settings { shade, edge, language, habits, sound, flash } = *self;
+        let Settings { shade, edge, language, habits, sound, flash, notify, tray } = *self;
         say("theme", shade != others.shade, json!(shade.name()));
         say("popup", edge != others.edge, json!(edge.name()));
         say("language", language != others.language, json!(language.code()));
         say("pops", habits.pops != others.habits.pops, json!(habits.pops.name()));
         say("sound", sound != others.sound, json!(sound.name()));
         say("flash", flash != others.flash, json!(flash.name()));
+        say("notify", notify != others.notify, json!(notify.name()));
+        say("tray", tray != others.tray, json!(tray.name()));
         let seconds = habits.wrap_up.map(|lasts| lasts.as_secs());
         say("wrap_up_s", habits.wrap_up != others.habits.wrap_up, json!(seconds));
-        Value::Object(said).to_string()
+        said
     }
 }
 
@@ -180,21 +188,24 @@ impl SettingsFile {
         SettingsFile { path: folder.join("settings.json"), configured }
     }
 
-    /// What was chosen, or what is configured.
-    pub fn load(&self) -> Settings {
+    /// What was chosen, or what is configured; and where the pop-up was put.
+    pub fn load(&self) -> (Settings, Places) {
         let short = fs::metadata(&self.path).is_ok_and(|file| file.len() <= LONGEST_FILE);
         let text = if short { fs::read_to_string(&self.path).unwrap_or_default() } else { String::new() };
-        self.configured.changed_by(&text)
+        let said = serde_json::from_str(&text).unwrap_or_default();
+        (self.configured.changed_by(&said), Places::read(&said))
     }
 
     /// Keeps a choice: the whole file or none of it is replaced.
-    pub fn save(&self, settings: &Settings) -> io::Result<()> {
+    pub fn save(&self, settings: &Settings, places: &Places) -> io::Result<()> {
+        let mut said = settings.beside(&self.configured);
+        places.write(&mut said);
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
         let new = self.path.with_extension("new");
         let mut file = fs::File::create(&new)?;
-        file.write_all(settings.beside(&self.configured).as_bytes())?;
+        file.write_all(Value::Object(said).to_string().as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, &self.path)
     }
@@ -203,6 +214,7 @@ impl SettingsFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::place::Monitor;
 
     const CONFIGURED: Settings = Settings {
         shade: Shade::Dark,
@@ -211,26 +223,37 @@ mod tests {
         habits: Habits { pops: Pops::AtRing, wrap_up: None },
         sound: Switch::On,
         flash: Switch::On,
+        notify: Switch::On,
+        tray: Switch::On,
     };
 
     fn chosen() -> Settings {
         let language = "he".parse().expect("a language");
         let habits = Habits { pops: Pops::AtAnswer, wrap_up: wrap_up(45) };
-        let (sound, flash) = (Switch::Off, Switch::Off);
-        Settings { shade: Shade::Light, edge: Edge::Left, language, habits, sound, flash }
+        let [sound, flash, notify, tray] = [Switch::Off; 4];
+        Settings { shade: Shade::Light, edge: Edge::Left, language, habits, sound, flash, notify, tray }
     }
 
     #[test]
     fn what_was_chosen_is_there_again_and_what_was_not_follows_the_configuration() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = SettingsFile::new(&folder.path().join("pinkas"), CONFIGURED);
-        assert_eq!(file.load(), CONFIGURED, "there is no file yet");
-        file.save(&chosen()).expect("written");
-        assert_eq!(file.load(), chosen());
-        file.save(&Settings { shade: Shade::Light, ..CONFIGURED }).expect("written");
+        let nowhere = Places::default();
+        assert_eq!(file.load(), (CONFIGURED, nowhere.clone()), "there is no file yet");
+        let monitor = Monitor {
+            name: "DP-1".to_owned(),
+            origin: egui::Pos2::ZERO,
+            size: egui::Vec2::new(1280.0, 800.0),
+            scale: 1.0,
+        };
+        let mut somewhere = nowhere.clone();
+        somewhere.put(&[monitor], None, egui::Pos2::new(7.0, 8.0), egui::Vec2::splat(440.0));
+        file.save(&chosen(), &somewhere).expect("written");
+        assert_eq!(file.load(), (chosen(), somewhere));
+        file.save(&Settings { shade: Shade::Light, ..CONFIGURED }, &nowhere).expect("written");
         let configured = Settings { edge: Edge::Left, ..CONFIGURED };
         let file = SettingsFile::new(&folder.path().join("pinkas"), configured);
-        assert_eq!(file.load(), Settings { shade: Shade::Light, ..configured });
+        assert_eq!(file.load(), (Settings { shade: Shade::Light, ..configured }, nowhere));
     }
 
     #[test]
@@ -242,10 +265,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_leaves_what_is_configured() {
-        for text in
-            ["", "{", "[]", "7", r#"{"theme":7,"popup":"up","language":"xx","pops":{},"wrap_up_s":-1}"#]
-        {
-            assert_eq!(chosen().changed_by(text), chosen(), "{text}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = SettingsFile::new(folder.path(), chosen());
+        for text in [
+            "",
+            "{",
+            "[]",
+            "7",
+            r#"{"theme":7,"popup":"up","language":"xx","pops":{},"wrap_up_s":-1,"places":1}"#,
+        ] {
+            fs::write(folder.path().join("settings.json"), text).expect("written");
+            assert_eq!(file.load(), (chosen(), Places::default()), "{text}");
         }
     }
 }

@@ -2,29 +2,31 @@
 //! keyboard from whatever the agent types into. The window is made once and hidden: a hidden or
 //! minimised main window could not make a new one (eframe 0.37 runs only `logic` then).
 
+mod grip;
 pub mod keyboard;
+mod screens;
+#[cfg(target_os = "linux")]
+mod x11;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use egui::{Context, Key, Pos2, UserAttentionType, Vec2, ViewportBuilder, ViewportCommand, ViewportId};
+use egui::{Context, Key, Pos2, UserAttentionType, ViewportBuilder, ViewportCommand, ViewportId};
+use pinkas_protocol::CallId;
 use tokio::sync::mpsc;
 
 use crate::command::Command;
 use crate::icon::icon;
+use crate::place::{Monitor, Place, Places, Stand, place};
 use crate::settings::Edge;
-use crate::theme::{CARD_WIDTH, Theme};
+use crate::theme::Theme;
 use crate::views::popup::{self, PopupData};
+use grip::Grip;
 use keyboard::Keyboard;
+pub use screens::Screens;
+use screens::Seen;
 
-/// From the pop-up to the edge of the screen, in points.
-const MARGIN: f32 = 16.0;
-/// The most of the screen's height a card takes.
-const MOST_OF_SCREEN: f32 = 0.8;
-/// What a card's head and foot take while there is something to write: on a small screen they count more than a fifth
-/// of it left free.
-const HEAD_AND_FOOT: f32 = 480.0;
-/// Where nothing is known about the screen, in points.
-const FALLBACK_SCREEN: Vec2 = Vec2::new(1280.0, 720.0);
+/// Where the pop-up stands when it was taken out of the person's hand: equal to no place.
+const UNKNOWN: Pos2 = Pos2::new(f32::NAN, f32::NAN);
 
 /// By this title the pop-up is found among the windows of the screen.
 const TITLE: &str = "Pinkas call";
@@ -37,9 +39,19 @@ pub struct PopupWindow {
     /// What the person asked for in the pop-up. When full, the click is lost and can be repeated.
     wishes: mpsc::Sender<Command>,
     visible: bool,
-    /// Where it stands; what the person chose holds until the program ends.
+    /// Where the person wants it.
     edge: Edge,
+    places: Places,
+    screens: Screens,
+    /// Where it stands.
     place: Place,
+    /// The same in points of its own monitor, as egui wants it.
+    at: Pos2,
+    /// The key of the monitor it is on.
+    monitor: String,
+    grip: Arc<Mutex<Grip>>,
+    /// In the note of this call's card the person wants to write at once.
+    writes: Arc<Mutex<Option<CallId>>>,
     life: Life,
     keyboard: Keyboard,
 }
@@ -62,7 +74,7 @@ pub fn flash(ctx: &Context) {
 }
 
 /// When the pop-up's window exists.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     /// Always, mostly hidden.
     Always,
@@ -102,24 +114,54 @@ fn platform() -> Option<eframe::EventLoopBuilderHook> {
     None
 }
 
+/// Whether a pop-up can be promised to stand above everything else here.
+pub fn stands_on_top() -> bool {
+    life() == Life::Always
+}
+
+/// The main window comes to the front, as far as the desktop lets it.
+pub fn raise(ctx: &Context) {
+    for command in [ViewportCommand::Visible(true), ViewportCommand::Minimized(false), ViewportCommand::Focus]
+    {
+        ctx.send_viewport_cmd_to(ViewportId::ROOT, command);
+    }
+    if !stands_on_top() {
+        // Quirk(Wayland): no window takes the front by itself; the compositor may say that it wants to.
+        flash(ctx);
+    }
+}
+
 fn life() -> Life {
     let x11 = std::env::var_os("DISPLAY").is_some_and(|display| !display.is_empty());
     if cfg!(target_os = "linux") && !x11 { Life::WhileSeen } else { Life::Always }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Place {
-    position: Pos2,
-    size: Vec2,
-}
-
 impl PopupWindow {
     /// A hidden pop-up; what is asked for in it comes out of the receiver of `wishes`.
-    pub fn new(theme: Theme, edge: Edge, wishes: mpsc::Sender<Command>) -> Self {
-        let place = place(FALLBACK_SCREEN, 200.0, edge);
-        let shown = Arc::new(Mutex::new(None));
-        let keyboard = Keyboard::new(Self::id(), TITLE);
-        PopupWindow { theme, shown, wishes, visible: false, edge, place, life: life(), keyboard }
+    pub fn new(
+        theme: Theme,
+        (edge, places): (Edge, Places),
+        screens: Screens,
+        wishes: mpsc::Sender<Command>,
+    ) -> Self {
+        let place = place(&Seen::nothing().monitors[0], 200.0, edge, None);
+        let life = life();
+        PopupWindow {
+            theme,
+            shown: Arc::new(Mutex::new(None)),
+            wishes,
+            visible: false,
+            edge,
+            places,
+            screens,
+            place,
+            at: place.position,
+            monitor: String::new(),
+            grip: Arc::new(Mutex::new(Grip::new(life))),
+            writes: Arc::default(),
+            life,
+            keyboard: Keyboard::new(Self::id(), TITLE),
+        }
     }
 
     /// What the window shows.
@@ -129,11 +171,13 @@ impl PopupWindow {
 
     /// Shows this card, or nothing; works also while the main window is hidden. Says whether a call has begun to ring.
     pub fn set(&mut self, ctx: &Context, data: Option<PopupData>) -> Bell {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if *shown == data {
-            return if data.is_some_and(|data| data.rings) { Bell::RingsOn } else { Bell::Silent };
+        let stamped = data.map(|data| PopupData { stand: self.place.stand, ..data });
+        let shown = lock(&self.shown);
+        if *shown == stamped {
+            return if stamped.is_some_and(|data| data.rings) { Bell::RingsOn } else { Bell::Silent };
         }
-        let visible = data.is_some();
+        let mut data = stamped;
+        let height = data.as_ref().map(popup::height);
         let bell = match &data {
             Some(data) if data.rings && shown.as_ref().is_none_or(|old| old.call != data.call) => {
                 Bell::Begins
@@ -141,20 +185,24 @@ impl PopupWindow {
             Some(data) if data.rings => Bell::RingsOn,
             _ => Bell::Silent,
         };
-        let height = data.as_ref().map(popup::height);
-        let place = height.map_or(self.place, |height| place(screen(ctx), height, self.edge));
         let other = shown.as_ref().map(|data| data.call) != data.as_ref().map(|data| data.call);
-        *shown = data;
         drop(shown);
         if other {
             self.keyboard.give_back();
+            // Another call's card goes to where cards belong now.
+            self.monitor.clear();
         }
+        match height {
+            Some(height) => self.stand(ctx, height),
+            None if lock(&self.grip).let_go() => self.place.position = UNKNOWN,
+            None => {}
+        }
+        if let Some(data) = &mut data {
+            data.stand = self.place.stand;
+        }
+        *lock(&self.shown) = data;
+        let visible = height.is_some();
         let say = |command| ctx.send_viewport_cmd_to(Self::id(), command);
-        if place != self.place {
-            say(ViewportCommand::InnerSize(place.size));
-            say(ViewportCommand::OuterPosition(place.position));
-            self.place = place;
-        }
         if visible != self.visible {
             say(ViewportCommand::Visible(visible));
             self.visible = visible;
@@ -163,13 +211,93 @@ impl PopupWindow {
         bell
     }
 
-    /// Puts the window at this edge of the screen, in these colours.
-    pub fn set_look(&mut self, ctx: &Context, theme: Theme, edge: Edge) {
+    /// Where the person wants it on each monitor.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Shows the window in these colours.
+    pub fn set_look(&mut self, ctx: &Context, theme: Theme) {
         self.theme = theme;
-        if edge != self.edge {
-            self.aside(ctx, edge);
+        ctx.request_repaint_of(Self::id());
+    }
+
+    /// Puts the window at this edge of the screen, wherever it was put before.
+    pub fn set_edge(&mut self, ctx: &Context, edge: Edge) {
+        (self.edge, self.places) = (edge, Places::default());
+        self.move_there(ctx);
+    }
+
+    /// The person let go of it here, in pixels of the whole desktop.
+    pub fn put(&mut self, ctx: &Context, corner: Pos2) {
+        let seen = self.screens.now(ctx);
+        let size = self.place.size * self.scale(ctx);
+        self.places.put(&seen.monitors, seen.main.as_deref(), corner, size);
+        // It goes where it was let go of, but whole.
+        self.monitor.clear();
+        self.place.position = corner;
+        self.move_there(ctx);
+    }
+
+    /// Whether the person put it where it stands.
+    pub fn stands(&self) -> Stand {
+        self.place.stand
+    }
+
+    /// Back to the edge of the monitor it is on.
+    pub fn back_to_edge(&mut self, ctx: &Context) {
+        let seen = self.screens.now(ctx);
+        if let Some(monitor) = self.monitor(&seen) {
+            self.places.forget(monitor);
+        }
+        self.move_there(ctx);
+    }
+
+    /// The monitor for it: while a call's card is seen it goes to no other by itself.
+    fn monitor<'a>(&self, seen: &'a Seen) -> Option<&'a Monitor> {
+        let here = || seen.monitors.iter().find(|monitor| monitor.key() == self.monitor);
+        let here = if self.visible { here() } else { None };
+        here.or_else(|| self.places.monitor(&seen.monitors, seen.main.as_deref()))
+    }
+
+    /// How many pixels a point of the pop-up has.
+    fn scale(&self, ctx: &Context) -> f32 {
+        let own = ctx.input_for(Self::id(), |input| {
+            input.viewport().native_pixels_per_point.map(|_| input.pixels_per_point)
+        });
+        own.unwrap_or_else(|| ctx.pixels_per_point())
+    }
+
+    /// A choice of the person changed where it belongs.
+    fn move_there(&mut self, ctx: &Context) {
+        let height = lock(&self.shown).as_ref().map(popup::height);
+        if let Some(height) = height {
+            self.stand(ctx, height);
+            if let Some(data) = lock(&self.shown).as_mut() {
+                data.stand = self.place.stand;
+            }
         }
         ctx.request_repaint_of(Self::id());
+    }
+
+    /// Gives a card of this height its size and place; the place only while nobody moves it.
+    fn stand(&mut self, ctx: &Context, height: f32) {
+        let seen = self.screens.now(ctx);
+        let Some(monitor) = self.monitor(&seen) else { return };
+        let mut new = place(monitor, height, self.edge, self.places.on(monitor));
+        let key = monitor.key();
+        let say = |command| ctx.send_viewport_cmd_to(Self::id(), command);
+        if new.size != self.place.size {
+            say(ViewportCommand::InnerSize(new.size));
+        }
+        self.monitor = key;
+        if lock(&self.grip).is_held() {
+            new = Place { size: new.size, ..self.place };
+        } else if new.position != self.place.position {
+            self.at = (new.position.to_vec2() / self.scale(ctx)).to_pos2();
+            say(ViewportCommand::OuterPosition(self.at));
+        }
+        self.place = new;
     }
 
     /// What the person types goes to the pop-up, in which a field was clicked.
@@ -177,15 +305,19 @@ impl PopupWindow {
         self.keyboard.take(ctx);
     }
 
+    /// What the person types goes to the note of the card that is seen, where it has one.
+    pub fn write_note(&mut self, ctx: &Context) {
+        let call = lock(&self.shown).as_ref().filter(|data| data.writing.is_some()).map(|data| data.call);
+        if let Some(call) = call {
+            *lock(&self.writes) = Some(call);
+            self.keyboard.take(ctx);
+            ctx.request_repaint_of(Self::id());
+        }
+    }
+
     /// What the person types goes where it went before.
     pub fn give_keyboard_back(&mut self) {
         self.keyboard.give_back();
-    }
-
-    fn aside(&mut self, ctx: &Context, edge: Edge) {
-        self.edge = edge;
-        self.place.position = place(screen(ctx), self.place.size.y, self.edge).position;
-        ctx.send_viewport_cmd_to(Self::id(), ViewportCommand::OuterPosition(self.place.position));
     }
 
     /// Keeps the window alive: once in every frame of the main window.
@@ -194,9 +326,13 @@ impl PopupWindow {
             return;
         }
         let (shown, theme, wishes) = (self.shown.clone(), self.theme, self.wishes.clone());
+        let (grip, writes) = (self.grip.clone(), self.writes.clone());
         ctx.show_viewport_deferred(Self::id(), self.builder(), move |ui, _| {
-            let data = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let data = lock(&shown).clone();
             let Some(data) = data else { return };
+            if lock(&writes).take() == Some(data.call) {
+                ui.memory_mut(|memory| memory.request_focus(popup::note_id(data.call)));
+            }
             let mut asked = popup::ui(ui, &theme, &data);
             // Escape ends writing first; Tab from a field to a button keeps the keyboard.
             let left = asked.contains(&Command::GiveKeyboardBack);
@@ -207,6 +343,11 @@ impl PopupWindow {
             if ui.input(|input| escape(input) || input.viewport().close_requested()) {
                 asked.push(Command::Close(data.call));
             }
+            let pulled = |wish| match wish {
+                Command::Pull(pull) => lock(&grip).pull(ui, pull),
+                other => Some(other),
+            };
+            let asked: Vec<Command> = asked.into_iter().filter_map(pulled).collect();
             if !asked.is_empty() {
                 for wish in asked {
                     let _ = wishes.try_send(wish);
@@ -220,7 +361,7 @@ impl PopupWindow {
         ViewportBuilder::default()
             .with_title(TITLE)
             .with_inner_size(self.place.size)
-            .with_position(self.place.position)
+            .with_position(self.at)
             .with_visible(self.visible)
             .with_decorations(false)
             .with_resizable(false)
@@ -233,51 +374,7 @@ impl PopupWindow {
     }
 }
 
-/// The size of the screen that the main window is on.
-fn screen(ctx: &Context) -> Vec2 {
-    let known = ctx.input(|input| input.viewport().monitor_size);
-    known.filter(|size| size.x > 1.0 && size.y > 1.0).unwrap_or(FALLBACK_SCREEN)
-}
-
-fn place(screen: Vec2, height: f32, edge: Edge) -> Place {
-    let width = CARD_WIDTH.min(screen.x);
-    let small = HEAD_AND_FOOT.min(screen.y - 2.0 * MARGIN);
-    let size = Vec2::new(width, height.min((screen.y * MOST_OF_SCREEN).max(small)).ceil());
-    let x = match edge {
-        Edge::Left => MARGIN.min(screen.x - width),
-        Edge::Right => (screen.x - width - MARGIN).max(0.0),
-    };
-    Place { position: Pos2::new(x, MARGIN), size }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_popup_stands_at_the_top_right_and_leaves_a_fifth_of_the_screen() {
-        let found = place(Vec2::new(1920.0, 1080.0), 2000.0, Edge::Right);
-        assert_eq!(found.position, Pos2::new(1920.0 - CARD_WIDTH - MARGIN, MARGIN));
-        assert_eq!(found.size, Vec2::new(CARD_WIDTH, 864.0));
-        let aside = place(Vec2::new(1920.0, 1080.0), 2000.0, Edge::Left);
-        assert_eq!(aside, Place { position: Pos2::new(MARGIN, MARGIN), size: found.size });
-    }
-
-    #[test]
-    fn on_a_small_screen_the_buttons_stay_in_sight() {
-        for (screen, expected) in [(1080.0, 864.0), (540.0, 480.0), (500.0, 468.0), (384.0, 352.0)] {
-            let found = place(Vec2::new(640.0, screen), 2000.0, Edge::Right);
-            assert_eq!(found.size.y, expected, "on {screen}");
-            assert!(found.position.y + found.size.y <= screen);
-        }
-    }
-
-    #[test]
-    fn a_screen_narrower_than_the_card_still_shows_its_beginning() {
-        for edge in [Edge::Left, Edge::Right] {
-            let found = place(Vec2::new(320.0, 480.0), 100.0, edge);
-            assert_eq!(found.position.x, 0.0);
-            assert_eq!(found.size.x, 320.0);
-        }
-    }
+/// Held only to copy, or for one question to the X server.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

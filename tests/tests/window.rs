@@ -147,6 +147,66 @@ async fn an_answered_calls_card_stays_until_it_is_closed() {
 }
 
 #[tokio::test]
+async fn a_card_pulled_by_its_head_stands_there_also_for_the_next_call_and_never_off_the_screen() {
+    let screen = or_skip!(screen().await);
+    let desk = Desk::open(screen, "ana").await;
+    desk.main_window().await;
+    let call = desk.site.pbx().call(from(&ZOLKIEWSKI), &[line("101")]).await;
+    let popup = desk.popup_as("with every card filled", is_filled).await;
+    let focus = desk.focus().await;
+    let x = async |arguments: &[&str]| desk.x("xdotool", arguments).await.expect("the pointer");
+    let to = async |x: i32, y: i32| {
+        let (x, y) = (x.to_string(), y.to_string());
+        desk.x("xdotool", &["mousemove", &x, &y]).await.expect("the pointer");
+    };
+    let (left, top) = (popup.x + 200, popup.y + 20);
+    to(left, top).await;
+    x(&["mousedown", "1"]).await;
+    // Moved on until it follows: a loaded window may not have seen yet that it is held.
+    let mut further = 0;
+    let follows = async |window: &Window| desk.window(POPUP).await.is_some_and(|now| now != *window);
+    until("the card to follow the pointer", SOON, async || {
+        further += 5;
+        to(left - 50 - further, top + 30).await;
+        follows(&popup).await.then_some(())
+    })
+    .await
+    .unwrap();
+    to(left - 300, top + 60).await;
+    let put = desk.popup_as("where it is pulled to", |now| (now.x, now.y) == (popup.x - 300, popup.y + 60));
+    let put = put.await;
+    x(&["mouseup", "1"]).await;
+    assert_eq!(desk.focus().await, focus, "pulling takes no keyboard");
+    call.hang_up().await;
+    desk.no_popup("after the caller hung up").await;
+
+    let _next = desk.site.pbx().call(from(&ZOLKIEWSKI), &[line("101")]).await;
+    let next = desk.popup_as("with every card filled", is_filled).await;
+    assert_eq!((next.x, next.y), (put.x, put.y), "the same place");
+
+    // Let go of below the screen it is whole on it.
+    to(next.x + 200, next.y + 20).await;
+    x(&["mousedown", "1"]).await;
+    until("the card to hang off the screen", SOON, async || {
+        further += 1;
+        to(150, SCREEN_HEIGHT - 1 - further % 2).await;
+        let now = desk.window(POPUP).await?;
+        (now.x < 0 && now.y + now.height > SCREEN_HEIGHT).then_some(())
+    })
+    .await
+    .unwrap();
+    x(&["mouseup", "1"]).await;
+    let whole = desk.popup_as("whole", |now| (now.x, now.y + now.height) == (0, SCREEN_HEIGHT)).await;
+
+    // "Back to the edge" stands left of "Close" in the last line.
+    let (left, top) = (whole.x + whole.width - 144, whole.y + whole.height - 25);
+    to(left, top).await;
+    x(&["click", "1"]).await;
+    let back = desk.popup_as("at the edge", |now| now.x == popup.x && now.y == popup.y).await;
+    assert_eq!((back.width, back.height), (whole.width, whole.height));
+}
+
+#[tokio::test]
 async fn a_supervisors_window_shows_the_office_and_nothing_pops() {
     let screen = or_skip!(screen().await);
     let desk = Desk::open(screen, "sima").await;

@@ -39,11 +39,14 @@ async fn desk_with(pass: Pass) -> Desk {
             habits: Default::default(),
             sound: Default::default(),
             flash: Default::default(),
+            notify: Default::default(),
+            tray: Default::default(),
         },
         call_back: Default::default(),
         links: Default::default(),
         data: Default::default(),
         sound: Default::default(),
+        shortcuts: Default::default(),
         file: Default::default(),
     };
     let (out, events) = mpsc::channel(MOST_EVENTS);

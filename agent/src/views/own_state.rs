@@ -77,7 +77,7 @@ pub fn data(model: &Model, now: Timestamp) -> Option<OwnData> {
 }
 
 /// What somebody does, in words.
-pub(super) fn state_words(model: &Model, state: &PersonState) -> String {
+pub(crate) fn state_words(model: &Model, state: &PersonState) -> String {
     let words = &model.words;
     match state {
         PersonState::Ready => words.say("ready"),
@@ -90,7 +90,7 @@ pub(super) fn state_words(model: &Model, state: &PersonState) -> String {
 }
 
 /// Its colour.
-pub(super) fn tone(state: &PersonState) -> Tone {
+pub(crate) fn tone(state: &PersonState) -> Tone {
     match state {
         PersonState::Ready => Tone::Good,
         PersonState::NotReady { .. } | PersonState::WrapUp => Tone::Warn,

@@ -5,6 +5,7 @@ mod cards;
 mod draw;
 mod find;
 mod foot;
+mod grip;
 mod who;
 mod written;
 
@@ -18,9 +19,11 @@ use cards::Reader;
 pub use cards::{CardBody, CardData, Figure, FigureValue, RowData};
 pub use draw::{by_key, height, ui};
 pub use find::{FindData, Found};
+pub use foot::note_id;
 
 use crate::links::Target;
 use crate::model::{Here, LinkState, Model, Pop};
+use crate::place::Stand;
 use crate::theme::Tone;
 use crate::views::own_state;
 use crate::words::{self, Words};
@@ -80,6 +83,8 @@ pub struct PopupData {
     pub writing: Option<WritingData>,
     /// The customer is shown more of once the person says how the caller was identified.
     pub can_identify: bool,
+    /// How it came to stand where it stands, as the window says.
+    pub stand: Stand,
     /// The person's language, for what stands on every card.
     pub words: Words,
 }
@@ -221,6 +226,7 @@ impl PopupData {
             entries: written::entries(model, view, &reader),
             writing: (!pop.fading).then(|| written::writing(model, view, &reader)).flatten(),
             can_identify: who::can_identify(model, view),
+            stand: Stand::default(),
             words: words.clone(),
             name,
         }

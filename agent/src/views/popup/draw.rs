@@ -8,6 +8,7 @@ use pinkas_protocol::record::LONGEST_NOTE;
 
 use super::find;
 use super::foot::{entry_ui, foot, keyboard};
+use super::grip;
 use super::{CardBody, CardData, ChoiceData, Figure, FigureValue, Mood, PopupData, RowData, TagData};
 use crate::command::Command;
 use crate::theme::{self, Theme, Tone};
@@ -49,6 +50,8 @@ pub fn ui(ui: &mut Ui, theme: &Theme, data: &PopupData) -> Vec<Command> {
     let between = whole.height() - below - measured(&|pen| head(pen, data));
     let scrolls =
         between < LEAST_BETWEEN && between < measured(&|pen| body(pen, data, &mut Vec::new())) - 1.0;
+    let held = measured(&|pen| if scrolls { status_line(pen, data) } else { head(pen, data) });
+    wishes.extend(grip::ui(ui, whole.with_max_y(whole.top() + held), &data.words));
     let mut pen = Pen::new(ui, theme);
     status_line(&mut pen, data);
     if !scrolls {

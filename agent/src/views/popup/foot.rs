@@ -8,6 +8,7 @@ use pinkas_protocol::{CallId, Private, Written};
 use super::written::{EntryData, OutcomeData, WritingData};
 use super::{BannerData, Mood, PopupData};
 use crate::command::Command;
+use crate::place::Stand;
 use crate::theme::{self, Tone};
 use crate::views::pen::{Live, Pen, Side, beside, ink, part};
 use crate::views::writing::{Field, Said};
@@ -34,7 +35,11 @@ pub(super) fn foot(pen: &mut Pen<'_>, data: &PopupData, wishes: &mut Vec<Command
     let wraps_up = data.mood == Mood::WrapUp;
     let close = if wraps_up { "finish" } else { "close" };
     let extend = wraps_up.then_some(("extend", Command::Extend(data.call)));
-    let buttons = [(close, Command::Close(data.call)), ("move-aside", Command::Aside)];
+    let aside = match data.stand {
+        Stand::AtEdge => "move-aside",
+        Stand::WherePut => "back-to-edge",
+    };
+    let buttons = [(close, Command::Close(data.call)), (aside, Command::Aside)];
     for (id, wish) in buttons.into_iter().chain(extend) {
         let text = data.words.say(id);
         let width = pen.button_width(&text);
@@ -125,7 +130,8 @@ fn writing_ui(pen: &mut Pen<'_>, data: &PopupData, writing: &WritingData, wishes
     pen.space(8.0);
 }
 
-fn note_id(call: CallId) -> Id {
+/// The field for a note on this call.
+pub fn note_id(call: CallId) -> Id {
     Id::unique(("note", call))
 }
 
