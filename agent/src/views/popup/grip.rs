@@ -52,8 +52,10 @@ mod tests {
         model.apply(sample::update(1, sample::rings_as(view, "101", sample::at(0))));
         let data = PopupData { stand, ..PopupData::now(&model, sample::at(2)).expect("a card") };
         let theme = Theme::of(Shade::Dark);
+        // The harness leaves 8 points free on each side.
+        let size = egui::Vec2::new(CARD_WIDTH, popup::height(&data)) + egui::Vec2::splat(16.0);
         Harness::builder()
-            .with_size(egui::Vec2::new(CARD_WIDTH, popup::height(&data)))
+            .with_size(size)
             .with_context_setup(move |ctx| {
                 crate::fonts::install(ctx);
                 theme.apply(ctx);
