@@ -1,6 +1,7 @@
 //! What a person's desktop session shows of the agent besides its windows, on a bus of the test's own: the call that
 //! rings as a notification, the sign in the tray behind which a closed window stays, and keys heard everywhere.
 #![cfg(target_os = "linux")]
+#![allow(missing_docs, reason = "what zbus makes of an interface has none")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
