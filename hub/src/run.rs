@@ -1,6 +1,6 @@
 //! Wires the hub together: one task owns the core; links, sources and the store send to it and are told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ async fn serve(
         hub,
         gather,
         store,
-        viewers: BTreeMap::new(),
+        viewers: HashMap::new(),
         cut_off: Vec::new(),
         adapters: BTreeMap::new(),
         recording: true,
@@ -149,7 +149,7 @@ struct Desk {
     hub: Hub,
     gather: Gather,
     store: Store,
-    viewers: BTreeMap<ViewerId, mpsc::Sender<ToLink>>,
+    viewers: HashMap<ViewerId, mpsc::Sender<ToLink>>,
     /// Desktops that did not take an answer, and of which the core does not know yet.
     cut_off: Vec<ViewerId>,
     adapters: BTreeMap<AdapterId, AdapterLink>,

@@ -10,7 +10,7 @@ use pinkas_demo::office;
 use pinkas_demo::pbx::{Pbx, PretendCaller};
 use pinkas_hub::store::LogEntry;
 use pinkas_protocol::{CallChange, CallId, CallView, Event};
-use pinkas_tests::lab::process::{Running, until};
+use pinkas_tests::lab::process::{Freeze, Running, until};
 use pinkas_tests::site::{Heard, SOON, Site, Wishes};
 
 const ROUNDS: u64 = 20;
@@ -103,9 +103,11 @@ async fn revive(site: &Site, victim: Victim, noted: &mut BTreeMap<u64, Event>) -
 /// What the adapter, which must not run, has on its disk: events by number, live calls, last number.
 async fn on_disk(site: &Site) -> (BTreeMap<u64, Event>, usize, u64) {
     let folder = site.dir().join("adapter-state");
-    let opened =
-        until("the outbox to be free", SOON, async || pinkas_sip_adapter::outbox::open(&folder).ok());
-    let opened = opened.await.expect("the outbox is whole");
+    let mut why = String::new();
+    let opened = until("the outbox to be free", SOON, async || {
+        pinkas_sip_adapter::outbox::open(&folder).inspect_err(|e| why = format!("{e:#}")).ok()
+    });
+    let opened = opened.await.unwrap_or_else(|late| panic!("{late}: {why}"));
     let mut events = BTreeMap::new();
     while let Some((number, event)) =
         opened.outbox.after(events.keys().next_back().copied().unwrap_or(0)).expect("whole")
@@ -241,22 +243,45 @@ async fn killing_the_adapter_at_random_moments_loses_and_doubles_nothing() {
 
 #[tokio::test]
 async fn a_full_disk_at_the_adapter_stops_no_call() {
-    const CALLS: usize = 60;
+    /// Before, while and after the hub stands still; what it has soon is never written to the adapter's disk.
+    const CALLS: [usize; 3] = [5, 50, 5];
     let site = Site::open().await.unwrap();
     let hub = site.hub().unwrap();
     let adapter = site.adapter_on_a_disk_of(32).unwrap();
     let ana = site.desktop("ana").unwrap();
     ana.until("to hear of the adapter", |heard| heard.adapter_connected().then_some(())).await.unwrap();
     tokio::time::timeout(SOON, site.pbx().subscribed(&office::lines())).await.unwrap();
-    for n in 0..CALLS {
+    let ring = async |n: usize| {
         let caller = PretendCaller::new(format!("+48220{n:06}"), format!("Caller {n}"));
-        let call = site.pbx().call(caller, &office::lines()).await;
+        site.pbx().call(caller, &office::lines()).await
+    };
+    let seen = async |n: usize| {
+        let call = ring(n).await;
         ana.until("to see it ring", |heard| (heard.said("pop").len() > n).then_some(())).await.unwrap();
         call.abandon().await;
         let gone = |heard: &Heard| heard.open_pops().is_empty().then_some(());
         ana.until("to see it go", gone).await.unwrap();
+    };
+    for n in 0..CALLS[0] {
+        seen(n).await;
+    }
+    hub.freeze(Freeze::Stop);
+    for n in CALLS[0]..CALLS[0] + CALLS[1] {
+        let call = ring(n).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        call.abandon().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     site.logs("adapter.log", "the outbox cannot be written").await.unwrap();
+    hub.freeze(Freeze::GoOn);
+    let all: usize = CALLS.iter().sum();
+    let told = CALLS[0] + CALLS[1];
+    ana.until("to see those that waited", |heard| (heard.said("pop").len() >= told).then_some(()))
+        .await
+        .unwrap();
+    for n in told..all {
+        seen(n).await;
+    }
     adapter.ask("TERM");
     hub.ask("TERM");
     let (mut adapter, mut hub) = (adapter, hub);
@@ -266,7 +291,7 @@ async fn a_full_disk_at_the_adapter_stops_no_call() {
     let log = site.call_log().await.unwrap();
     assert_eq!(
         log.iter().filter(|entry| ended(entry)).count(),
-        CALLS,
+        all,
         "every call is in the hub's log to its end"
     );
 }

@@ -159,19 +159,23 @@ async fn a_card_pulled_by_its_head_stands_there_also_for_the_next_call_and_never
         let (x, y) = (x.to_string(), y.to_string());
         desk.x("xdotool", &["mousemove", &x, &y]).await.expect("the pointer");
     };
-    let (left, top) = (popup.x + 200, popup.y + 20);
-    to(left, top).await;
-    x(&["mousedown", "1"]).await;
-    // Moved on until it follows: a loaded window may not have seen yet that it is held.
-    let mut further = 0;
-    let follows = async |window: &Window| desk.window(POPUP).await.is_some_and(|now| now != *window);
-    until("the card to follow the pointer", SOON, async || {
-        further += 5;
-        to(left - 50 - further, top + 30).await;
-        follows(&popup).await.then_some(())
-    })
-    .await
-    .unwrap();
+    // Held, and moved a little on its head until it follows: a loaded window that learns at once of a press and of a
+    // pointer far away does not take itself for held.
+    let take = async |window: &Window| {
+        let (left, top) = (window.x + 200, window.y + 20);
+        to(left, top).await;
+        x(&["mousedown", "1"]).await;
+        let mut further = 0;
+        until("the card to follow the pointer", SOON, async || {
+            further += 1;
+            to(left - 20 - 5 * (further % 2), top + 10).await;
+            desk.window(POPUP).await.is_some_and(|now| now != *window).then_some(())
+        })
+        .await
+        .unwrap();
+        (left, top)
+    };
+    let (left, top) = take(&popup).await;
     to(left - 300, top + 60).await;
     let put = desk.popup_as("where it is pulled to", |now| (now.x, now.y) == (popup.x - 300, popup.y + 60));
     let put = put.await;
@@ -185,8 +189,8 @@ async fn a_card_pulled_by_its_head_stands_there_also_for_the_next_call_and_never
     assert_eq!((next.x, next.y), (put.x, put.y), "the same place");
 
     // Let go of below the screen it is whole on it.
-    to(next.x + 200, next.y + 20).await;
-    x(&["mousedown", "1"]).await;
+    take(&next).await;
+    let mut further = 0;
     until("the card to hang off the screen", SOON, async || {
         further += 1;
         to(150, SCREEN_HEIGHT - 1 - further % 2).await;

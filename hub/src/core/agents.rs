@@ -1,7 +1,7 @@
 //! Who is connected and who may see what. An update goes only to those whose phone it concerns or whose
 //! role allows it; what an agent may not see is never put into a message for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use pinkas_protocol::agent_link::{HubToAgent, Role};
@@ -27,22 +27,23 @@ pub struct Agent {
     pub teams: BTreeSet<TeamName>,
 }
 
-/// Everyone who may log in.
+/// Everyone who may log in. Each event asks several times who that is, of perhaps ten thousand: what is only looked up
+/// is hashed, which touches less memory than a tree does.
 #[derive(Debug, Clone, Default)]
 pub struct Staff {
-    agents: BTreeMap<AgentId, Person>,
-    names: BTreeMap<Line, String>,
-    at: BTreeMap<Line, Vec<AgentId>>,
+    agents: HashMap<AgentId, Person>,
+    names: HashMap<Line, String>,
+    at: HashMap<Line, Vec<AgentId>>,
     /// Those who see a line because of their scope, and those who see all of them.
-    see: BTreeMap<Line, Vec<AgentId>>,
+    see: HashMap<Line, Vec<AgentId>>,
     see_everything: Vec<AgentId>,
 }
 
 impl Staff {
     /// Where several people share a line, the first one's name is shown for it.
     pub fn new(agents: Vec<(AgentId, Agent)>) -> Staff {
-        let mut names = BTreeMap::new();
-        let mut at = BTreeMap::<Line, Vec<AgentId>>::new();
+        let mut names = HashMap::new();
+        let mut at = HashMap::<Line, Vec<AgentId>>::new();
         for (id, agent) in &agents {
             for line in &agent.lines {
                 names.entry(line.clone()).or_insert_with(|| agent.name.clone());
@@ -63,7 +64,7 @@ impl Staff {
             .iter()
             .map(|(id, agent)| (id.clone(), Person { scope: scope(agent), agent: agent.clone() }));
         let people: BTreeMap<AgentId, Person> = people.collect();
-        let (mut see, mut see_everything) = (BTreeMap::<Line, Vec<AgentId>>::new(), Vec::new());
+        let (mut see, mut see_everything) = (HashMap::<Line, Vec<AgentId>>::new(), Vec::new());
         for (id, person) in &people {
             match &person.scope {
                 Scope::Everything => see_everything.push(id.clone()),
@@ -72,7 +73,7 @@ impl Staff {
                 }
             }
         }
-        Staff { agents: people, names, at, see, see_everything }
+        Staff { agents: people.into_iter().collect(), names, at, see, see_everything }
     }
 
     /// Whose line it is.
@@ -168,8 +169,8 @@ impl Person {
 /// Who is connected, found by connection and by person.
 #[derive(Debug, Default)]
 pub(super) struct Viewers {
-    who: BTreeMap<ViewerId, AgentId>,
-    of: BTreeMap<AgentId, BTreeSet<ViewerId>>,
+    who: HashMap<ViewerId, AgentId>,
+    of: HashMap<AgentId, BTreeSet<ViewerId>>,
 }
 
 impl Viewers {
@@ -177,12 +178,14 @@ impl Viewers {
         self.who.get(viewer)
     }
 
-    /// All connections.
+    /// All connections, in the order in which they came.
     pub(super) fn all(&self) -> Vec<ViewerId> {
-        self.who.keys().copied().collect()
+        let mut all: Vec<ViewerId> = self.who.keys().copied().collect();
+        all.sort_unstable();
+        all
     }
 
-    /// Whose each connection is.
+    /// Whose each connection is, in no order.
     pub(super) fn people(&self) -> impl Iterator<Item = &AgentId> {
         self.who.values()
     }
@@ -289,7 +292,8 @@ impl Hub {
         self.people_are(now, &seen, out);
         let (staff, viewers) = (&self.staff, &mut self.viewers);
         let changed = viewers.who.iter().filter(|(_, id)| staff.agent(id) != old.agent(id));
-        let changed: Vec<_> = changed.map(|(viewer, id)| (*viewer, id.clone())).collect();
+        let mut changed: Vec<_> = changed.map(|(viewer, id)| (*viewer, id.clone())).collect();
+        changed.sort_unstable();
         for (viewer, agent) in changed {
             self.agent_up(now, viewer, agent, None, out);
         }

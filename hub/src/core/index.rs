@@ -1,7 +1,8 @@
 //! Which calls there are by number, by line and which are over: found without a look at every call the hub holds. Pure.
 //! Kept by [`Hub::fold`] and [`Hub::drop_call`] alone, which everything that changes a call goes through.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
 use pinkas_protocol::{CallId, CallView, Line, Number, Update};
 
@@ -10,8 +11,8 @@ use super::Hub;
 /// The calls of a board, by what they are looked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Index {
-    of_number: BTreeMap<Number, BTreeSet<CallId>>,
-    at_line: BTreeMap<Line, BTreeSet<CallId>>,
+    of_number: HashMap<Number, BTreeSet<CallId>>,
+    at_line: HashMap<Line, BTreeSet<CallId>>,
     ended: BTreeSet<CallId>,
 }
 
@@ -50,14 +51,14 @@ impl Index {
     }
 }
 
-fn insert<K: Ord + Clone>(index: &mut BTreeMap<K, BTreeSet<CallId>>, key: &K, call: CallId) {
+fn insert<K: Hash + Eq + Clone>(index: &mut HashMap<K, BTreeSet<CallId>>, key: &K, call: CallId) {
     match index.get_mut(key) {
         Some(calls) => drop(calls.insert(call)),
         None => drop(index.insert(key.clone(), BTreeSet::from([call]))),
     }
 }
 
-fn remove<K: Ord>(index: &mut BTreeMap<K, BTreeSet<CallId>>, key: &K, call: CallId) {
+fn remove<K: Hash + Eq>(index: &mut HashMap<K, BTreeSet<CallId>>, key: &K, call: CallId) {
     if let Some(calls) = index.get_mut(key) {
         calls.remove(&call);
         if calls.is_empty() {

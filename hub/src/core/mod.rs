@@ -17,7 +17,7 @@ mod tests;
 pub mod trace;
 mod trial;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use pinkas_protocol::agent_link::{HubToAgent, Role};
@@ -293,7 +293,7 @@ pub struct Hub {
     index: index::Index,
     /// Changes of the board so far: whether an event told something.
     folded: u64,
-    owner: BTreeMap<CallId, AdapterId>,
+    owner: HashMap<CallId, AdapterId>,
     line_owner: BTreeMap<Line, AdapterId>,
     seen: BTreeMap<(AdapterId, Uuid), u64>,
     viewers: agents::Viewers,
@@ -306,7 +306,7 @@ pub struct Hub {
     people: BTreeMap<AgentId, people::Present>,
     missed: BTreeMap<CallId, KeptMissed>,
     follow_ups: BTreeMap<Uuid, FollowUp>,
-    traces: BTreeMap<CallId, Trace>,
+    traces: HashMap<CallId, Trace>,
     /// Calls that are only pretended.
     trials: BTreeSet<CallId>,
 }
@@ -333,7 +333,7 @@ impl Hub {
             board: Board::default(),
             index: index::Index::default(),
             folded: 0,
-            owner: BTreeMap::new(),
+            owner: HashMap::new(),
             line_owner: BTreeMap::new(),
             seen: kept.durable,
             viewers: agents::Viewers::default(),
@@ -344,7 +344,7 @@ impl Hub {
             people: BTreeMap::new(),
             missed: kept.missed,
             follow_ups: kept.follow_ups,
-            traces: kept.traces,
+            traces: kept.traces.into_iter().collect(),
             trials: BTreeSet::new(),
         };
         hub.board.missed = hub.missed.iter().map(|(id, kept)| (*id, kept.row.clone())).collect();

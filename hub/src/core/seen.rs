@@ -1,7 +1,7 @@
 //! What leaves the hub and who was shown what: every message for a desktop passes here, loses what its
 //! reader may not see, and what a customer's cards told is noted for the record. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use pinkas_protocol::agent_link::{HubToAgent, Role};
@@ -38,7 +38,7 @@ pub struct Seen {
 }
 
 /// What each person was shown of each call that the hub holds, so that the record says it once.
-pub(super) type Shown = BTreeMap<CallId, BTreeMap<AgentId, BTreeSet<Glance>>>;
+pub(super) type Shown = HashMap<CallId, BTreeMap<AgentId, BTreeSet<Glance>>>;
 
 /// One card of one customer, folded or not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
