@@ -206,7 +206,14 @@ async fn a_closed_window_stays_behind_its_sign_in_the_tray_and_comes_back_when_t
     let mut desk = Session::open(screen, &session, "tray = true").await;
     let item = timeout(SOON, there.recv()).await.unwrap().unwrap();
 
-    let sign = zbus::Proxy::new(&bus, item.as_str(), "/StatusNotifierItem", "org.kde.StatusNotifierItem")
+    // Asked anew each time: a sign says by a signal of its own that it has changed.
+    let sign = zbus::proxy::Builder::<zbus::Proxy<'_>>::new(&bus)
+        .destination(item.as_str())
+        .and_then(|sign| sign.path("/StatusNotifierItem"))
+        .and_then(|sign| sign.interface("org.kde.StatusNotifierItem"))
+        .unwrap()
+        .cache_properties(zbus::proxy::CacheProperties::No)
+        .build()
         .await
         .unwrap();
     until("the sign to say that the person takes calls", SOON, async || {
